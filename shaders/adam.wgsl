@@ -1,0 +1,46 @@
+// g = grad_scale * grad + l2 * w,  m = beta1 * m + one_minus_beta1 * g,  v = beta2 * v + one_minus_beta2 * g^2,
+// w = shrink * w - step_size * m / (sqrt(v) / root_correction2 + eps).
+// Adam: l2 = weight_decay, shrink = 1. AdamW: l2 = 0, shrink = 1 - lr * weight_decay.
+// step_size = lr / (1 - beta1^t), root_correction2 = sqrt(1 - beta2^t).
+// grad, weight, exp_avg, exp_avg_sq (count): one segment; ledger (3). torch.optim.Adam, AdamW.
+
+struct Params {
+    count: u32,
+    step_size: f32,
+    beta1: f32,
+    one_minus_beta1: f32,
+    beta2: f32,
+    one_minus_beta2: f32,
+    root_correction2: f32,
+    eps: f32,
+    l2: f32,
+    shrink: f32,
+    grad_scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> grad: array<f32>;
+@group(0) @binding(2) var<storage, read> ledger: array<f32>;
+@group(0) @binding(3) var<storage, read_write> weight: array<f32>;
+@group(0) @binding(4) var<storage, read_write> exp_avg: array<f32>;
+@group(0) @binding(5) var<storage, read_write> exp_avg_sq: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn adam(
+    @builtin(local_invocation_index) local: u32,
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let e = element_index(local, group, groups);
+    // A step whose loss is not finite leaves everything as it was.
+    if (e >= params.count || !is_finite(ledger[2])) {
+        return;
+    }
+    let w = weight[e];
+    let g = params.grad_scale * grad[e] + params.l2 * w;
+    let m = params.beta1 * exp_avg[e] + params.one_minus_beta1 * g;
+    let v = params.beta2 * exp_avg_sq[e] + params.one_minus_beta2 * (g * g);
+    exp_avg[e] = m;
+    exp_avg_sq[e] = v;
+    weight[e] = params.shrink * w - params.step_size * (m / (sqrt(v) / params.root_correction2 + params.eps));
+}

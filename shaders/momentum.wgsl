@@ -1,0 +1,45 @@
+// g = grad_scale * grad + weight_decay * w,  v = momentum * v + one_minus_dampening * g (v = g at the first step),
+// w -= lr * v, or lr * (g + momentum * v) for Nesterov.
+// grad, weight, velocity (count): one segment; ledger (3). torch.optim.SGD.
+
+struct Params {
+    count: u32,
+    lr: f32,
+    momentum: f32,
+    one_minus_dampening: f32,
+    weight_decay: f32,
+    grad_scale: f32,
+    nesterov: u32,
+    first: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> grad: array<f32>;
+@group(0) @binding(2) var<storage, read> ledger: array<f32>;
+@group(0) @binding(3) var<storage, read_write> weight: array<f32>;
+@group(0) @binding(4) var<storage, read_write> velocity: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn momentum(
+    @builtin(local_invocation_index) local: u32,
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let e = element_index(local, group, groups);
+    // A step whose loss is not finite leaves everything as it was.
+    if (e >= params.count || !is_finite(ledger[2])) {
+        return;
+    }
+    let w = weight[e];
+    let g = params.grad_scale * grad[e] + params.weight_decay * w;
+    var v = g;
+    if (params.first == 0u) {
+        v = params.momentum * velocity[e] + params.one_minus_dampening * g;
+    }
+    velocity[e] = v;
+    var direction = v;
+    if (params.nesterov != 0u) {
+        direction = g + params.momentum * v;
+    }
+    weight[e] = w - params.lr * direction;
+}

@@ -1,0 +1,36 @@
+// g = grad_scale * grad + weight_decay * w,  s = alpha * s + one_minus_alpha * g^2,  w -= lr * g / (sqrt(s) + eps).
+// grad, weight, square_avg (count): one segment; ledger (3). torch.optim.RMSprop.
+
+struct Params {
+    count: u32,
+    lr: f32,
+    alpha: f32,
+    one_minus_alpha: f32,
+    eps: f32,
+    weight_decay: f32,
+    grad_scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> grad: array<f32>;
+@group(0) @binding(2) var<storage, read> ledger: array<f32>;
+@group(0) @binding(3) var<storage, read_write> weight: array<f32>;
+@group(0) @binding(4) var<storage, read_write> square_avg: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn rmsprop(
+    @builtin(local_invocation_index) local: u32,
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let e = element_index(local, group, groups);
+    // A step whose loss is not finite leaves everything as it was.
+    if (e >= params.count || !is_finite(ledger[2])) {
+        return;
+    }
+    let w = weight[e];
+    let g = params.grad_scale * grad[e] + params.weight_decay * w;
+    let s = params.alpha * square_avg[e] + params.one_minus_alpha * (g * g);
+    square_avg[e] = s;
+    weight[e] = w - params.lr * (g / (sqrt(s) + params.eps));
+}

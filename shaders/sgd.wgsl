@@ -1,0 +1,30 @@
+// g = grad_scale * grad + weight_decay * w,  w -= lr * g.
+// grad, weight (count): one segment; ledger (3). torch.optim.SGD with momentum 0.
+
+struct Params {
+    count: u32,
+    lr: f32,
+    weight_decay: f32,
+    grad_scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> grad: array<f32>;
+@group(0) @binding(2) var<storage, read> ledger: array<f32>;
+@group(0) @binding(3) var<storage, read_write> weight: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn sgd(
+    @builtin(local_invocation_index) local: u32,
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let e = element_index(local, group, groups);
+    // A step whose loss is not finite leaves everything as it was.
+    if (e >= params.count || !is_finite(ledger[2])) {
+        return;
+    }
+    let w = weight[e];
+    let g = params.grad_scale * grad[e] + params.weight_decay * w;
+    weight[e] = w - params.lr * g;
+}

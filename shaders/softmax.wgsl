@@ -1,0 +1,35 @@
+// a[r, c] = exp(z[r, c] - m) / sum over k of exp(z[r, k] - m), with m the largest z of row r.  z, a (rows, cols).
+
+struct Params {
+    rows: u32,
+    cols: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> z: array<f32>;
+@group(0) @binding(2) var<storage, read_write> a: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn softmax(
+    @builtin(local_invocation_index) local: u32,
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let r = row_index(local, group, groups);
+    // A row beyond the last has no columns, so that every invocation reaches the barriers.
+    let cols = select(0u, params.cols, r < params.rows);
+    let lane = local % LANES;
+    var largest = -3.4028234e38;
+    for (var c = lane; c < cols; c += LANES) {
+        largest = max(largest, z[r * cols + c]);
+    }
+    let m = row_max(local, largest);
+    var sum = 0.0;
+    for (var c = lane; c < cols; c += LANES) {
+        sum += exp_nonpositive(z[r * cols + c] - m);
+    }
+    let total = row_sum(local, sum);
+    for (var c = lane; c < cols; c += LANES) {
+        a[r * cols + c] = exp_nonpositive(z[r * cols + c] - m) / total;
+    }
+}

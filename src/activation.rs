@@ -1,0 +1,377 @@
+//! Activation functions: one row each, with a WGSL fragment of the same name in `shaders/activation/`.
+//!
+//! A row states the function φ, its derivative φ′ and what φ′ is computed from: the pre-activation z or the
+//! activation a = φ(z). Where a suffices, z is never stored.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::scalar::Scalar;
+
+/// How far a custom fragment may be from its Rust function, in ULP of the largest of 1, |φ| and |z|: room for
+/// a handful of exp, log and divisions at WGSL's accuracy.
+pub const CUSTOM_ULPS: f64 = 32.0;
+
+/// What an activation's derivative is computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// The pre-activation z: the forward pass must store it.
+    Input,
+    /// The activation a = φ(z), which is stored anyway.
+    Output,
+}
+
+/// Address of the name (of a custom activation, of its parts) and the bits of the argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ActivationKey(usize, u64);
+
+macro_rules! activations {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident $({ $($(#[$field_doc:meta])* $field:ident = $default:expr),+ })?,
+        $name:literal, $fragment:literal, $saved:ident, kink: $kink:literal,
+        |$z:ident| $f:expr,
+        |$s:ident| $grad:expr;
+    )+) => {
+        /// The activation function φ of a layer.
+        #[derive(Debug, Clone, PartialEq)]
+        #[non_exhaustive]
+        pub enum Activation {
+            $($(#[$doc])* $variant $({ $($(#[$field_doc])* $field: f64),+ })?,)+
+            /// Row-wise softmax, `exp(zⱼ)/Σₖ exp(zₖ)`, computed after subtracting the row's maximum. Output layer only.
+            Softmax,
+            /// A user's function, made by [`Activation::custom`].
+            Custom(Custom),
+        }
+
+        impl Activation {
+            /// Every elementwise activation of the table, with default arguments: what the tests iterate over.
+            pub fn table() -> Vec<Activation> {
+                vec![$(Activation::$variant $({ $($field: $default),+ })?),+]
+            }
+
+            /// The activation's name.
+            pub fn name(&self) -> &str {
+                match self {
+                    $(Self::$variant { .. } => $name,)+
+                    Self::Softmax => "softmax",
+                    Self::Custom(custom) => &custom.0.name,
+                }
+            }
+
+            /// The WGSL that declares `activate(z)` and `activate_grad(saved)`, arguments included as constants.
+            /// Softmax is no elementwise function: its kernels run with the identity.
+            pub fn wgsl(&self) -> String {
+                match self {
+                    $(Self::$variant $({ $($field),+ })? => {
+                        #[allow(unused_mut)]
+                        let mut text = String::new();
+                        $($(text += &format!(
+                            "const {}: f32 = {:?};\n", stringify!($field).to_uppercase(), *$field as f32
+                        );)+)?
+                        text + include_str!(concat!("../shaders/activation/", $fragment, ".wgsl"))
+                    })+
+                    Self::Softmax => Self::Identity.wgsl(),
+                    Self::Custom(custom) => custom.0.wgsl.clone(),
+                }
+            }
+
+            /// What tells this activation's compiled kernels from another's.
+            pub(crate) fn key(&self) -> ActivationKey {
+                match self {
+                    $(Self::$variant $({ $($field),+ })? => {
+                        #[allow(unused_mut)]
+                        let mut bits = 0;
+                        $($(bits ^= $field.to_bits();)+)?
+                        ActivationKey($name.as_ptr() as usize, bits)
+                    })+
+                    Self::Softmax => Self::Identity.key(),
+                    Self::Custom(custom) => ActivationKey(Arc::as_ptr(&custom.0) as usize, 0),
+                }
+            }
+
+            /// What the derivative is computed from.
+            pub fn saved(&self) -> Saved {
+                match self {
+                    $(Self::$variant { .. } => Saved::$saved,)+
+                    Self::Softmax => Saved::Output,
+                    Self::Custom(_) => Saved::Input,
+                }
+            }
+
+            /// Whether the derivative jumps at z = 0, where a difference quotient proves nothing.
+            pub(crate) fn has_kink(&self) -> bool {
+                match self {
+                    $(Self::$variant { .. } => $kink,)+
+                    _ => false,
+                }
+            }
+
+            /// φ(z).
+            pub(crate) fn f<F: Scalar>(&self, z: F) -> F {
+                match self {
+                    $(Self::$variant $({ $($field),+ })? => {
+                        $($(let $field = *$field;)+)?
+                        $(let _ = $(&$field);+;)?
+                        let $z = z;
+                        $f
+                    })+
+                    Self::Softmax => z,
+                    Self::Custom(custom) => z.custom(&*custom.0.f),
+                }
+            }
+
+            /// φ′ from what [`saved`](Self::saved) names.
+            pub(crate) fn grad<F: Scalar>(&self, saved: F) -> F {
+                match self {
+                    $(Self::$variant $({ $($field),+ })? => {
+                        $($(let $field = *$field;)+)?
+                        $(let _ = $(&$field);+;)?
+                        let $s = saved;
+                        let _ = &$s;
+                        $grad
+                    })+
+                    Self::Softmax => F::of(1.0),
+                    Self::Custom(custom) => saved.custom(&*custom.0.grad),
+                }
+            }
+        }
+    };
+}
+
+activations! {
+    /// `z`.
+    Identity,
+        "identity", "identity", Output, kink: false,
+        |z| z,
+        |s| F::of(1.0);
+    /// `max(0, z)`, with derivative 0 at 0, as PyTorch and most others have it.
+    Relu,
+        "relu", "relu", Output, kink: true,
+        |z| z.max(F::of(0.0)),
+        |s| s.heaviside(0.0);
+    /// `max(0, z)` with the derivative at 0 of your choice: ½ is the symmetric convention `(sign(z) + 1)/2`.
+    ReluWith {
+        /// φ′(0), in [0, 1].
+        grad_at_zero = 0.5
+    },
+        "relu_with", "relu_with", Input, kink: true,
+        |z| z.max(F::of(0.0)),
+        |s| s.heaviside(grad_at_zero);
+    /// `z` above zero, `negative_slope·z` elsewhere; PyTorch's default slope is 0.01.
+    LeakyRelu {
+        /// Slope below (and at) zero, ≥ 0.
+        negative_slope = 0.01
+    },
+        "leaky_relu", "leaky_relu", Output, kink: true,
+        |z| z.max(F::of(0.0)) + F::of(negative_slope) * z.min(F::of(0.0)),
+        |s| {
+            let above = s.heaviside(0.0);
+            above + F::of(negative_slope) * (F::of(1.0) - above)
+        };
+    /// `z` above zero, `alpha·(eᶻ − 1)` elsewhere; PyTorch's default alpha is 1.
+    Elu {
+        /// Minus the limit at −∞, > 0.
+        alpha = 1.0
+    },
+        "elu", "elu", Output, kink: true,
+        |z| z.max(F::of(0.0)) + F::of(alpha) * z.min(F::of(0.0)).exp_m1(),
+        |s| {
+            let above = s.heaviside(0.0);
+            above + (F::of(1.0) - above) * (s.min(F::of(0.0)) + F::of(alpha))
+        };
+    /// The logistic function `1/(1 + e⁻ᶻ)`.
+    Sigmoid,
+        "sigmoid", "sigmoid", Output, kink: false,
+        |z| sigmoid_pair(z).0,
+        |s| s * (F::of(1.0) - s);
+    /// The hyperbolic tangent.
+    Tanh,
+        "tanh", "tanh", Output, kink: false,
+        |z| z.tanh(),
+        |s| F::of(1.0) - s * s;
+    /// `ln(1 + eᶻ)`.
+    Softplus,
+        "softplus", "softplus", Input, kink: false,
+        |z| softplus(z),
+        |s| sigmoid_pair(s).0;
+    /// `z·σ(z)`, also called swish.
+    Silu,
+        "silu", "silu", Input, kink: false,
+        |z| z * sigmoid_pair(z).0,
+        |s| {
+            let (p, q) = sigmoid_pair(s);
+            p * (F::of(1.0) + s * q)
+        };
+    /// `z·Φ(z)` with the normal distribution's exact Φ (by erf): PyTorch's default GELU.
+    Gelu,
+        "gelu", "gelu", Input, kink: false,
+        |z| z * normal_cdf(z),
+        |s| {
+            let density = F::of(FRAC_1_SQRT_2PI) * (-(s * s) * F::of(0.5)).exp();
+            normal_cdf(s) + s * density
+        };
+    /// `½·z·(1 + tanh(√(2/π)·(z + 0.044715·z³)))`: PyTorch's `approximate="tanh"`, differentiated as itself.
+    /// Computed as `z·σ(2u)`, the same function without the cancellation in 1 + tanh(u).
+    GeluTanh,
+        "gelu_tanh", "gelu_tanh", Input, kink: false,
+        |z| z * sigmoid_pair(gelu_tanh_argument(z)).0,
+        |s| {
+            let (p, q) = sigmoid_pair(gelu_tanh_argument(s));
+            let slope = F::of(SQRT_8_OVER_PI) * (F::of(1.0) + F::of(3.0 * 0.044715) * s * s);
+            p + s * (p * q * slope)
+        };
+}
+
+/// 1/√(2π), the normal density's peak.
+const FRAC_1_SQRT_2PI: f64 = 0.398_942_280_401_432_7;
+/// 2·√(2/π).
+const SQRT_8_OVER_PI: f64 = 1.595_769_121_605_730_7;
+
+/// σ(z) and σ(−z) = 1 − σ(z), each without cancellation and without overflow.
+pub(crate) fn sigmoid_pair<F: Scalar>(z: F) -> (F, F) {
+    let e = (-z.abs()).exp();
+    let large = F::of(1.0) / (F::of(1.0) + e);
+    let small = e * large;
+    if z.value() >= 0.0 {
+        (large, small)
+    } else {
+        (small, large)
+    }
+}
+
+/// ln(1 + eᶻ) without overflow.
+pub(crate) fn softplus<F: Scalar>(z: F) -> F {
+    z.max(F::of(0.0)) + (-z.abs()).exp().ln_1p()
+}
+
+fn normal_cdf<F: Scalar>(z: F) -> F {
+    F::of(0.5) * (F::of(1.0) + (z * F::of(std::f64::consts::FRAC_1_SQRT_2)).erf())
+}
+
+/// 2u of the tanh form of GELU.
+fn gelu_tanh_argument<F: Scalar>(z: F) -> F {
+    F::of(SQRT_8_OVER_PI) * z * (F::of(1.0) + F::of(0.044715) * z * z)
+}
+
+impl Activation {
+    /// A function of your own: a WGSL fragment for the GPU and two Rust functions for the twins.
+    ///
+    /// The fragment declares `fn activate(z: f32) -> f32` and `fn activate_grad(z: f32) -> f32`; it may call the helpers
+    /// of `shaders/math.wgsl`. `f` and `grad` are φ and φ′ as functions of z.
+    /// [`verify::activation`](crate::verify::activation()) tells whether fragment and functions agree, and whether φ′ is
+    /// the derivative of φ.
+    ///
+    /// # Errors
+    /// [`Error::Fragment`] with the compiler's message and line if the fragment does not compile or lacks one of the two
+    /// functions.
+    ///
+    /// # Example
+    /// ```
+    /// use wgrad::Activation;
+    /// let square = Activation::custom(
+    ///     "square",
+    ///     "fn activate(z: f32) -> f32 { return z * z; }\nfn activate_grad(z: f32) -> f32 { return 2.0 * z; }",
+    ///     |z| z * z,
+    ///     |z| 2.0 * z,
+    /// )?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn custom(
+        name: &str,
+        wgsl: &str,
+        f: impl Fn(f64) -> f64 + Send + Sync + 'static,
+        grad: impl Fn(f64) -> f64 + Send + Sync + 'static,
+    ) -> Result<Self> {
+        crate::kernels::check_fragment(name, wgsl)?;
+        Ok(Self::Custom(Custom(Arc::new(CustomParts {
+            name: name.to_owned(),
+            wgsl: wgsl.to_owned(),
+            f: Box::new(f),
+            grad: Box::new(grad),
+        }))))
+    }
+
+    /// φ(z) in f64. Softmax is no function of one number and gives z.
+    pub fn apply(&self, z: f64) -> f64 {
+        self.f(z)
+    }
+
+    /// φ′(z) in f64.
+    pub fn derivative(&self, z: f64) -> f64 {
+        match self.saved() {
+            Saved::Input => self.grad(z),
+            Saved::Output => self.grad(self.f(z)),
+        }
+    }
+
+    /// Whether the arguments are in the range where φ′ can be computed as the row says.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (argument, value, allowed, good) = match *self {
+            Self::ReluWith { grad_at_zero: g } => {
+                ("grad_at_zero", g, "in [0, 1]", (0.0..=1.0).contains(&g))
+            }
+            Self::LeakyRelu { negative_slope: s } => (
+                "negative_slope",
+                s,
+                "finite and ≥ 0",
+                s >= 0.0 && s.is_finite(),
+            ),
+            Self::Elu { alpha } => (
+                "alpha",
+                alpha,
+                "finite and > 0",
+                alpha > 0.0 && alpha.is_finite(),
+            ),
+            _ => return Ok(()),
+        };
+        if good {
+            Ok(())
+        } else {
+            Err(Error::Argument {
+                name: format!("{}'s {argument}", self.name()),
+                value: value.to_string(),
+                allowed: allowed.into(),
+            })
+        }
+    }
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReluWith { grad_at_zero } => write!(f, "relu_with(grad_at_zero={grad_at_zero})"),
+            Self::LeakyRelu { negative_slope } => {
+                write!(f, "leaky_relu(negative_slope={negative_slope})")
+            }
+            Self::Elu { alpha } => write!(f, "elu(alpha={alpha})"),
+            _ => f.write_str(self.name()),
+        }
+    }
+}
+
+/// A user's activation; see [`Activation::custom`].
+#[derive(Clone)]
+pub struct Custom(Arc<CustomParts>);
+
+type Function = Box<dyn Fn(f64) -> f64 + Send + Sync>;
+
+struct CustomParts {
+    name: String,
+    wgsl: String,
+    f: Function,
+    grad: Function,
+}
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0.name)
+    }
+}
+
+impl PartialEq for Custom {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}

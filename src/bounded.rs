@@ -1,0 +1,252 @@
+//! [`Bounded`]: an f64 value together with a bound on how far an f32 device may be from it.
+
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+use crate::scalar::Scalar;
+
+/// Unit roundoff of f32, 2⁻²⁴: a correctly rounded result is within `U·|result|`.
+pub(crate) const U: f64 = 1.0 / 16_777_216.0;
+
+/// The smallest normal f32, 2⁻¹²⁶. A device may flush anything below it to zero, at every operation.
+pub(crate) const FLOOR: f64 = f32::MIN_POSITIVE as f64;
+
+/// One ULP is at most two unit roundoffs of the value.
+const ULP: f64 = 2.0 * U;
+
+/// A running error analysis in the form of a number.
+///
+/// `value` is the exact (f64) result; `err` bounds |device − value| for any device that follows the WGSL
+/// specification's accuracy rules (§ *Floating point accuracy*), in any order of summation, with or without fused
+/// multiply-add and with or without denormals. A twin run over `Bounded` therefore yields the reference and its
+/// tolerance at once: no tolerance in this crate is tuned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounded {
+    pub value: f64,
+    pub err: f64,
+}
+
+impl Bounded {
+    /// A number that the device holds exactly.
+    pub fn exact(value: f64) -> Self {
+        Self { value, err: 0.0 }
+    }
+
+    /// `value`, reached with propagated error `err` by an operation that is right to `roundoffs·U`, relative.
+    fn rounded(value: f64, err: f64, roundoffs: f64) -> Self {
+        Self {
+            value,
+            err: err + roundoffs * U * (value.abs() + err) + FLOOR,
+        }
+    }
+
+    /// Largest magnitude that the device may hold.
+    fn magnitude(self) -> f64 {
+        self.value.abs() + self.err
+    }
+}
+
+impl Add for Bounded {
+    type Output = Self;
+    fn add(self, o: Self) -> Self {
+        Self::rounded(self.value + o.value, self.err + o.err, 1.0)
+    }
+}
+
+impl Sub for Bounded {
+    type Output = Self;
+    fn sub(self, o: Self) -> Self {
+        Self::rounded(self.value - o.value, self.err + o.err, 1.0)
+    }
+}
+
+impl Mul for Bounded {
+    type Output = Self;
+    fn mul(self, o: Self) -> Self {
+        let err = self.magnitude() * o.err + self.err * o.value.abs();
+        Self::rounded(self.value * o.value, err, 1.0)
+    }
+}
+
+impl Div for Bounded {
+    type Output = Self;
+    /// WGSL: x/y is within 2.5 ULP.
+    fn div(self, o: Self) -> Self {
+        let value = self.value / o.value;
+        let least = o.value.abs() - o.err;
+        let err = if least > 0.0 {
+            (self.err + value.abs() * o.err) / least
+        } else {
+            f64::INFINITY
+        };
+        Self::rounded(value, err, 2.5 * ULP / U)
+    }
+}
+
+impl Neg for Bounded {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self {
+            value: -self.value,
+            ..self
+        }
+    }
+}
+
+impl AddAssign for Bounded {
+    fn add_assign(&mut self, o: Self) {
+        *self = *self + o;
+    }
+}
+
+impl Scalar for Bounded {
+    fn of(x: f64) -> Self {
+        Self {
+            value: x,
+            err: (x - f64::from(x as f32)).abs(),
+        }
+    }
+
+    fn value(self) -> f64 {
+        self.value
+    }
+
+    /// WGSL: exp(x) is within (3 + 2·|x|) ULP.
+    fn exp(self) -> Self {
+        let value = self.value.exp();
+        let ulps = 3.0 + 2.0 * self.magnitude();
+        Self::rounded(value, value * self.err.exp_m1(), ulps * ULP / U)
+    }
+
+    /// shaders/math.wgsl: a Taylor polynomial below 1/2 (3 U), e^x − 1 above, where
+    /// (6 + 4·|x|)·e^x/|e^x − 1| + 1 stays under 16 U for x ≤ 0.
+    fn exp_m1(self) -> Self {
+        let value = self.value.exp_m1();
+        let err = self.value.exp() * self.err.exp_m1();
+        Self::rounded(value, err, 16.0)
+    }
+
+    /// shaders/math.wgsl: the series of 2·atanh(x/(2+x)): 3 U measured, and 4 U more for a division of 2.5 ULP.
+    fn ln_1p(self) -> Self {
+        let value = self.value.ln_1p();
+        let least = 1.0 + self.value - self.err;
+        Self::rounded(value, self.err / least, 12.0)
+    }
+
+    /// WGSL: log(x) is within 2⁻²¹ in [0.5, 2] and within 3 ULP elsewhere.
+    fn ln(self) -> Self {
+        let value = self.value.ln();
+        let least = self.value - self.err;
+        let propagated = if least > 0.0 {
+            (self.err / least).min(-(-self.err / self.value).ln_1p())
+        } else {
+            f64::INFINITY
+        };
+        let near_one = least <= 2.0 && self.value + self.err >= 0.5;
+        let own = if near_one { 2f64.powi(-21) } else { 0.0 };
+        Self::rounded(value, propagated + own, 3.0 * ULP / U)
+    }
+
+    /// shaders/math.wgsl: a polynomial below 0.625 (1.4 U measured), 1 − 2/(e^2x + 1) above, where exp's error
+    /// enters by a factor below 0.35 and the division's by 0.45: under 10 U of a tanh above 0.55.
+    fn tanh(self) -> Self {
+        let value = self.value.tanh();
+        let least = (self.value.abs() - self.err).max(0.0).tanh();
+        let err = self.err * (1.0 - least * least);
+        Self::rounded(value, err, 18.0)
+    }
+
+    /// shaders/math.wgsl: Cephes' polynomials, 3 U measured below 1 and 1 U above, where exp(−x²) of a device
+    /// that only keeps to WGSL's accuracy adds 3 U.
+    fn erf(self) -> Self {
+        let value = libm::erf(self.value);
+        let least = (self.value.abs() - self.err).max(0.0);
+        let slope = std::f64::consts::FRAC_2_SQRT_PI * (-least * least).exp();
+        Self::rounded(value, self.err * slope, 6.0)
+    }
+
+    /// WGSL: sqrt is 1/inverseSqrt, 2 ULP and 2.5 ULP.
+    fn sqrt(self) -> Self {
+        let value = self.value.sqrt();
+        let err = if self.err == 0.0 {
+            0.0
+        } else {
+            (self.err / value).min(self.err.sqrt())
+        };
+        Self::rounded(value, err, 4.5 * ULP / U)
+    }
+
+    fn abs(self) -> Self {
+        Self {
+            value: self.value.abs(),
+            ..self
+        }
+    }
+
+    fn max(self, o: Self) -> Self {
+        Self {
+            value: Scalar::max(self.value, o.value),
+            err: self.err.max(o.err),
+        }
+    }
+
+    fn min(self, o: Self) -> Self {
+        Self {
+            value: Scalar::min(self.value, o.value),
+            err: self.err.max(o.err),
+        }
+    }
+
+    /// Where the device's argument may lie on the other side of the step, the whole height of the step is allowed.
+    fn heaviside(self, at_zero: f64) -> Self {
+        let ambiguous = self.err > 0.0 && self.value.abs() <= self.err;
+        Self {
+            value: self.value.heaviside(at_zero),
+            err: if ambiguous { 1.0 } else { 0.0 },
+        }
+    }
+
+    /// The spread of `f` over the argument's interval, and [`crate::activation::CUSTOM_ULPS`] for the fragment's own
+    /// rounding, relative to the larger of |f| and |x|.
+    fn custom(self, f: &dyn Fn(f64) -> f64) -> Self {
+        let value = f(self.value);
+        let spread = |x: f64| (f(x) - value).abs();
+        let err = spread(self.value - self.err).max(spread(self.value + self.err));
+        let own = crate::activation::CUSTOM_ULPS * ULP * value.abs().max(self.value.abs()).max(1.0);
+        Self {
+            value,
+            err: 2.0 * err + own + FLOOR,
+        }
+    }
+
+    /// Order-independent: n terms of magnitude |t| sum with an error of at most (n + 2)·U·Σ|t|.
+    fn sum(terms: impl Iterator<Item = Self>) -> Self {
+        let (mut value, mut err, mut magnitude, mut n) = (0.0, 0.0, 0.0, 0.0);
+        for term in terms {
+            value += term.value;
+            err += term.err;
+            magnitude += term.magnitude();
+            n += 1.0;
+        }
+        Self {
+            value,
+            err: err + (n + 2.0) * U * magnitude + n * FLOOR,
+        }
+    }
+
+    /// Order-independent: |device − Σab| ≤ (K + 2)·U·Σ|a||b| (Higham, *Accuracy and Stability*, § 3.1), and what the
+    /// operands themselves may be off.
+    fn dot(k: usize, at: impl Fn(usize) -> (Self, Self)) -> Self {
+        let (mut value, mut err, mut magnitude) = (0.0, 0.0, 0.0);
+        for i in 0..k {
+            let (a, b) = at(i);
+            value += a.value * b.value;
+            err += a.magnitude() * b.err + a.err * b.value.abs();
+            magnitude += a.magnitude() * b.magnitude();
+        }
+        let k = k as f64;
+        Self {
+            value,
+            err: err + (k + 2.0) * U * magnitude + k * FLOOR,
+        }
+    }
+}

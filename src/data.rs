@@ -1,0 +1,318 @@
+//! Data in host memory: matrices, data sets, splits and batches.
+
+use rand::Rng;
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
+use crate::error::{Error, Result};
+
+/// A row-major matrix of finite numbers, (rows, cols).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    cols: usize,
+    data: Vec<f32>,
+}
+
+impl Matrix {
+    /// A matrix of `cols` columns from its elements, row after row.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the elements do not fill whole rows, [`Error::Value`] at the first NaN or infinity.
+    ///
+    /// ```
+    /// let x = wgrad::Matrix::new(2, vec![1.0, 2.0, 3.0, 4.0])?;
+    /// assert_eq!((x.rows(), x.cols()), (2, 2));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn new(cols: usize, data: Vec<f32>) -> Result<Self> {
+        if cols == 0 || data.len() % cols != 0 {
+            return Err(Error::Shape {
+                what: "a matrix".into(),
+                got: format!("{} elements", data.len()),
+                expected: format!("a multiple of {cols} columns"),
+                advice: "give whole rows, of at least one column".into(),
+            });
+        }
+        if let Some(i) = data.iter().position(|x| !x.is_finite()) {
+            return Err(Error::Value {
+                what: "a matrix".into(),
+                value: data[i],
+                row: i / cols,
+                col: i % cols,
+                allowed: "finite".into(),
+            });
+        }
+        Ok(Self { cols, data })
+    }
+
+    /// A matrix from rows of equal length.
+    ///
+    /// # Errors
+    /// As [`Matrix::new`]; [`Error::Shape`] names the first row of another length.
+    pub fn from_rows<R: AsRef<[f32]>>(rows: &[R]) -> Result<Self> {
+        let cols = rows.first().map_or(0, |row| row.as_ref().len());
+        if let Some(r) = rows.iter().position(|row| row.as_ref().len() != cols) {
+            return Err(Error::Shape {
+                what: format!("row {r}"),
+                got: format!("{} columns", rows[r].as_ref().len()),
+                expected: format!("{cols} columns, as row 0 has"),
+                advice: "rows must have one length".into(),
+            });
+        }
+        if cols == 0 {
+            return Err(Error::EmptyData {
+                what: "the matrix".into(),
+            });
+        }
+        let data = rows.iter().flat_map(|row| row.as_ref()).copied().collect();
+        Self::new(cols, data)
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.data.len() / self.cols
+    }
+
+    /// Columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// All elements, row after row.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// Row `r`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row(&self, r: usize) -> &[f32] {
+        &self.data[r * self.cols..][..self.cols]
+    }
+
+    fn select(&self, rows: &[usize]) -> Self {
+        let mut data = Vec::with_capacity(rows.len() * self.cols);
+        for &r in rows {
+            data.extend_from_slice(self.row(r));
+        }
+        Self {
+            cols: self.cols,
+            data,
+        }
+    }
+}
+
+/// What a network shall answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Targets {
+    /// A class index a row, from 0.
+    Classes(Vec<u32>),
+    /// A row of numbers a row: values, or probabilities.
+    Values(Matrix),
+}
+
+impl Targets {
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            Targets::Classes(labels) => labels.len(),
+            Targets::Values(values) => values.rows(),
+        }
+    }
+
+    fn select(&self, rows: &[usize]) -> Self {
+        match self {
+            Targets::Classes(labels) => {
+                Targets::Classes(rows.iter().map(|&r| labels[r]).collect())
+            }
+            Targets::Values(values) => Targets::Values(values.select(rows)),
+        }
+    }
+}
+
+/// Inputs with their targets. A batch is a data set too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    inputs: Matrix,
+    targets: Targets,
+}
+
+impl Dataset {
+    /// Inputs x (N, I) and a class index each.
+    ///
+    /// # Errors
+    /// [`Error::EmptyData`] without rows, [`Error::Shape`] if the numbers of rows differ.
+    pub fn classes(inputs: Matrix, labels: Vec<u32>) -> Result<Self> {
+        Self::new(inputs, Targets::Classes(labels))
+    }
+
+    /// Inputs x (N, I) and targets t (N, O): values to fit, or probabilities.
+    ///
+    /// # Errors
+    /// [`Error::EmptyData`] without rows, [`Error::Shape`] if the numbers of rows differ.
+    pub fn values(inputs: Matrix, targets: Matrix) -> Result<Self> {
+        Self::new(inputs, Targets::Values(targets))
+    }
+
+    fn new(inputs: Matrix, targets: Targets) -> Result<Self> {
+        if inputs.rows() == 0 {
+            return Err(Error::EmptyData {
+                what: "x".into(),
+            });
+        }
+        if inputs.rows() != targets.rows() {
+            return Err(Error::Shape {
+                what: "targets".into(),
+                got: format!("{} rows", targets.rows()),
+                expected: format!("{} rows, as x has", inputs.rows()),
+                advice: "every row of x needs one target".into(),
+            });
+        }
+        Ok(Self { inputs, targets })
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.inputs.rows()
+    }
+
+    /// The inputs x (N, I).
+    pub fn inputs(&self) -> &Matrix {
+        &self.inputs
+    }
+
+    /// The targets.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// The rows with these numbers, in this order.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self {
+            inputs: self.inputs.select(rows),
+            targets: self.targets.select(rows),
+        }
+    }
+
+    /// The first `n` rows, or all if there are fewer.
+    pub fn head(&self, n: usize) -> Self {
+        let rows: Vec<usize> = (0..n.clamp(1, self.rows())).collect();
+        self.select(&rows)
+    }
+
+    /// Splits at random, `fraction` of the rows first; with classes, of each class (stratified). The same seed gives the
+    /// same split.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the fraction is not within (0, 1) or one part would be empty.
+    pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
+        let bad = |value: String| Error::Argument {
+            name: "the fraction of a split".into(),
+            value,
+            allowed: "in (0, 1), and leave rows for both parts".into(),
+        };
+        if !(fraction > 0.0 && fraction < 1.0) {
+            return Err(bad(fraction.to_string()));
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut order: Vec<usize> = (0..self.rows()).collect();
+        shuffle(&mut order, &mut rng);
+        if let Targets::Classes(labels) = &self.targets {
+            order.sort_by_key(|&r| labels[r]);
+        }
+        let strata = order.chunk_by(|&a, &b| match &self.targets {
+            Targets::Classes(labels) => labels[a] == labels[b],
+            Targets::Values(_) => true,
+        });
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        for stratum in strata {
+            let count = (fraction * stratum.len() as f64).round() as usize;
+            first.extend_from_slice(&stratum[..count]);
+            second.extend_from_slice(&stratum[count..]);
+        }
+        if first.is_empty() || second.is_empty() {
+            return Err(bad(format!("{fraction} with {} rows", self.rows())));
+        }
+        first.sort_unstable();
+        second.sort_unstable();
+        Ok((self.select(&first), self.select(&second)))
+    }
+
+    /// Batches of `size` rows in order; the last one has what is left.
+    ///
+    /// # Errors
+    /// [`Error::BatchSize`] if size is 0 or beyond the data.
+    ///
+    /// ```
+    /// # use wgrad::{Dataset, Matrix};
+    /// # let data = Dataset::classes(Matrix::new(1, vec![0.0; 10])?, vec![0; 10])?;
+    /// let sizes: Vec<usize> = data.batches(4)?.shuffled(7).map(|batch| batch.rows()).collect();
+    /// assert_eq!(sizes, [4, 4, 2]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn batches(&self, size: usize) -> Result<Batches<'_>> {
+        if size == 0 || size > self.rows() {
+            return Err(Error::BatchSize {
+                batch: size,
+                rows: self.rows(),
+            });
+        }
+        Ok(Batches {
+            data: self,
+            size,
+            order: (0..self.rows()).collect(),
+            at: 0,
+        })
+    }
+}
+
+/// Fisher and Yates' shuffle. Written out, because a library's own may change between versions.
+fn shuffle(order: &mut [usize], rng: &mut impl Rng) {
+    for i in (1..order.len()).rev() {
+        let j = ((u128::from(rng.next_u64()) * (i as u128 + 1)) >> 64) as usize;
+        order.swap(i, j);
+    }
+}
+
+/// An iterator over batches; see [`Dataset::batches`].
+#[derive(Debug, Clone)]
+pub struct Batches<'a> {
+    data: &'a Dataset,
+    size: usize,
+    order: Vec<usize>,
+    at: usize,
+}
+
+impl Batches<'_> {
+    /// In a random order, the same for the same seed on every machine. Pass the epoch, or seed + epoch.
+    #[must_use]
+    pub fn shuffled(mut self, seed: u64) -> Self {
+        shuffle(&mut self.order, &mut ChaCha8Rng::seed_from_u64(seed));
+        self
+    }
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Dataset;
+
+    fn next(&mut self) -> Option<Dataset> {
+        let end = (self.at + self.size).min(self.order.len());
+        if self.at == end {
+            return None;
+        }
+        let batch = self.data.select(&self.order[self.at..end]);
+        self.at = end;
+        Some(batch)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = (self.order.len() - self.at).div_ceil(self.size);
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Batches<'_> {}

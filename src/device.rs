@@ -1,0 +1,234 @@
+//! Where a plan runs: a GPU, the CPU path, or the f64 reference.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::gpu::{self, Gpu};
+use crate::plan::Limits;
+
+/// An adapter, as [`Device::adapters`] lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AdapterDescription {
+    /// Place in the list, best first; [`AdapterChoice::Index`] takes it.
+    pub index: usize,
+    /// The adapter's name.
+    pub name: String,
+    /// Vulkan, Metal or DX12.
+    pub backend: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// Discrete, integrated, virtual or software.
+    pub kind: String,
+    /// Whether it is a program on the CPU.
+    pub software: bool,
+}
+
+impl fmt::Display for AdapterDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "[{}] {} ({}, {}, {})",
+            self.index, self.name, self.kind, self.backend, self.driver
+        )
+    }
+}
+
+/// Which adapter to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdapterChoice {
+    /// The first whose name contains this, in any case of letters.
+    Name(String),
+    /// The one at this place of [`Device::adapters`].
+    Index(usize),
+}
+
+/// How to open a GPU.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceOptions {
+    /// Which adapter; the environment's WGPU_ADAPTER_NAME, else the best, unless chosen.
+    pub adapter: Option<AdapterChoice>,
+    /// Compile the library's kernels with WGSL's bounds checks and loop bounds. Off by default: the kernels guard their own
+    /// accesses and are tested both ways, and the checks cost up to a third of the speed. Custom fragments are always checked.
+    pub shader_checks: bool,
+    /// Refuse to allocate more than so many bytes on the device.
+    pub memory_limit: Option<u64>,
+    /// Faults to plant in the kernels, to see that the checks catch them.
+    pub faults: Vec<Fault>,
+}
+
+/// A fault planted in a kernel: the first occurrence of some WGSL, replaced. Meant for tests of the tests: a verification that
+/// passes on a device with a fault proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Name of the kernel.
+    pub kernel: String,
+    /// WGSL to replace, in the kernel's file or in the fragments appended to it.
+    pub find: String,
+    /// What to put there.
+    pub replace: String,
+}
+
+impl Fault {
+    /// A fault in a kernel.
+    pub fn new(kernel: &str, find: &str, replace: &str) -> Self {
+        Self {
+            kernel: kernel.into(),
+            find: find.into(),
+            replace: replace.into(),
+        }
+    }
+
+    pub(crate) fn plant(&self, text: &str) -> Result<String> {
+        if !text.contains(&self.find) {
+            return Err(Error::Argument {
+                name: format!("the fault for kernel {}", self.kernel),
+                value: format!("{:?}", self.find),
+                allowed: "text that occurs in the kernel".into(),
+            });
+        }
+        Ok(text.replacen(&self.find, &self.replace, 1))
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    Gpu(Arc<Gpu>),
+    Cpu,
+    Reference,
+}
+
+/// Where a [`Trainer`](crate::Trainer) runs. Cheap to clone; clones share the GPU.
+#[derive(Debug, Clone)]
+pub struct Device {
+    pub(crate) kind: Kind,
+}
+
+impl Device {
+    /// The best GPU: a discrete one, else integrated, else virtual, else a software adapter, which its description then
+    /// calls one. WGPU_ADAPTER_NAME and WGPU_BACKEND narrow the choice.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] without any, [`Error::AdapterNotFound`] if WGPU_ADAPTER_NAME matches none.
+    pub fn gpu() -> Result<Self> {
+        Self::open(&DeviceOptions::default())
+    }
+
+    /// [`Device::gpu`] for asynchronous code.
+    ///
+    /// # Errors
+    /// As [`Device::gpu`].
+    pub async fn gpu_async() -> Result<Self> {
+        Self::open_async(&DeviceOptions::default()).await
+    }
+
+    /// The GPU whose name contains `name`.
+    ///
+    /// # Errors
+    /// [`Error::AdapterNotFound`], with the list, if there is none.
+    pub fn gpu_named(name: &str) -> Result<Self> {
+        Self::open(&DeviceOptions {
+            adapter: Some(AdapterChoice::Name(name.into())),
+            ..DeviceOptions::default()
+        })
+    }
+
+    /// A GPU, opened as the options say.
+    ///
+    /// # Errors
+    /// As [`Device::gpu`].
+    pub fn open(options: &DeviceOptions) -> Result<Self> {
+        pollster::block_on(Self::open_async(options))
+    }
+
+    /// [`Device::open`] for asynchronous code.
+    ///
+    /// # Errors
+    /// As [`Device::gpu`].
+    pub async fn open_async(options: &DeviceOptions) -> Result<Self> {
+        Ok(Self {
+            kind: Kind::Gpu(Arc::new(gpu::adapter::open(options).await?)),
+        })
+    }
+
+    /// The CPU path: the same plan in f32 on all cores, matrix products by the `gemm` crate.
+    pub fn cpu() -> Self {
+        Self { kind: Kind::Cpu }
+    }
+
+    /// The f64 reference: the same plan in f64 on plain loops. Slow, and the judge of the others.
+    pub fn reference() -> Self {
+        Self {
+            kind: Kind::Reference,
+        }
+    }
+
+    /// A real GPU if there is one, else the CPU path; its description says which. A software adapter is never taken:
+    /// the CPU path is faster. Where WGPU_ADAPTER_NAME asks for an adapter, it gets that one.
+    ///
+    /// # Errors
+    /// Of opening the GPU that was found; having none is no error.
+    pub fn auto() -> Result<Self> {
+        if std::env::var_os("WGPU_ADAPTER_NAME").is_some() {
+            return Self::gpu();
+        }
+        match Self::adapters().iter().find(|adapter| !adapter.software) {
+            Some(adapter) => Self::open(&DeviceOptions {
+                adapter: Some(AdapterChoice::Index(adapter.index)),
+                ..DeviceOptions::default()
+            }),
+            None => Ok(Self::cpu()),
+        }
+    }
+
+    /// Every adapter that can compute, best first.
+    pub fn adapters() -> Vec<AdapterDescription> {
+        pollster::block_on(gpu::adapter::adapters())
+    }
+
+    /// The adapter, if this is a GPU.
+    pub fn adapter(&self) -> Option<AdapterDescription> {
+        match &self.kind {
+            Kind::Gpu(gpu) => Some(gpu::adapter::describe(0, &gpu.info)),
+            _ => None,
+        }
+    }
+
+    /// Whether this is a GPU whose adapter is a program on the CPU.
+    pub fn is_software(&self) -> bool {
+        matches!(&self.kind, Kind::Gpu(gpu) if gpu.is_software())
+    }
+
+    /// Gives the GPU up at once: every later call on it returns [`Error::DeviceLost`]. Without effect on a CPU.
+    pub fn destroy(&self) {
+        if let Kind::Gpu(gpu) = &self.kind {
+            gpu.destroy();
+        }
+    }
+
+    pub(crate) fn plan_limits(&self) -> Limits {
+        match &self.kind {
+            Kind::Gpu(gpu) => gpu.plan_limits(),
+            _ => Limits::host(),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Cpu => write!(f, "CPU, f32, {} threads", rayon::current_num_threads()),
+            Kind::Reference => write!(f, "CPU, f64 reference"),
+            Kind::Gpu(gpu) => {
+                let adapter = gpu::adapter::describe(0, &gpu.info);
+                write!(
+                    f,
+                    "{} ({}, {}, {})",
+                    adapter.name, adapter.kind, adapter.backend, adapter.driver
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What can go wrong, each with what was given, what is allowed and what to do.
+
+/// A result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that can go wrong. The message says what came, what is allowed and what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The network has no layers, no inputs, or a layer without outputs.
+    #[error("the network cannot be built: {reason}; it has {network}")]
+    Network {
+        /// What is wrong.
+        reason: String,
+        /// The network as given.
+        network: String,
+    },
+
+    /// An argument is out of range.
+    #[error("{name} is {value}, but must be {allowed}")]
+    Argument {
+        /// Name of the argument.
+        name: String,
+        /// The value that came.
+        value: String,
+        /// What is allowed.
+        allowed: String,
+    },
+
+    /// Two shapes do not fit.
+    #[error("{what} has shape {got}, but {expected} is needed: {advice}")]
+    Shape {
+        /// What was given.
+        what: String,
+        /// Its shape.
+        got: String,
+        /// The shape that fits.
+        expected: String,
+        /// Why, and what to do.
+        advice: String,
+    },
+
+    /// A data set without rows.
+    #[error("the data set is empty: {what} has 0 rows, and at least 1 is needed")]
+    EmptyData {
+        /// What is empty.
+        what: String,
+    },
+
+    /// A batch size of 0 or beyond the data.
+    #[error("a batch of {batch} rows was asked for, but the data set has {rows}: choose 1 to {rows}")]
+    BatchSize {
+        /// Rows asked for.
+        batch: usize,
+        /// Rows there are.
+        rows: usize,
+    },
+
+    /// A class index that the network has no output for.
+    #[error("row {row} has label {label}, but the network has {classes} outputs: labels go from 0 to {last}", last = .classes - 1)]
+    Label {
+        /// Row in the batch, from 0.
+        row: usize,
+        /// The label.
+        label: u32,
+        /// Outputs of the network.
+        classes: usize,
+    },
+
+    /// A number that is NaN or infinite, or outside the range that a loss allows.
+    #[error("{what} has {value} at row {row}, column {col}, but must be {allowed}")]
+    Value {
+        /// What was given.
+        what: String,
+        /// The number.
+        value: f32,
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        col: usize,
+        /// What is allowed.
+        allowed: String,
+    },
+
+    /// The targets are of a kind that the loss does not take.
+    #[error("{loss} takes {expected}, but the data has {got}: {advice}")]
+    Targets {
+        /// The loss.
+        loss: String,
+        /// What it takes.
+        expected: String,
+        /// What came.
+        got: String,
+        /// What to do.
+        advice: String,
+    },
+
+    /// Output activation and loss do not fit.
+    #[error("{loss} needs {needs} in the last layer, but it has {activation}: {advice}")]
+    OutputActivation {
+        /// The loss.
+        loss: String,
+        /// What it needs.
+        needs: String,
+        /// What the last layer has.
+        activation: String,
+        /// What to do.
+        advice: String,
+    },
+
+    /// A custom activation's fragment does not compile.
+    #[error("the WGSL fragment of activation {name:?} does not compile:\n{message}")]
+    Fragment {
+        /// Name of the activation.
+        name: String,
+        /// The compiler's message, with the fragment's line.
+        message: String,
+    },
+
+    /// A kernel does not compile on this adapter.
+    #[error("kernel {kernel} does not compile on {adapter}:\n{message}")]
+    Kernel {
+        /// Name of the kernel.
+        kernel: String,
+        /// The adapter.
+        adapter: String,
+        /// The compiler's message.
+        message: String,
+    },
+
+    /// The training loss is not finite. The updates concerned were skipped, so the weights are as they were before.
+    #[error(
+        "the loss of {batches} batch(es) was not finite; their updates were skipped and the weights are unharmed: \
+         lower the learning rate, scale the inputs, or see that outputs under −t·ln(a) stay above 0"
+    )]
+    NonFiniteLoss {
+        /// Batches since the loss was last taken.
+        batches: u64,
+    },
+
+    /// `apply` or `gradients` without a batch before it.
+    #[error("{call} needs gradients, but no batch has been accumulated: call step or accumulate first")]
+    NothingAccumulated {
+        /// The method called.
+        call: String,
+    },
+
+    /// A tensor's name is not the network's.
+    #[error("there is no tensor {name:?}; this network has {known}")]
+    UnknownTensor {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+
+    /// No adapter at all.
+    #[error(
+        "no GPU adapter was found ({detail}); install a Vulkan driver (on Debian and Ubuntu \
+         `apt-get install mesa-vulkan-drivers` brings a software one), or use Device::cpu()"
+    )]
+    NoAdapter {
+        /// What was looked for.
+        detail: String,
+    },
+
+    /// An adapter name or index that matches nothing.
+    #[error("no adapter matches {wanted:?}; the adapters are:\n{available}")]
+    AdapterNotFound {
+        /// What was asked for.
+        wanted: String,
+        /// One line an adapter.
+        available: String,
+    },
+
+    /// The network does not fit.
+    #[error("{what} needs {need} bytes{}: {advice}", .have.map(|have| format!(", but {have} are to be had")).unwrap_or_default())]
+    OutOfMemory {
+        /// What was to be allocated.
+        what: String,
+        /// Bytes needed.
+        need: u64,
+        /// Bytes there are, where that can be told.
+        have: Option<u64>,
+        /// What to do.
+        advice: String,
+    },
+
+    /// A limit of the adapter is exceeded.
+    #[error("{what} needs {need}, but the adapter allows {limit}: {advice}")]
+    Limit {
+        /// What exceeds it.
+        what: String,
+        /// What it needs.
+        need: u64,
+        /// What is allowed.
+        limit: u64,
+        /// What to do.
+        advice: String,
+    },
+
+    /// The device is gone. Its buffers are lost; build a new `Device` and `Trainer` and set the last weights read.
+    #[error("the GPU device was lost ({reason}): open a new Device and start from the last weights you read")]
+    DeviceLost {
+        /// The driver's reason.
+        reason: String,
+    },
+
+    /// Anything else that the driver reports.
+    #[error("the GPU driver reports an error: {message}")]
+    Gpu {
+        /// The driver's message.
+        message: String,
+    },
+}

@@ -1,0 +1,95 @@
+//! One plan, several executors.
+
+use crate::cpu::CpuExecutor;
+use crate::device::{Device, Kind};
+use crate::error::Result;
+use crate::gpu::executor::GpuExecutor;
+use crate::plan::{BufferSpec, Op, Payload, View};
+
+/// What runs a plan's ops on its buffers.
+#[derive(Debug)]
+pub(crate) enum Executor {
+    Gpu(Box<GpuExecutor>),
+    Cpu(CpuExecutor<f32>),
+    Reference(CpuExecutor<f64>),
+}
+
+impl Executor {
+    /// Zeroed buffers for at most `rows` rows, and room for `ops` ops in one call of [`submit`](Self::submit).
+    pub fn new(device: &Device, specs: &[BufferSpec], rows: u64, ops: usize) -> Result<Self> {
+        Ok(match &device.kind {
+            Kind::Gpu(gpu) => Self::Gpu(Box::new(GpuExecutor::new(gpu, specs, rows, ops)?)),
+            Kind::Cpu => Self::Cpu(CpuExecutor::new(specs, rows)?),
+            Kind::Reference => Self::Reference(CpuExecutor::new(specs, rows)?),
+        })
+    }
+
+    /// Reallocates what depends on the number of rows; parameters, gradients and state stay.
+    pub fn resize(&mut self, specs: &[BufferSpec], rows: u64) -> Result<()> {
+        match self {
+            Self::Gpu(gpu) => gpu.resize(rows),
+            Self::Cpu(cpu) => cpu.resize(specs, rows),
+            Self::Reference(cpu) => cpu.resize(specs, rows),
+        }
+    }
+
+    /// Uploads a batch and runs ops in order. On a GPU it returns when they are submitted.
+    pub fn submit(&mut self, ops: &[Op], uploads: &[(View, Payload<'_>)]) -> Result<()> {
+        match self {
+            Self::Gpu(gpu) => return gpu.submit(ops, uploads),
+            Self::Cpu(cpu) => {
+                for &(view, payload) in uploads {
+                    cpu.write(view, payload);
+                }
+                cpu.run(ops);
+            }
+            Self::Reference(cpu) => {
+                for &(view, payload) in uploads {
+                    cpu.write(view, payload);
+                }
+                cpu.run(ops);
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies data to the beginning of a view, outside the training loop.
+    pub fn write(&mut self, view: View, payload: Payload<'_>) -> Result<()> {
+        match self {
+            Self::Gpu(gpu) => gpu.write(view, payload)?,
+            Self::Cpu(cpu) => cpu.write(view, payload),
+            Self::Reference(cpu) => cpu.write(view, payload),
+        }
+        Ok(())
+    }
+
+    /// Reads views, rounded to f32 on the reference.
+    pub async fn read(&mut self, views: &[View]) -> Result<Vec<Vec<f32>>> {
+        Ok(match self {
+            Self::Gpu(gpu) => gpu.read(views).await?,
+            Self::Cpu(cpu) => views.iter().map(|v| cpu.floats(*v).to_vec()).collect(),
+            Self::Reference(cpu) => views
+                .iter()
+                .map(|v| cpu.floats(*v).iter().map(|&x| x as f32).collect())
+                .collect(),
+        })
+    }
+
+    /// Reads views in the executor's own precision.
+    pub async fn read_f64(&mut self, views: &[View]) -> Result<Vec<Vec<f64>>> {
+        if let Self::Reference(cpu) = self {
+            return Ok(views.iter().map(|v| cpu.floats(*v).to_vec()).collect());
+        }
+        let read = self.read(views).await?;
+        let widen = |x: Vec<f32>| x.into_iter().map(f64::from).collect();
+        Ok(read.into_iter().map(widen).collect())
+    }
+
+    /// Device objects made so far; 0 on a CPU.
+    pub fn created(&self) -> u64 {
+        match self {
+            Self::Gpu(gpu) => gpu.created(),
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! The kernels: one file each, with the WGSL of the same name in `shaders/` and its CPU twin.
+//!
+//! [`ALL`] is the table that the proof iterates over: a kernel in it is reflected, translated, run on awkward shapes and
+//! compared with its twin without another line.
+
+use std::fmt;
+
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::scalar::Scalar;
+
+pub(crate) mod cases;
+
+/// How a kernel uses an operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// `var<storage, read>`.
+    Read,
+    /// `var<storage, read_write>`.
+    Write,
+}
+
+/// A storage binding of a kernel. Bindings count from 1 in the order of the list; binding 0 holds the parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operand {
+    /// The variable's name in WGSL.
+    pub name: &'static str,
+    /// Read, or written.
+    pub access: Access,
+    /// Elements are u32 words (class indices, or probabilities by their bits) instead of f32.
+    pub words: bool,
+}
+
+pub(crate) const fn read(name: &'static str) -> Operand {
+    Operand {
+        name,
+        access: Access::Read,
+        words: false,
+    }
+}
+
+pub(crate) const fn read_words(name: &'static str) -> Operand {
+    Operand {
+        name,
+        access: Access::Read,
+        words: true,
+    }
+}
+
+pub(crate) const fn write(name: &'static str) -> Operand {
+    Operand {
+        name,
+        access: Access::Write,
+        words: false,
+    }
+}
+
+/// How a kernel divides its work; kernels of a family share a WGSL fragment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Tiles of a matrix product: `shaders/tiles.wgsl`.
+    Tiles,
+    /// Rows, with several invocations a row: `shaders/rows.wgsl`.
+    Rows,
+    /// One invocation an element: `shaders/elements.wgsl`.
+    Elements,
+}
+
+impl Family {
+    fn wgsl(self) -> &'static str {
+        match self {
+            Family::Tiles => include_str!("../shaders/tiles.wgsl"),
+            Family::Rows => include_str!("../shaders/rows.wgsl"),
+            Family::Elements => include_str!("../shaders/elements.wgsl"),
+        }
+    }
+}
+
+/// The functions that every kernel may call.
+const MATH: &str = include_str!("../shaders/math.wgsl");
+
+/// A scalar type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// `u32` on both sides.
+    U32,
+    /// `f64` on the host, `f32` in WGSL.
+    F32,
+}
+
+/// What stands in the table [`ALL`] for each kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct Kernel {
+    /// File stem, entry point and label.
+    pub name: &'static str,
+    /// The WGSL file, without the fragments.
+    pub source: &'static str,
+    /// How it divides its work.
+    pub family: Family,
+    /// Storage bindings, from binding 1 on.
+    pub operands: &'static [Operand],
+    /// Fields of the uniform `Params` at binding 0, in order.
+    pub params: &'static [(&'static str, Field)],
+    /// Whether it calls `activate` or `activate_grad`, and so comes in one variant an activation.
+    pub activation: bool,
+}
+
+impl Kernel {
+    /// The whole text that is compiled: the kernel's file, its family's fragment, the mathematics, the activation.
+    pub fn wgsl(&self, activation: &Activation) -> String {
+        let mut text = format!("{}\n{}\n{MATH}", self.source, self.family.wgsl());
+        if self.activation {
+            text += "\n";
+            text += &activation.wgsl();
+        }
+        text
+    }
+}
+
+/// A parameter's type: u32, or a number that is f64 on the host and f32 on the GPU.
+pub(crate) trait Word: Copy {
+    const FIELD: Field;
+    fn word(self) -> u32;
+    fn as_device(self) -> Self;
+}
+
+impl Word for u32 {
+    const FIELD: Field = Field::U32;
+    fn word(self) -> u32 {
+        self
+    }
+    fn as_device(self) -> Self {
+        self
+    }
+}
+
+impl Word for f64 {
+    const FIELD: Field = Field::F32;
+    fn word(self) -> u32 {
+        (self as f32).to_bits()
+    }
+    fn as_device(self) -> Self {
+        f64::from(self as f32)
+    }
+}
+
+/// A kernel's parameters: the host struct that its WGSL `Params` mirrors field by field.
+pub(crate) trait ParamsStruct: Copy + fmt::Debug {
+    const FIELDS: &'static [(&'static str, Field)];
+    fn words(&self, out: &mut Vec<u32>);
+    /// The same parameters as the GPU holds them, rounded to f32.
+    fn as_device(&self) -> Self;
+}
+
+/// Declares a kernel's `Params`.
+macro_rules! params {
+    ($($(#[$doc:meta])* $field:ident: $type:ty),+ $(,)?) => {
+        /// The kernel's uniform parameters.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub(crate) struct Params {
+            $($(#[$doc])* pub $field: $type),+
+        }
+
+        impl crate::kernels::ParamsStruct for Params {
+            const FIELDS: &'static [(&'static str, crate::kernels::Field)] =
+                &[$((stringify!($field), <$type as crate::kernels::Word>::FIELD)),+];
+
+            fn words(&self, out: &mut Vec<u32>) {
+                $(out.push(crate::kernels::Word::word(self.$field));)+
+            }
+
+            fn as_device(&self) -> Self {
+                Self { $($field: crate::kernels::Word::as_device(self.$field)),+ }
+            }
+        }
+    };
+}
+
+/// What a call has to do, from which [`Launch`] follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// An (m, n) product over k.
+    Tiles { m: u32, n: u32, k: u32 },
+    /// Rows of so many columns.
+    Rows { rows: u32, cols: u32 },
+    /// So many elements.
+    Elements { count: u32 },
+}
+
+/// Override constants and workgroup counts of a dispatch; both come from the same [`Work`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Launch {
+    pub constants: &'static [(&'static str, f64)],
+    pub groups: [u32; 3],
+}
+
+/// At most so many workgroups in one dimension: WebGPU's default limit, which no adapter undercuts.
+const MAX_GROUPS: u32 = 65_535;
+
+/// A grid of at least `groups` workgroups for kernels that number them `y·groups.x + x`.
+fn folded(groups: u32) -> [u32; 3] {
+    let x = groups.clamp(1, MAX_GROUPS);
+    [x, groups.div_ceil(x).max(1), 1]
+}
+
+/// Side of a workgroup in invocations; its tile is four times that.
+const SMALL_TILE: u32 = 8;
+const LARGE_TILE: u32 = 16;
+
+impl Work {
+    pub fn launch(self) -> Launch {
+        match self {
+            Work::Tiles { m, n, .. } => {
+                let t = tile_side(m, n);
+                let constants: &[(&str, f64)] = if t == LARGE_TILE {
+                    &[("T", 16.0)]
+                } else {
+                    &[("T", 8.0)]
+                };
+                Launch {
+                    constants,
+                    groups: [n.div_ceil(4 * t), m.div_ceil(4 * t), 1],
+                }
+            }
+            Work::Rows { rows, cols } => {
+                const LANES: [&[(&str, f64)]; 7] = [
+                    &[("LANES", 1.0)],
+                    &[("LANES", 2.0)],
+                    &[("LANES", 4.0)],
+                    &[("LANES", 8.0)],
+                    &[("LANES", 16.0)],
+                    &[("LANES", 32.0)],
+                    &[("LANES", 64.0)],
+                ];
+                // A lane takes at least four columns: below that, the tree costs more than it saves.
+                let lanes_log2 = cols.div_ceil(4).next_power_of_two().ilog2().min(6);
+                Launch {
+                    constants: LANES[lanes_log2 as usize],
+                    groups: folded(rows.div_ceil(64 >> lanes_log2)),
+                }
+            }
+            Work::Elements { count } => Launch {
+                constants: &[],
+                groups: folded(count.div_ceil(256)),
+            },
+        }
+    }
+}
+
+/// Large tiles reuse more of what they load; small ones waste less at the edges of small matrices.
+fn tile_side(m: u32, n: u32) -> u32 {
+    if m >= 128 && n >= 128 {
+        LARGE_TILE
+    } else {
+        SMALL_TILE
+    }
+}
+
+/// An operand that a twin reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Read<'a, F> {
+    Floats(&'a [F]),
+    Words(&'a [u32]),
+}
+
+/// The operands of a twin that reads floats only, in the order of its list.
+pub(crate) fn floats<'a, F, const N: usize>(reads: &[Read<'a, F>]) -> [&'a [F]; N] {
+    std::array::from_fn(|i| match reads[i] {
+        Read::Floats(x) => x,
+        Read::Words(_) => unreachable!("operand {i} holds words where the kernel reads floats"),
+    })
+}
+
+/// The written operands, in the order of the list.
+pub(crate) fn written<'a, 'b, F, const N: usize>(
+    writes: &'b mut [&'a mut [F]],
+) -> &'b mut [&'a mut [F]; N] {
+    let n = writes.len();
+    writes
+        .try_into()
+        .unwrap_or_else(|_| unreachable!("{n} written operands where the kernel has {N}"))
+}
+
+/// What a kernel's file declares. A kernel without a twin does not compile.
+pub(crate) trait Twin {
+    type Params: ParamsStruct;
+    const KERNEL: Kernel;
+
+    fn work(p: &Self::Params) -> Work;
+
+    /// The kernel's arithmetic on the CPU. Operands come in the order of [`Kernel::operands`].
+    fn run<F: Scalar>(
+        p: &Self::Params,
+        phi: &Activation,
+        reads: &[Read<'_, F>],
+        writes: &mut [&mut [F]],
+    );
+
+    /// Arithmetic operations and words moved between memory and the processor at least, for the benches.
+    fn cost(p: &Self::Params) -> Cost;
+
+    /// Awkward inputs for the proof; see [`cases`].
+    fn cases(g: &mut cases::Generator) -> Vec<cases::Case>;
+}
+
+/// What a call costs at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cost {
+    pub flops: u64,
+    pub words: u64,
+}
+
+macro_rules! kernels {
+    ($($(#[$doc:meta])* $module:ident => $kernel:ident),+ $(,)?) => {
+        $($(#[$doc])* pub(crate) mod $module;)+
+
+        /// Every kernel.
+        pub static ALL: &[Kernel] = &[$(<$module::$kernel as Twin>::KERNEL),+];
+
+        /// A kernel with its parameters.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub(crate) enum Call {
+            $($kernel($module::Params)),+
+        }
+
+        impl Call {
+            pub fn kernel(&self) -> &'static Kernel {
+                match self {
+                    $(Self::$kernel(_) => &<$module::$kernel as Twin>::KERNEL),+
+                }
+            }
+
+            pub fn words(&self, out: &mut Vec<u32>) {
+                match self {
+                    $(Self::$kernel(p) => p.words(out)),+
+                }
+            }
+
+            pub fn as_device(&self) -> Self {
+                match self {
+                    $(Self::$kernel(p) => Self::$kernel(p.as_device())),+
+                }
+            }
+
+            pub fn work(&self) -> Work {
+                match self {
+                    $(Self::$kernel(p) => $module::$kernel::work(p)),+
+                }
+            }
+
+            pub fn cost(&self) -> Cost {
+                match self {
+                    $(Self::$kernel(p) => $module::$kernel::cost(p)),+
+                }
+            }
+
+            pub fn run_twin<F: Scalar>(
+                &self,
+                phi: &Activation,
+                reads: &[Read<'_, F>],
+                writes: &mut [&mut [F]],
+            ) {
+                match self {
+                    $(Self::$kernel(p) => $module::$kernel::run(p, phi, reads, writes)),+
+                }
+            }
+        }
+
+        /// The cases of every kernel, in the order of [`ALL`].
+        pub(crate) fn all_cases(g: &mut cases::Generator) -> Vec<cases::Case> {
+            let mut all = Vec::new();
+            $(all.extend($module::$kernel::cases(g));)+
+            all
+        }
+    };
+}
+
+kernels! {
+    /// Tiled matmul with bias and activation: a layer's forward pass.
+    dense_forward => DenseForward,
+    /// Tiled matmul with the derivative: one step of the δ recursion.
+    dense_backward_input => DenseBackwardInput,
+    /// Tiled outer products summed over rows: a layer's gradients.
+    dense_backward_params => DenseBackwardParams,
+    /// Elementwise activation.
+    activation => ElementwiseActivation,
+    /// Elementwise derivative.
+    activation_grad => ActivationGrad,
+    /// Row-wise softmax.
+    softmax => Softmax,
+    /// Softmax's Jacobian times a gradient.
+    softmax_grad => SoftmaxGrad,
+    /// Squared error and its δ.
+    squared_error => SquaredError,
+    /// Huber loss and its δ.
+    huber => Huber,
+    /// Binary cross-entropy from logits and its δ.
+    binary_cross_entropy => BinaryCrossEntropy,
+    /// Cross-entropy of any output activation and its δ.
+    cross_entropy => CrossEntropy,
+    /// Softmax and cross-entropy from logits, fused, and its δ.
+    softmax_cross_entropy => SoftmaxCrossEntropy,
+    /// The sum of a batch's losses.
+    loss_sum => LossSum,
+    /// Stochastic gradient descent.
+    sgd => Sgd,
+    /// Gradient descent with momentum, Nesterov's too.
+    momentum => Momentum,
+    /// RMSprop.
+    rmsprop => RmsProp,
+    /// Adam and AdamW.
+    adam => Adam,
+}
+
+/// The kernel of this name.
+pub fn find(name: &str) -> Option<&'static Kernel> {
+    ALL.iter().find(|k| k.name == name)
+}
+
+/// Whether a user's fragment compiles and declares what an activation needs. No GPU takes part.
+pub(crate) fn check_fragment(name: &str, wgsl: &str) -> Result<()> {
+    let fail = |message: String| Error::Fragment {
+        name: name.to_owned(),
+        message,
+    };
+    // The fragment comes first, so that the compiler's line is the fragment's; WGSL's order of declarations is free.
+    let text = format!("{wgsl}\n{MATH}");
+    let module = wgpu::naga::front::wgsl::parse_str(&text)
+        .map_err(|e| fail(e.emit_to_string_with_path(&text, name)))?;
+    let info = wgpu::naga::valid::Validator::new(
+        wgpu::naga::valid::ValidationFlags::all(),
+        wgpu::naga::valid::Capabilities::empty(),
+    )
+    .validate(&module)
+    .map_err(|e| fail(e.emit_to_string_with_path(&text, name)))?;
+    drop(info);
+    for function in ["activate", "activate_grad"] {
+        let f32_type = |handle| {
+            module.types[handle].inner
+                == wgpu::naga::TypeInner::Scalar(wgpu::naga::Scalar {
+                    kind: wgpu::naga::ScalarKind::Float,
+                    width: 4,
+                })
+        };
+        let found = module.functions.iter().any(|(_, f)| {
+            f.name.as_deref() == Some(function)
+                && matches!(&f.arguments[..], [x] if f32_type(x.ty))
+                && f.result.as_ref().is_some_and(|r| f32_type(r.ty))
+        });
+        if !found {
+            return Err(fail(format!(
+                "it declares no `fn {function}(z: f32) -> f32`"
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+use super::cases::{Case, Generator};
+use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use crate::activation::Activation;
+use crate::cpu;
+use crate::scalar::Scalar;
+
+params! {
+    count: u32,
+    /// lr/(1 − beta1ᵗ).
+    step_size: f64,
+    beta1: f64,
+    one_minus_beta1: f64,
+    beta2: f64,
+    one_minus_beta2: f64,
+    /// √(1 − beta2ᵗ).
+    root_correction2: f64,
+    eps: f64,
+    /// Weight decay through the gradient: Adam.
+    l2: f64,
+    /// 1 − lr·weight_decay, decoupled: AdamW.
+    shrink: f64,
+    /// 1, or 1/rows.
+    grad_scale: f64,
+}
+
+pub(crate) struct Adam;
+
+impl Twin for Adam {
+    type Params = Params;
+    const KERNEL: Kernel = Kernel {
+        name: "adam",
+        source: include_str!("../../shaders/adam.wgsl"),
+        family: Family::Elements,
+        operands: &[
+            read("grad"),
+            read("ledger"),
+            write("weight"),
+            write("exp_avg"),
+            write("exp_avg_sq"),
+        ],
+        params: <Params as super::ParamsStruct>::FIELDS,
+        activation: false,
+    };
+
+    fn work(p: &Params) -> Work {
+        Work::Elements { count: p.count }
+    }
+
+    /// g = grad_scale·grad + l2·w,  m ← beta1·m + (1 − beta1)·g,  v ← beta2·v + (1 − beta2)·g²,
+    /// w ← shrink·w − step_size·m/(√v/root_correction2 + eps).
+    fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
+        let [grad, ledger] = floats(reads);
+        let [weight, exp_avg, exp_avg_sq] = written(writes);
+        if !ledger[2].value().is_finite() {
+            return;
+        }
+        let n = p.count as usize;
+        let (beta1, one_minus_beta1) = (F::of(p.beta1), F::of(p.one_minus_beta1));
+        let (beta2, one_minus_beta2) = (F::of(p.beta2), F::of(p.one_minus_beta2));
+        let (l2, shrink, scale) = (F::of(p.l2), F::of(p.shrink), F::of(p.grad_scale));
+        let (step_size, eps) = (F::of(p.step_size), F::of(p.eps));
+        let root_correction2 = F::of(p.root_correction2);
+        cpu::each3(&mut weight[..n], exp_avg, exp_avg_sq, grad, |w, m, v, g| {
+            let g = scale * g + l2 * *w;
+            *m = beta1 * *m + one_minus_beta1 * g;
+            *v = beta2 * *v + one_minus_beta2 * (g * g);
+            *w = shrink * *w - step_size * (*m / (v.sqrt() / root_correction2 + eps));
+        });
+    }
+
+    fn cost(p: &Params) -> Cost {
+        Cost {
+            flops: 15 * u64::from(p.count),
+            words: 7 * u64::from(p.count),
+        }
+    }
+
+    fn cases(g: &mut Generator) -> Vec<Case> {
+        let variants = [
+            Params { count: 0, step_size: 0.1, beta1: 0.9, one_minus_beta1: 0.1, beta2: 0.99, one_minus_beta2: 0.01, root_correction2: 0.5, eps: 1e-3, l2: 0.01, shrink: 1.0, grad_scale: 0.125 },
+            Params { count: 0, step_size: 0.1, beta1: 0.9, one_minus_beta1: 0.1, beta2: 0.99, one_minus_beta2: 0.01, root_correction2: 0.5, eps: 1e-3, l2: 0.0, shrink: 0.99, grad_scale: 1.0 },
+        ];
+        let mut cases = Vec::new();
+        for count in g.counts() {
+            for p in variants {
+                let p = Params { count, ..p };
+                let reads = vec![g.floats(count), g.floats(3)];
+                let writes = vec![
+                    g.floats(count),
+                    g.floats(count),
+                    g.fractions(count),
+                ];
+                let call = super::Call::Adam(p);
+                cases.push(Case::new(call, &Activation::Identity, reads, writes));
+            }
+        }
+        cases
+    }
+}

@@ -1,0 +1,197 @@
+//! Awkward inputs: the shapes, contents and traps on which every kernel is judged.
+
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
+use super::Call;
+use crate::activation::{Activation, Saved};
+use crate::init::{normal, unit};
+
+/// Words that no kernel may read or write stand on both sides of every operand: quiet NaNs with a payload that
+/// arithmetic does not produce.
+pub(crate) const GUARD: u32 = 0x7fc0_beef;
+/// How many of them: enough for a vec4 overrun of a tile's edge.
+pub(crate) const GUARD_WORDS: usize = 64;
+
+/// Contents of an operand.
+#[derive(Debug, Clone)]
+pub(crate) enum Data {
+    Floats(Vec<f32>),
+    Words(Vec<u32>),
+}
+
+impl From<Vec<f32>> for Data {
+    fn from(x: Vec<f32>) -> Self {
+        Self::Floats(x)
+    }
+}
+
+impl Data {
+    pub fn bits(&self) -> Vec<u32> {
+        match self {
+            Data::Floats(x) => x.iter().map(|x| x.to_bits()).collect(),
+            Data::Words(x) => x.clone(),
+        }
+    }
+
+    /// Makes every column outside [first, first + count) of the row-major data a trap.
+    pub fn poison_columns(&mut self, stride: u32, first: u32, count: u32) {
+        let Data::Floats(x) = self else { return };
+        for row in x.chunks_mut(stride as usize) {
+            for (c, x) in row.iter_mut().enumerate() {
+                if !(first..first + count).contains(&(c as u32)) {
+                    *x = f32::from_bits(GUARD);
+                }
+            }
+        }
+    }
+}
+
+/// One call of a kernel with everything that it reads and finds.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub call: Call,
+    pub activation: Activation,
+    pub reads: Vec<Data>,
+    /// What the written operands hold before: numbers where the kernel adds to them, guards where it must not look.
+    pub writes: Vec<Data>,
+}
+
+impl Case {
+    pub fn new(call: Call, activation: &Activation, reads: Vec<Data>, writes: Vec<Data>) -> Self {
+        let operands = call.kernel().operands;
+        debug_assert_eq!(reads.len() + writes.len(), operands.len());
+        Self {
+            call,
+            activation: activation.clone(),
+            reads,
+            writes,
+        }
+    }
+}
+
+/// Seeded contents and the list of awkward shapes.
+#[derive(Debug)]
+pub(crate) struct Generator {
+    rng: ChaCha8Rng,
+}
+
+impl Generator {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        }
+    }
+
+    /// Normally distributed numbers, with an exact zero here and there.
+    pub fn floats(&mut self, n: u32) -> Data {
+        Data::Floats(self.normals(n))
+    }
+
+    fn normals(&mut self, n: u32) -> Vec<f32> {
+        (0..n)
+            .map(|i| {
+                if i % 29 == 28 {
+                    0.0
+                } else {
+                    normal(&mut self.rng) as f32
+                }
+            })
+            .collect()
+    }
+
+    /// Normally distributed numbers times `scale`.
+    pub fn scaled(&mut self, n: u32, scale: f32) -> Data {
+        Data::Floats(self.normals(n).iter().map(|x| x * scale).collect())
+    }
+
+    /// Numbers in (0, 1).
+    pub fn fractions(&mut self, n: u32) -> Data {
+        Data::Floats(
+            (0..n)
+                .map(|_| (unit(&mut self.rng) as f32).max(1e-3))
+                .collect(),
+        )
+    }
+
+    /// Rows of probabilities, some of them 0.
+    pub fn probabilities(&mut self, rows: u32, cols: u32) -> Data {
+        let mut x = vec![0f32; (rows * cols) as usize];
+        for row in x.chunks_mut(cols as usize) {
+            for x in row.iter_mut() {
+                *x = (unit(&mut self.rng) as f32 - 0.3).max(0.0);
+            }
+            let sum: f32 = row.iter().sum();
+            if sum > 0.0 {
+                row.iter_mut().for_each(|x| *x /= sum);
+            } else {
+                row[0] = 1.0;
+            }
+        }
+        Data::Floats(x)
+    }
+
+    /// A class index a row.
+    pub fn labels(&mut self, rows: u32, classes: u32) -> Data {
+        Data::Words(
+            (0..rows)
+                .map(|_| (unit(&mut self.rng) * f64::from(classes)) as u32)
+                .collect(),
+        )
+    }
+
+    /// z, or φ(z), as the activation's derivative wants it.
+    pub fn saved(&mut self, phi: &Activation, n: u32) -> Data {
+        let z = self.normals(n);
+        Data::Floats(match phi.saved() {
+            Saved::Input => z,
+            Saved::Output => z.iter().map(|&z| phi.apply(z.into()) as f32).collect(),
+        })
+    }
+
+    /// Space that must be written before it is read.
+    pub fn untouched(&mut self, n: u32) -> Data {
+        Data::Floats(vec![f32::from_bits(GUARD); n as usize])
+    }
+
+    /// (m, k, n) around every edge: single elements, tiles less and more one, both tile sizes, reductions and
+    /// rows beyond 65,535.
+    pub fn matmul_shapes(&self) -> Vec<(u32, u32, u32)> {
+        vec![
+            (1, 1, 1),
+            (1, 17, 1),
+            (3, 1, 17),
+            (17, 3, 257),
+            (31, 33, 32),
+            (32, 32, 33),
+            (33, 31, 31),
+            (63, 15, 65),
+            (129, 17, 129),
+            (128, 64, 257),
+            (257, 16, 128),
+            (2, 65_541, 3),
+            (65_541, 2, 3),
+        ]
+    }
+
+    /// (rows, columns) for row kernels: every number of lanes, rows beyond 65,535.
+    pub fn row_shapes(&self) -> Vec<(u32, u32)> {
+        vec![
+            (1, 1),
+            (3, 2),
+            (17, 10),
+            (63, 17),
+            (65, 33),
+            (33, 64),
+            (7, 127),
+            (2, 257),
+            (3, 4099),
+            (65_541, 3),
+        ]
+    }
+
+    /// Element counts around the workgroup and beyond one grid dimension of workgroups.
+    pub fn counts(&self) -> Vec<u32> {
+        vec![1, 3, 17, 255, 256, 257, 65_541]
+    }
+}

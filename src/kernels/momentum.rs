@@ -1,0 +1,97 @@
+use super::cases::{Case, Generator};
+use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use crate::activation::Activation;
+use crate::cpu;
+use crate::scalar::Scalar;
+
+params! {
+    count: u32,
+    lr: f64,
+    momentum: f64,
+    one_minus_dampening: f64,
+    weight_decay: f64,
+    /// 1, or 1/rows.
+    grad_scale: f64,
+    nesterov: u32,
+    /// The first step: the velocity is the gradient.
+    first: u32,
+}
+
+pub(crate) struct Momentum;
+
+impl Twin for Momentum {
+    type Params = Params;
+    const KERNEL: Kernel = Kernel {
+        name: "momentum",
+        source: include_str!("../../shaders/momentum.wgsl"),
+        family: Family::Elements,
+        operands: &[
+            read("grad"),
+            read("ledger"),
+            write("weight"),
+            write("velocity"),
+        ],
+        params: <Params as super::ParamsStruct>::FIELDS,
+        activation: false,
+    };
+
+    fn work(p: &Params) -> Work {
+        Work::Elements { count: p.count }
+    }
+
+    /// g = grad_scale·grad + weight_decay·w,  v ← momentum·v + (1 − dampening)·g,  w ← w − lr·(v, or g + momentum·v).
+    fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
+        let [grad, ledger] = floats(reads);
+        let [weight, velocity] = written(writes);
+        if !ledger[2].value().is_finite() {
+            return;
+        }
+        let n = p.count as usize;
+        let (lr, momentum) = (F::of(p.lr), F::of(p.momentum));
+        let (decay, scale) = (F::of(p.weight_decay), F::of(p.grad_scale));
+        let one_minus_dampening = F::of(p.one_minus_dampening);
+        cpu::each2(&mut weight[..n], velocity, grad, |w, v, g| {
+            let g = scale * g + decay * *w;
+            *v = if p.first == 0 {
+                momentum * *v + one_minus_dampening * g
+            } else {
+                g
+            };
+            let direction = if p.nesterov == 0 {
+                *v
+            } else {
+                g + momentum * *v
+            };
+            *w = *w - lr * direction;
+        });
+    }
+
+    fn cost(p: &Params) -> Cost {
+        Cost {
+            flops: 8 * u64::from(p.count),
+            words: 5 * u64::from(p.count),
+        }
+    }
+
+    fn cases(g: &mut Generator) -> Vec<Case> {
+        let variants = [
+            Params { count: 0, lr: 0.1, momentum: 0.9, one_minus_dampening: 0.75, weight_decay: 0.01, grad_scale: 0.125, nesterov: 0, first: 0 },
+            Params { count: 0, lr: 0.1, momentum: 0.9, one_minus_dampening: 0.75, weight_decay: 0.01, grad_scale: 0.125, nesterov: 0, first: 1 },
+            Params { count: 0, lr: 0.1, momentum: 0.9, one_minus_dampening: 1.0, weight_decay: 0.0, grad_scale: 1.0, nesterov: 1, first: 0 },
+        ];
+        let mut cases = Vec::new();
+        for count in g.counts() {
+            for p in variants {
+                let p = Params { count, ..p };
+                let reads = vec![g.floats(count), g.floats(3)];
+                let writes = vec![
+                    g.floats(count),
+                    g.floats(count),
+                ];
+                let call = super::Call::Momentum(p);
+                cases.push(Case::new(call, &Activation::Identity, reads, writes));
+            }
+        }
+        cases
+    }
+}

@@ -1,0 +1,84 @@
+use super::cases::{Case, Generator};
+use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use crate::activation::Activation;
+use crate::cpu;
+use crate::scalar::Scalar;
+
+params! {
+    count: u32,
+    lr: f64,
+    alpha: f64,
+    one_minus_alpha: f64,
+    eps: f64,
+    weight_decay: f64,
+    /// 1, or 1/rows.
+    grad_scale: f64,
+}
+
+pub(crate) struct RmsProp;
+
+impl Twin for RmsProp {
+    type Params = Params;
+    const KERNEL: Kernel = Kernel {
+        name: "rmsprop",
+        source: include_str!("../../shaders/rmsprop.wgsl"),
+        family: Family::Elements,
+        operands: &[
+            read("grad"),
+            read("ledger"),
+            write("weight"),
+            write("square_avg"),
+        ],
+        params: <Params as super::ParamsStruct>::FIELDS,
+        activation: false,
+    };
+
+    fn work(p: &Params) -> Work {
+        Work::Elements { count: p.count }
+    }
+
+    /// g = grad_scale·grad + weight_decay·w,  s ← alpha·s + (1 − alpha)·g²,  w ← w − lr·g/(√s + eps).
+    fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
+        let [grad, ledger] = floats(reads);
+        let [weight, square_avg] = written(writes);
+        if !ledger[2].value().is_finite() {
+            return;
+        }
+        let n = p.count as usize;
+        let (lr, eps) = (F::of(p.lr), F::of(p.eps));
+        let (alpha, one_minus_alpha) = (F::of(p.alpha), F::of(p.one_minus_alpha));
+        let (decay, scale) = (F::of(p.weight_decay), F::of(p.grad_scale));
+        cpu::each2(&mut weight[..n], square_avg, grad, |w, s, g| {
+            let g = scale * g + decay * *w;
+            *s = alpha * *s + one_minus_alpha * (g * g);
+            *w = *w - lr * (g / (s.sqrt() + eps));
+        });
+    }
+
+    fn cost(p: &Params) -> Cost {
+        Cost {
+            flops: 10 * u64::from(p.count),
+            words: 5 * u64::from(p.count),
+        }
+    }
+
+    fn cases(g: &mut Generator) -> Vec<Case> {
+        let variants = [
+            Params { count: 0, lr: 0.1, alpha: 0.9, one_minus_alpha: 0.1, eps: 1e-3, weight_decay: 0.01, grad_scale: 0.125 },
+        ];
+        let mut cases = Vec::new();
+        for count in g.counts() {
+            for p in variants {
+                let p = Params { count, ..p };
+                let reads = vec![g.floats(count), g.floats(3)];
+                let writes = vec![
+                    g.floats(count),
+                    g.fractions(count),
+                ];
+                let call = super::Call::RmsProp(p);
+                cases.push(Case::new(call, &Activation::Identity, reads, writes));
+            }
+        }
+        cases
+    }
+}

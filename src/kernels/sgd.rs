@@ -1,0 +1,76 @@
+use super::cases::{Case, Generator};
+use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use crate::activation::Activation;
+use crate::cpu;
+use crate::scalar::Scalar;
+
+params! {
+    count: u32,
+    lr: f64,
+    weight_decay: f64,
+    /// 1, or 1/rows.
+    grad_scale: f64,
+}
+
+pub(crate) struct Sgd;
+
+impl Twin for Sgd {
+    type Params = Params;
+    const KERNEL: Kernel = Kernel {
+        name: "sgd",
+        source: include_str!("../../shaders/sgd.wgsl"),
+        family: Family::Elements,
+        operands: &[
+            read("grad"),
+            read("ledger"),
+            write("weight"),
+        ],
+        params: <Params as super::ParamsStruct>::FIELDS,
+        activation: false,
+    };
+
+    fn work(p: &Params) -> Work {
+        Work::Elements { count: p.count }
+    }
+
+    /// g = grad_scale·grad + weight_decay·w,  w ← w − lr·g.
+    fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
+        let [grad, ledger] = floats(reads);
+        let [weight] = written(writes);
+        if !ledger[2].value().is_finite() {
+            return;
+        }
+        let n = p.count as usize;
+        let (lr, decay, scale) = (F::of(p.lr), F::of(p.weight_decay), F::of(p.grad_scale));
+        cpu::each1(&mut weight[..n], grad, |w, g| {
+            let g = scale * g + decay * *w;
+            *w = *w - lr * g;
+        });
+    }
+
+    fn cost(p: &Params) -> Cost {
+        Cost {
+            flops: 4 * u64::from(p.count),
+            words: 3 * u64::from(p.count),
+        }
+    }
+
+    fn cases(g: &mut Generator) -> Vec<Case> {
+        let variants = [
+            Params { count: 0, lr: 0.1, weight_decay: 0.01, grad_scale: 0.125 },
+        ];
+        let mut cases = Vec::new();
+        for count in g.counts() {
+            for p in variants {
+                let p = Params { count, ..p };
+                let reads = vec![g.floats(count), g.floats(3)];
+                let writes = vec![
+                    g.floats(count),
+                ];
+                let call = super::Call::Sgd(p);
+                cases.push(Case::new(call, &Activation::Identity, reads, writes));
+            }
+        }
+        cases
+    }
+}

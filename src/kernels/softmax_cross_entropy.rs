@@ -1,0 +1,95 @@
+use super::cases::{Case, Generator};
+use super::{Cost, Family, Kernel, Read, Twin, Work, read, read_words, write, written};
+use crate::activation::Activation;
+use crate::cpu;
+use crate::scalar::Scalar;
+
+use super::cross_entropy::{Targets, entropy_term};
+use super::softmax::{row_max, shifted_exp};
+
+params! {
+    rows: u32,
+    cols: u32,
+    /// Targets are a class index a row, else a row of probabilities.
+    labels: u32,
+    /// Add Σ t·ln t: the Kullback–Leibler divergence.
+    entropy: u32,
+}
+
+pub(crate) struct SoftmaxCrossEntropy;
+
+impl Twin for SoftmaxCrossEntropy {
+    type Params = Params;
+    const KERNEL: Kernel = Kernel {
+        name: "softmax_cross_entropy",
+        source: include_str!("../../shaders/softmax_cross_entropy.wgsl"),
+        family: Family::Rows,
+        operands: &[read("z"), read_words("t"), write("loss"), write("delta")],
+        params: <Params as super::ParamsStruct>::FIELDS,
+        activation: false,
+    };
+
+    fn work(p: &Params) -> Work {
+        Work::Rows {
+            rows: p.rows,
+            cols: p.cols,
+        }
+    }
+
+    /// loss (B) = −Σ_row t·ln p,  delta (B, C) = p·Σ_row t − t,  p = softmax(z),  −ln p = (m − z) + ln Σ_row exp(z − m).
+    fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
+        let [Read::Floats(z), t] = reads else {
+            unreachable!("operands of another kernel")
+        };
+        let [loss, delta] = written(writes);
+        let (rows, cols) = (p.rows as usize, p.cols as usize);
+        let t = Targets::new(t, cols);
+        cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, |r, loss, delta| {
+            let z = &z[r * cols..][..cols];
+            let m = row_max(z);
+            let total = F::sum(shifted_exp(z, m));
+            let mass = F::sum((0..cols).map(|c| t.at(r, c)));
+            let log_total = total.ln();
+            loss[0] = F::sum((0..cols).filter(|&c| t.at(r, c).value() > 0.0).map(|c| {
+                let t = t.at(r, c);
+                t * ((m - z[c]) + log_total) + entropy_term(t, p.entropy)
+            }));
+            for ((c, d), e) in delta.iter_mut().enumerate().zip(shifted_exp(z, m)) {
+                *d = e / total * mass - t.at(r, c);
+            }
+        });
+    }
+
+    fn cost(p: &Params) -> Cost {
+        let n = u64::from(p.rows) * u64::from(p.cols);
+        Cost {
+            flops: 10 * n,
+            words: (2 + u64::from(p.labels == 0)) * n,
+        }
+    }
+
+    fn cases(g: &mut Generator) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (rows, cols) in g.row_shapes() {
+            for (labels, entropy, scale) in [(0, 0, 1.0), (0, 1, 1.0), (1, 0, 1.0), (1, 0, 1e4)] {
+                let n = rows * cols;
+                let t = if labels == 0 {
+                    g.probabilities(rows, cols)
+                } else {
+                    g.labels(rows, cols)
+                };
+                let p = Params {
+                    rows,
+                    cols,
+                    labels,
+                    entropy,
+                };
+                let reads = vec![g.scaled(n, scale), t];
+                let writes = vec![g.untouched(rows), g.untouched(n)];
+                let call = super::Call::SoftmaxCrossEntropy(p);
+                cases.push(Case::new(call, &Activation::Identity, reads, writes));
+            }
+        }
+        cases
+    }
+}

@@ -1,0 +1,250 @@
+//! Loss functions and their reductions.
+
+use std::fmt;
+
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::kernels::{
+    Call, binary_cross_entropy, cross_entropy, huber, softmax_cross_entropy, squared_error,
+};
+
+/// A loss L(a, t) of the network's output a (B, C) and the targets t.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Loss {
+    /// ‖a − t‖² of each row: summed over rows the *total squared error*, averaged over rows the cost ‖a_L − y‖² of the
+    /// derivations. [`Reduction::Mean`] divides by B.
+    SquaredError,
+    /// (a − t)² of each element: PyTorch's `MSELoss`. [`Reduction::Mean`] divides by B·C.
+    Mse,
+    /// Huber's loss of each element, quadratic within `delta` and linear beyond: PyTorch's `HuberLoss`.
+    /// [`Reduction::Mean`] divides by B·C.
+    Huber {
+        /// |a − t| at which the two parts meet; PyTorch's default is 1.
+        delta: f64,
+    },
+    /// −Σ t·ln softmax(z) of each row, from logits: PyTorch's `CrossEntropyLoss`. Targets are class indices or rows of
+    /// probabilities. [`Reduction::Mean`] divides by B.
+    CrossEntropy,
+    /// −Σ t·ln a of each row, for any output activation but identity; with softmax it is computed from z, exactly as
+    /// [`Loss::CrossEntropy`]. Where t > 0 meets a ≤ 0 the loss is infinite and the step is refused
+    /// ([`Error::NonFiniteLoss`]). [`Reduction::Mean`] divides by B.
+    OutputCrossEntropy,
+    /// −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) of each element, from logits: PyTorch's `BCEWithLogitsLoss`. Targets lie in [0, 1].
+    /// [`Reduction::Mean`] divides by B·C.
+    BinaryCrossEntropy,
+    /// Σ t·(ln t − ln a) of each row, the Kullback–Leibler divergence of the targets from the output; otherwise as
+    /// [`Loss::OutputCrossEntropy`]. [`Reduction::Mean`] divides by B: PyTorch's `KLDivLoss(reduction="batchmean")`.
+    KlDivergence,
+}
+
+/// How the losses of a batch become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reduction {
+    /// The mean, over what each [`Loss`] says: elements or rows. PyTorch's default.
+    #[default]
+    Mean,
+    /// The sum over everything.
+    Sum,
+}
+
+/// A loss with its reduction. A [`Loss`] alone converts into its mean.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Criterion {
+    /// The loss.
+    pub loss: Loss,
+    /// The reduction.
+    pub reduction: Reduction,
+}
+
+impl From<Loss> for Criterion {
+    fn from(loss: Loss) -> Self {
+        Self {
+            loss,
+            reduction: Reduction::Mean,
+        }
+    }
+}
+
+/// What a loss takes as targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TargetKind {
+    /// Any finite numbers, one an output.
+    Values,
+    /// Numbers in [0, 1], one an output.
+    Fractions,
+    /// Class indices, or numbers in [0, 1], one an output.
+    Classes,
+}
+
+impl Loss {
+    /// With [`Reduction::Sum`].
+    pub fn sum(self) -> Criterion {
+        Criterion {
+            loss: self,
+            reduction: Reduction::Sum,
+        }
+    }
+
+    /// With [`Reduction::Mean`], the default.
+    pub fn mean(self) -> Criterion {
+        self.into()
+    }
+
+    /// One of each, for tests that iterate over them.
+    pub fn table() -> [Loss; 7] {
+        [
+            Loss::SquaredError,
+            Loss::Mse,
+            Loss::Huber { delta: 1.0 },
+            Loss::CrossEntropy,
+            Loss::OutputCrossEntropy,
+            Loss::BinaryCrossEntropy,
+            Loss::KlDivergence,
+        ]
+    }
+
+    /// The loss's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Loss::SquaredError => "squared_error",
+            Loss::Mse => "mse",
+            Loss::Huber { .. } => "huber",
+            Loss::CrossEntropy => "cross_entropy",
+            Loss::OutputCrossEntropy => "output_cross_entropy",
+            Loss::BinaryCrossEntropy => "binary_cross_entropy",
+            Loss::KlDivergence => "kl_divergence",
+        }
+    }
+
+    /// Whether the mean is over elements, not rows.
+    fn per_element(&self) -> bool {
+        matches!(
+            self,
+            Loss::Mse | Loss::Huber { .. } | Loss::BinaryCrossEntropy
+        )
+    }
+
+    pub(crate) fn targets(&self) -> TargetKind {
+        match self {
+            Loss::SquaredError | Loss::Mse | Loss::Huber { .. } => TargetKind::Values,
+            Loss::BinaryCrossEntropy => TargetKind::Fractions,
+            Loss::CrossEntropy | Loss::OutputCrossEntropy | Loss::KlDivergence => {
+                TargetKind::Classes
+            }
+        }
+    }
+
+    /// Whether the loss reads z of the last layer and gives δ itself, without φ′.
+    pub(crate) fn from_logits(&self, last: &Activation) -> bool {
+        match self {
+            Loss::CrossEntropy | Loss::BinaryCrossEntropy => true,
+            Loss::OutputCrossEntropy | Loss::KlDivergence => *last == Activation::Softmax,
+            _ => false,
+        }
+    }
+
+    /// Whether the last layer's activation fits, and the arguments are in range.
+    pub(crate) fn check(&self, last: &Activation) -> Result<()> {
+        let logits_alone = matches!(self, Loss::CrossEntropy | Loss::BinaryCrossEntropy);
+        if logits_alone && *last != Activation::Identity {
+            let advice = if *self == Loss::CrossEntropy && *last == Activation::Softmax {
+                "it applies softmax itself: use Identity, or keep Softmax and use Loss::OutputCrossEntropy"
+            } else if *self == Loss::CrossEntropy {
+                "it applies softmax itself: use Identity, or Loss::OutputCrossEntropy for another activation"
+            } else {
+                "it applies the sigmoid itself: use Identity"
+            };
+            return Err(Error::OutputActivation {
+                loss: self.name().into(),
+                needs: "logits (identity)".into(),
+                activation: last.to_string(),
+                advice: advice.into(),
+            });
+        }
+        let probabilities = matches!(self, Loss::OutputCrossEntropy | Loss::KlDivergence);
+        if probabilities && *last == Activation::Identity {
+            return Err(Error::OutputActivation {
+                loss: self.name().into(),
+                needs: "an activation that gives probabilities".into(),
+                activation: last.to_string(),
+                advice: "use Softmax, or keep Identity and use Loss::CrossEntropy".into(),
+            });
+        }
+        match *self {
+            Loss::Huber { delta } if !(delta > 0.0 && delta.is_finite()) => Err(Error::Argument {
+                name: "huber's delta".into(),
+                value: delta.to_string(),
+                allowed: "finite and > 0".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Criterion {
+    /// The factor on each row's loss and δ: what a mean over elements still needs after the mean over rows.
+    pub(crate) fn row_scale(&self, outputs: usize) -> f64 {
+        if self.reduction == Reduction::Mean && self.loss.per_element() {
+            1.0 / outputs as f64
+        } else {
+            1.0
+        }
+    }
+
+    /// The factor on sums over `rows` rows.
+    pub(crate) fn batch_scale(&self, rows: u64) -> f64 {
+        match self.reduction {
+            Reduction::Mean => 1.0 / rows as f64,
+            Reduction::Sum => 1.0,
+        }
+    }
+
+    /// The kernel that writes each row's loss and δ.
+    pub(crate) fn call(&self, last: &Activation, rows: u32, cols: u32, labels: bool) -> Call {
+        let scale = self.row_scale(cols as usize);
+        let labels = u32::from(labels);
+        let entropy = u32::from(self.loss == Loss::KlDivergence);
+        match self.loss {
+            Loss::SquaredError | Loss::Mse => {
+                Call::SquaredError(squared_error::Params { rows, cols, scale })
+            }
+            Loss::Huber { delta } => Call::Huber(huber::Params {
+                rows,
+                cols,
+                scale,
+                threshold: delta,
+            }),
+            Loss::BinaryCrossEntropy => {
+                Call::BinaryCrossEntropy(binary_cross_entropy::Params { rows, cols, scale })
+            }
+            _ if self.loss.from_logits(last) => {
+                Call::SoftmaxCrossEntropy(softmax_cross_entropy::Params {
+                    rows,
+                    cols,
+                    labels,
+                    // ln 1 = 0: class indices have no entropy.
+                    entropy: entropy * (1 - labels),
+                })
+            }
+            Loss::CrossEntropy | Loss::OutputCrossEntropy | Loss::KlDivergence => {
+                Call::CrossEntropy(cross_entropy::Params {
+                    rows,
+                    cols,
+                    labels,
+                    entropy: entropy * (1 - labels),
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Criterion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reduction = match self.reduction {
+            Reduction::Mean => "mean",
+            Reduction::Sum => "sum",
+        };
+        write!(f, "{} ({reduction})", self.loss.name())
+    }
+}

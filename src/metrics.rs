@@ -1,0 +1,51 @@
+//! What an evaluation says.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::data::Targets;
+
+/// Loss and accuracy over a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The loss, reduced over the whole set as the criterion says.
+    pub loss: f64,
+    /// Share of rows whose largest output is the class, where targets are class indices.
+    pub accuracy: Option<f64>,
+    /// Rows evaluated.
+    pub rows: usize,
+}
+
+impl fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loss {:.5}", self.loss)?;
+        if let Some(accuracy) = self.accuracy {
+            write!(f, ", accuracy {:.2} %", 100.0 * accuracy)?;
+        }
+        write!(f, " ({} rows)", self.rows)
+    }
+}
+
+/// Index of the largest element, the first of equals; a NaN is never the largest.
+pub(crate) fn argmax(row: &[f32]) -> usize {
+    let mut best = 0;
+    for (i, &x) in row.iter().enumerate() {
+        if x > row[best] || row[best].is_nan() {
+            best = i;
+        }
+    }
+    best
+}
+
+/// Rows whose largest output (of `cols`) is the class; `None` if targets are no classes.
+pub(crate) fn correct(outputs: &[f32], cols: usize, targets: &Targets) -> Option<usize> {
+    let Targets::Classes(labels) = targets else {
+        return None;
+    };
+    let rows = outputs.chunks(cols).zip(labels);
+    Some(
+        rows.filter(|(row, label)| argmax(row) == **label as usize)
+            .count(),
+    )
+}

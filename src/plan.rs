@@ -1,0 +1,578 @@
+//! The plan: a network, a loss and an optimiser, lowered to a flat list of ops over named buffers.
+//!
+//! The order of backpropagation stands here and nowhere else; every executor runs this list. There is no wgpu, no WGSL
+//! and no arithmetic in this file.
+
+use std::fmt;
+
+use crate::activation::{Activation, Saved};
+use crate::error::{Error, Result};
+use crate::kernels::{
+    Call, dense_backward_input, dense_backward_params, dense_forward, loss_sum, softmax,
+    softmax_grad,
+};
+use crate::loss::Criterion;
+use crate::optimizer::Optimizer;
+use crate::spec::{Layout, Mlp, Slot};
+
+/// A buffer that an executor has to provide.
+#[derive(Debug, Clone)]
+pub(crate) struct BufferSpec {
+    pub name: String,
+    /// Elements, or elements a row.
+    elements: u64,
+    pub per_row: bool,
+}
+
+impl BufferSpec {
+    /// A buffer whose size does not depend on the batch.
+    pub fn fixed(name: &str, elements: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            elements,
+            per_row: false,
+        }
+    }
+
+    /// Elements when there is room for `rows` rows.
+    pub fn len(&self, rows: u64) -> u64 {
+        if self.per_row {
+            self.elements.saturating_mul(rows)
+        } else {
+            self.elements
+        }
+    }
+}
+
+/// Elements [offset, offset + len) of a buffer. Views of per-row buffers cover the room for all rows; a kernel's
+/// parameters say how many rows count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct View {
+    pub buffer: usize,
+    pub offset: u64,
+    pub len: u64,
+}
+
+impl View {
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.offset as usize..(self.offset + self.len) as usize
+    }
+
+    /// The first `len` elements.
+    pub fn head(self, len: u64) -> Self {
+        Self {
+            len: len.min(self.len),
+            ..self
+        }
+    }
+}
+
+/// Numbers or words on their way into a buffer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Payload<'a> {
+    Floats(&'a [f32]),
+    Words(&'a [u32]),
+}
+
+impl Payload<'_> {
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Payload::Floats(x) => bytemuck::cast_slice(x),
+            Payload::Words(x) => bytemuck::cast_slice(x),
+        }
+    }
+}
+
+/// One dispatch: a kernel with its parameters and operands.
+#[derive(Debug, Clone)]
+pub(crate) struct Op {
+    pub call: Call,
+    pub activation: Activation,
+    pub reads: Vec<View>,
+    pub writes: Vec<View>,
+    /// Layer, from 0.
+    pub layer: Option<usize>,
+    /// Panel of the layer's weight, or segment of the parameters, where there is more than one.
+    pub part: Option<usize>,
+}
+
+impl Op {
+    /// The same op with its parameters as a GPU holds them, rounded to f32.
+    pub fn as_device(&self) -> Self {
+        Self {
+            call: self.call.as_device(),
+            ..self.clone()
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.call.kernel().name)?;
+        if let Some(layer) = self.layer {
+            write!(f, ", layer {layer}")?;
+        }
+        if let Some(part) = self.part {
+            write!(f, ", part {part}")?;
+        }
+        if self.call.kernel().activation {
+            write!(f, ", {}", self.activation)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a plan may assume of the executor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Elements in one binding.
+    pub binding: u64,
+    /// Iterations that one loop may make.
+    pub iterations: u64,
+}
+
+impl Limits {
+    /// Host memory: indices must fit u32.
+    pub fn host() -> Self {
+        Self {
+            binding: 1 << 31,
+            iterations: u64::MAX,
+        }
+    }
+}
+
+/// Buffers of one layer.
+#[derive(Debug, Clone, Copy)]
+struct LayerBuffers {
+    /// Stored where φ′ or the loss needs it.
+    z: Option<usize>,
+    a: usize,
+    delta: usize,
+}
+
+/// The lowered network.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub network: Mlp,
+    pub criterion: Criterion,
+    pub layout: Layout,
+    pub buffers: Vec<BufferSpec>,
+    limits: Limits,
+    x: usize,
+    targets: usize,
+    layers: Vec<LayerBuffers>,
+    /// ∂L/∂a of a softmax whose loss is not fused with it.
+    output_grad: Option<usize>,
+    losses: usize,
+    ledger: usize,
+    /// Bound where a kernel's optional output is not wanted.
+    placeholder: usize,
+    weights: usize,
+    grads: usize,
+    states: usize,
+}
+
+impl Plan {
+    /// Lowers a network.
+    pub fn new(
+        network: &Mlp,
+        criterion: Criterion,
+        optimizer: &Optimizer,
+        limits: Limits,
+    ) -> Result<Self> {
+        network.check()?;
+        optimizer.check()?;
+        let last = &network.layers()[network.layers().len() - 1].activation;
+        criterion.loss.check(last)?;
+        let layout = Layout::new(network, limits.binding)?;
+        let mut buffers = Vec::new();
+        let mut add = |name: String, elements: u64, per_row: bool| {
+            buffers.push(BufferSpec {
+                name,
+                elements,
+                per_row,
+            });
+            buffers.len() - 1
+        };
+        let outputs = network.outputs() as u64;
+        let x = add("x".into(), network.inputs() as u64, true);
+        // Room for a row of numbers; class indices take less.
+        let targets = add("targets".into(), outputs, true);
+        let mut layers = Vec::new();
+        for (l, layer) in network.layers().iter().enumerate() {
+            let width = layer.outputs as u64;
+            let needs_z =
+                layer.activation == Activation::Softmax || layer.activation.saved() == Saved::Input;
+            layers.push(LayerBuffers {
+                z: needs_z.then(|| add(format!("z{l}"), width, true)),
+                a: add(format!("a{l}"), width, true),
+                delta: add(format!("delta{l}"), width, true),
+            });
+        }
+        let unfused = *last == Activation::Softmax && !criterion.loss.from_logits(last);
+        let output_grad = unfused.then(|| add("output_grad".into(), outputs, true));
+        let losses = add("losses".into(), 1, true);
+        let ledger = add("ledger".into(), 3, false);
+        let placeholder = add("placeholder".into(), 1, false);
+        let mut add_segments = |name: &str| {
+            let segments = layout.segments.iter().enumerate();
+            let ids: Vec<usize> = segments
+                .map(|(s, &len)| add(format!("{name}[{s}]"), len, false))
+                .collect();
+            ids[0]
+        };
+        let weights = add_segments("weights");
+        let grads = add_segments("gradients");
+        let slots = optimizer.slots();
+        let states = grads + layout.segments.len();
+        for slot in 0..slots {
+            add_segments(&format!("state{slot}"));
+        }
+        let plan = Self {
+            network: network.clone(),
+            criterion,
+            buffers,
+            limits,
+            x,
+            targets,
+            layers,
+            output_grad,
+            losses,
+            ledger,
+            placeholder,
+            weights,
+            grads,
+            states,
+            layout,
+        };
+        for (l, layer) in network.layers().iter().enumerate() {
+            let widest = network.inputs_of(l).max(layer.outputs) as u64;
+            plan.check_iterations(widest, &format!("layer {l}"), "use a narrower layer")?;
+        }
+        Ok(plan)
+    }
+
+    /// A tile walks its reduction in slices of 8 or 16.
+    fn check_iterations(&self, reduction: u64, what: &str, advice: &str) -> Result<()> {
+        let most = self.limits.iterations.saturating_mul(8);
+        if reduction <= most {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            what: format!("a sum over {reduction} elements in {what}"),
+            need: reduction,
+            limit: most,
+            advice: advice.into(),
+        })
+    }
+
+    /// Whether a workspace for `rows` rows is possible: every buffer must fit one binding.
+    pub fn check_rows(&self, rows: u64) -> Result<()> {
+        for spec in self.buffers.iter().filter(|spec| spec.per_row) {
+            if spec.len(rows) > self.limits.binding {
+                let most = self.limits.binding / spec.len(1).max(1);
+                return Err(Error::Limit {
+                    what: format!("buffer {} for a batch of {rows} rows", spec.name),
+                    need: 4 * spec.len(rows),
+                    limit: 4 * self.limits.binding,
+                    advice: format!(
+                        "one batch may have {most} rows here; accumulate() several and apply() once"
+                    ),
+                });
+            }
+        }
+        self.check_iterations(
+            rows,
+            "a gradient summed over the batch",
+            "accumulate() smaller batches and apply() once",
+        )
+    }
+
+    /// Whether this view is the place for outputs that nobody wants.
+    pub fn is_placeholder(&self, view: View) -> bool {
+        view.buffer == self.placeholder
+    }
+
+    /// Most ops that one submission has: a whole step.
+    pub fn max_ops(&self, optimizer: &Optimizer) -> usize {
+        self.forward(1, 1).len()
+            + self.loss(1, 1, false).len()
+            + self.backward(1, 1, false).len()
+            + self.update(optimizer, 1, 1).len()
+    }
+
+    /// Bytes on a device with room for `rows` rows.
+    pub fn bytes(&self, rows: u64) -> u64 {
+        self.buffers
+            .iter()
+            .map(|spec| spec.len(rows).saturating_mul(4))
+            .fold(0, u64::saturating_add)
+    }
+
+    /// All of a buffer with room for `rows` rows.
+    fn whole(&self, buffer: usize, rows: u64) -> View {
+        View {
+            buffer,
+            offset: 0,
+            len: self.buffers[buffer].len(rows),
+        }
+    }
+
+    fn slot(first_segment: usize, slot: Slot) -> View {
+        View {
+            buffer: first_segment + slot.segment,
+            offset: slot.offset,
+            len: slot.len,
+        }
+    }
+
+    /// The batch's inputs.
+    pub fn x_view(&self, room: u64) -> View {
+        self.whole(self.x, room)
+    }
+
+    /// The batch's targets.
+    pub fn targets_view(&self, room: u64) -> View {
+        self.whole(self.targets, room)
+    }
+
+    /// The network's output.
+    pub fn output_view(&self, room: u64) -> View {
+        self.whole(self.layers[self.layers.len() - 1].a, room)
+    }
+
+    /// Each row's loss.
+    pub fn losses_view(&self, room: u64) -> View {
+        self.whole(self.losses, room)
+    }
+
+    /// Running sums of the loss; see shaders/loss_sum.wgsl.
+    pub fn ledger_view(&self) -> View {
+        self.whole(self.ledger, 0)
+    }
+
+    /// The panels of each tensor in the order of [`Mlp::tensors`]: weights, or gradients.
+    pub fn parameter_views(&self, grads: bool) -> Vec<Vec<View>> {
+        let first = if grads { self.grads } else { self.weights };
+        let layers = self.layout.layers.iter();
+        layers
+            .flat_map(|panels| {
+                let weight = panels.iter().map(|p| Self::slot(first, p.weight)).collect();
+                let bias = panels.iter().map(|p| Self::slot(first, p.bias)).collect();
+                [weight, bias]
+            })
+            .collect()
+    }
+
+    /// Activations of each layer whose derivative has a kink, for checks by differences.
+    pub fn kinked_views(&self, room: u64) -> Vec<View> {
+        let layers = self.network.layers().iter().zip(&self.layers);
+        layers
+            .filter(|(layer, _)| layer.activation.has_kink())
+            .map(|(_, buffers)| self.whole(buffers.z.unwrap_or(buffers.a), room))
+            .collect()
+    }
+
+    fn part_number(parts: usize, part: usize) -> Option<usize> {
+        (parts > 1).then_some(part)
+    }
+
+    /// x → z, a, layer by layer. `room` is the number of rows that buffers have room for.
+    pub fn forward(&self, rows: u32, room: u64) -> Vec<Op> {
+        let mut ops = Vec::new();
+        let mut input = self.whole(self.x, room);
+        for (l, layer) in self.network.layers().iter().enumerate() {
+            let buffers = self.layers[l];
+            let softmax = layer.activation == Activation::Softmax;
+            // A softmax layer's product is z itself: it goes through the kernel's a, with the identity.
+            let (z, a) = match buffers.z {
+                Some(z) if softmax => (None, z),
+                z => (z, buffers.a),
+            };
+            let panels = &self.layout.layers[l];
+            for (p, panel) in panels.iter().enumerate() {
+                ops.push(Op {
+                    call: Call::DenseForward(dense_forward::Params {
+                        rows,
+                        inputs: self.network.inputs_of(l) as u32,
+                        outputs: panel.outputs,
+                        first: panel.first,
+                        stride: layer.outputs as u32,
+                        store_z: u32::from(z.is_some()),
+                    }),
+                    activation: if softmax {
+                        Activation::Identity
+                    } else {
+                        layer.activation.clone()
+                    },
+                    reads: vec![
+                        input,
+                        Self::slot(self.weights, panel.weight),
+                        Self::slot(self.weights, panel.bias),
+                    ],
+                    writes: vec![
+                        self.whole(z.unwrap_or(self.placeholder), room),
+                        self.whole(a, room),
+                    ],
+                    layer: Some(l),
+                    part: Self::part_number(panels.len(), p),
+                });
+            }
+            if softmax {
+                ops.push(Op {
+                    call: Call::Softmax(softmax::Params {
+                        rows,
+                        cols: layer.outputs as u32,
+                    }),
+                    activation: Activation::Identity,
+                    reads: vec![self.whole(a, room)],
+                    writes: vec![self.whole(buffers.a, room)],
+                    layer: Some(l),
+                    part: None,
+                });
+            }
+            input = self.whole(buffers.a, room);
+        }
+        ops
+    }
+
+    /// What φ′ of layer l is computed from.
+    fn saved(&self, l: usize, room: u64) -> View {
+        let buffers = self.layers[l];
+        match self.network.layers()[l].activation.saved() {
+            Saved::Input => self.whole(buffers.z.unwrap_or(buffers.a), room),
+            Saved::Output => self.whole(buffers.a, room),
+        }
+    }
+
+    /// Output and targets (class indices, or rows of numbers) → each row's loss and δ of the last layer.
+    pub fn loss(&self, rows: u32, room: u64, labels: bool) -> Vec<Op> {
+        let l = self.layers.len() - 1;
+        let last = self.layers[l];
+        let layer = &self.network.layers()[l];
+        let cols = layer.outputs as u32;
+        let from_logits = self.criterion.loss.from_logits(&layer.activation);
+        let targets = self.whole(self.targets, room);
+        let mut reads = Vec::new();
+        if from_logits {
+            // An identity layer's a is its z.
+            reads.push(self.whole(last.z.unwrap_or(last.a), room));
+        } else {
+            reads.push(self.whole(last.a, room));
+            reads.push(self.saved(l, room));
+        }
+        reads.push(targets);
+        let delta = self.whole(last.delta, room);
+        let first = self.output_grad.map_or(delta, |g| self.whole(g, room));
+        let mut ops = vec![Op {
+            call: self.criterion.call(&layer.activation, rows, cols, labels),
+            activation: layer.activation.clone(),
+            reads,
+            writes: vec![self.whole(self.losses, room), first],
+            layer: None,
+            part: None,
+        }];
+        if self.output_grad.is_some() {
+            ops.push(Op {
+                call: Call::SoftmaxGrad(softmax_grad::Params { rows, cols }),
+                activation: Activation::Identity,
+                reads: vec![self.whole(last.a, room), first],
+                writes: vec![delta],
+                layer: Some(l),
+                part: None,
+            });
+        }
+        ops
+    }
+
+    /// The batch's loss into the ledger, and the δ recursion: each layer's gradients from its δ, then the δ of the layer
+    /// before. `accumulate` adds to the gradients that are there.
+    pub fn backward(&self, rows: u32, room: u64, accumulate: bool) -> Vec<Op> {
+        let accumulate = u32::from(accumulate);
+        let mut ops = vec![Op {
+            call: Call::LossSum(loss_sum::Params { rows, accumulate }),
+            activation: Activation::Identity,
+            reads: vec![self.whole(self.losses, room)],
+            writes: vec![self.whole(self.ledger, room)],
+            layer: None,
+            part: None,
+        }];
+        for (l, layer) in self.network.layers().iter().enumerate().rev() {
+            let inputs = self.network.inputs_of(l) as u32;
+            let stride = layer.outputs as u32;
+            let delta = self.whole(self.layers[l].delta, room);
+            let input = match l {
+                0 => self.whole(self.x, room),
+                _ => self.whole(self.layers[l - 1].a, room),
+            };
+            let panels = &self.layout.layers[l];
+            for (p, panel) in panels.iter().enumerate() {
+                ops.push(Op {
+                    call: Call::DenseBackwardParams(dense_backward_params::Params {
+                        rows,
+                        inputs,
+                        outputs: panel.outputs,
+                        first: panel.first,
+                        stride,
+                        accumulate,
+                    }),
+                    activation: Activation::Identity,
+                    reads: vec![delta, input],
+                    writes: vec![
+                        Self::slot(self.grads, panel.weight),
+                        Self::slot(self.grads, panel.bias),
+                    ],
+                    layer: Some(l),
+                    part: Self::part_number(panels.len(), p),
+                });
+            }
+            if l == 0 {
+                continue;
+            }
+            for (p, panel) in panels.iter().enumerate() {
+                ops.push(Op {
+                    call: Call::DenseBackwardInput(dense_backward_input::Params {
+                        rows,
+                        inputs,
+                        outputs: panel.outputs,
+                        first: panel.first,
+                        stride,
+                        accumulate: u32::from(p > 0),
+                        last: u32::from(p + 1 == panels.len()),
+                    }),
+                    activation: self.network.layers()[l - 1].activation.clone(),
+                    reads: vec![
+                        delta,
+                        Self::slot(self.weights, panel.weight),
+                        self.saved(l - 1, room),
+                    ],
+                    writes: vec![self.whole(self.layers[l - 1].delta, room)],
+                    layer: Some(l),
+                    part: Self::part_number(panels.len(), p),
+                });
+            }
+        }
+        ops
+    }
+
+    /// One update a segment, at step `step` from 1, with gradients that were summed over `rows` rows.
+    pub fn update(&self, optimizer: &Optimizer, step: u64, rows: u64) -> Vec<Op> {
+        let grad_scale = self.criterion.batch_scale(rows);
+        let segments = self.layout.segments.len();
+        let ops = self.layout.segments.iter().enumerate().map(|(s, &len)| {
+            let mut writes = vec![self.whole(self.weights + s, 0)];
+            for slot in 0..optimizer.slots() {
+                writes.push(self.whole(self.states + slot * segments + s, 0));
+            }
+            Op {
+                call: optimizer.call(len as u32, step, grad_scale),
+                activation: Activation::Identity,
+                reads: vec![self.whole(self.grads + s, 0), self.ledger_view()],
+                writes,
+                layer: None,
+                part: Self::part_number(segments, s),
+            }
+        });
+        ops.collect()
+    }
+}

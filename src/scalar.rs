@@ -1,0 +1,187 @@
+//! The number types that the CPU twins run on: `f64`, `f32` and [`Bounded`](crate::bounded::Bounded).
+
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+/// A row-major or column-major view of a matrix: element (r, c) is `data[r·row_stride + c·col_stride]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mat<'a, F> {
+    pub data: &'a [F],
+    pub row_stride: usize,
+    pub col_stride: usize,
+}
+
+impl<'a, F: Copy> Mat<'a, F> {
+    /// A row-major matrix whose rows begin `row_stride` elements apart.
+    pub fn rows(data: &'a [F], row_stride: usize) -> Self {
+        Self {
+            data,
+            row_stride,
+            col_stride: 1,
+        }
+    }
+
+    /// The same memory read as the transposed matrix.
+    pub fn transposed(self) -> Self {
+        Self {
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    pub fn at(&self, row: usize, col: usize) -> F {
+        self.data[row * self.row_stride + col * self.col_stride]
+    }
+}
+
+/// The arithmetic that a twin may use. A twin is written once, over this trait, and so the f64 reference, the f32
+/// CPU path and the rounding bound of the GPU all come from the same lines.
+pub(crate) trait Scalar:
+    Copy
+    + Debug
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+{
+    /// A constant or hyperparameter, rounded to this type.
+    fn of(x: f64) -> Self;
+    /// The value, for read-outs and for branches whose two sides agree mathematically.
+    fn value(self) -> f64;
+
+    fn exp(self) -> Self;
+    fn exp_m1(self) -> Self;
+    /// ln(1 + x) for x in [0, 1].
+    fn ln_1p(self) -> Self;
+    fn ln(self) -> Self;
+    fn tanh(self) -> Self;
+    fn erf(self) -> Self;
+    fn sqrt(self) -> Self;
+    fn abs(self) -> Self;
+    fn max(self, other: Self) -> Self;
+    fn min(self, other: Self) -> Self;
+    /// 1 above zero, `at_zero` at zero, 0 below.
+    fn heaviside(self, at_zero: f64) -> Self;
+    /// `f(x)` of a user's function with derivative `grad`.
+    fn custom(self, f: &dyn Fn(f64) -> f64) -> Self;
+
+    /// Σ of the terms; the order is the implementation's.
+    fn sum(terms: impl Iterator<Item = Self>) -> Self {
+        let mut total = Self::of(0.0);
+        for term in terms {
+            total += term;
+        }
+        total
+    }
+
+    /// `c (+)= a·b` with a (m, k), b (k, n); row r of c begins at `r·c_stride`.
+    #[allow(clippy::too_many_arguments)]
+    fn matmul(
+        c: &mut [Self],
+        c_stride: usize,
+        m: usize,
+        n: usize,
+        k: usize,
+        a: Mat<'_, Self>,
+        b: Mat<'_, Self>,
+        accumulate: bool,
+    ) {
+        crate::cpu::for_rows(c, c_stride, m, n * k, |r, row| {
+            for (j, c) in row[..n].iter_mut().enumerate() {
+                let dot = Self::dot(k, |i| (a.at(r, i), b.at(i, j)));
+                *c = if accumulate { *c + dot } else { dot };
+            }
+        });
+    }
+
+    /// Σᵢ aᵢ·bᵢ over i in 0..k.
+    fn dot(k: usize, at: impl Fn(usize) -> (Self, Self)) -> Self {
+        let mut total = Self::of(0.0);
+        for i in 0..k {
+            let (a, b) = at(i);
+            total += a * b;
+        }
+        total
+    }
+}
+
+macro_rules! float_scalar {
+    ($float:ident, $erf:path, { $($extra:item)* }) => {
+        impl Scalar for $float {
+            fn of(x: f64) -> Self {
+                x as $float
+            }
+            fn value(self) -> f64 {
+                f64::from(self)
+            }
+            fn exp(self) -> Self {
+                $float::exp(self)
+            }
+            fn exp_m1(self) -> Self {
+                $float::exp_m1(self)
+            }
+            fn ln_1p(self) -> Self {
+                $float::ln_1p(self)
+            }
+            fn ln(self) -> Self {
+                $float::ln(self)
+            }
+            fn tanh(self) -> Self {
+                $float::tanh(self)
+            }
+            fn erf(self) -> Self {
+                $erf(self)
+            }
+            fn sqrt(self) -> Self {
+                $float::sqrt(self)
+            }
+            fn abs(self) -> Self {
+                $float::abs(self)
+            }
+            // Not the standard max and min: those drop a NaN, and a NaN must be seen.
+            fn max(self, other: Self) -> Self {
+                if self < other { other } else { self }
+            }
+            fn min(self, other: Self) -> Self {
+                if self > other { other } else { self }
+            }
+            fn heaviside(self, at_zero: f64) -> Self {
+                if self > 0.0 {
+                    1.0
+                } else if self < 0.0 {
+                    0.0
+                } else if self == 0.0 {
+                    at_zero as $float
+                } else {
+                    self
+                }
+            }
+            fn custom(self, f: &dyn Fn(f64) -> f64) -> Self {
+                f(f64::from(self)) as $float
+            }
+            $($extra)*
+        }
+    };
+}
+
+float_scalar!(f64, libm::erf, {});
+float_scalar!(f32, libm::erff, {
+    fn matmul(
+        c: &mut [Self],
+        c_stride: usize,
+        m: usize,
+        n: usize,
+        k: usize,
+        a: Mat<'_, Self>,
+        b: Mat<'_, Self>,
+        accumulate: bool,
+    ) {
+        crate::cpu::gemm_f32(c, c_stride, m, n, k, a, b, accumulate);
+    }
+});

@@ -1,0 +1,93 @@
+//! Named tensors: weights and gradients as they leave and enter a trainer.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+/// A named, row-major array.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor<T = f32> {
+    /// PyTorch's name in `nn.Sequential(Linear, activation, …)`: `{2l}.weight` or `{2l}.bias` of dense layer l.
+    pub name: String,
+    /// (outputs, inputs) of a weight, (outputs) of a bias.
+    pub shape: Vec<usize>,
+    /// The elements.
+    pub data: Vec<T>,
+}
+
+/// The parameters of a network, or something of the same shapes: for each layer its weight and its bias.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensors<T = f32> {
+    tensors: Vec<Tensor<T>>,
+}
+
+impl<T> Tensors<T> {
+    /// From tensors in any order; [`Trainer::set_weights`](crate::Trainer::set_weights) checks names and shapes.
+    pub fn new(tensors: Vec<Tensor<T>>) -> Self {
+        Self { tensors }
+    }
+
+    /// The tensor of this name.
+    pub fn get(&self, name: &str) -> Option<&Tensor<T>> {
+        self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+
+    /// Weight of dense layer `layer`, from 0.
+    pub fn weight(&self, layer: usize) -> Option<&Tensor<T>> {
+        self.get(&format!("{}.weight", 2 * layer))
+    }
+
+    /// Bias of dense layer `layer`, from 0.
+    pub fn bias(&self, layer: usize) -> Option<&Tensor<T>> {
+        self.get(&format!("{}.bias", 2 * layer))
+    }
+
+    /// All tensors, layer after layer.
+    pub fn iter(&self) -> std::slice::Iter<'_, Tensor<T>> {
+        self.tensors.iter()
+    }
+
+    /// All tensors, to change.
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Tensor<T>> {
+        self.tensors.iter_mut()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Tensors<T> {
+    type Item = &'a Tensor<T>;
+    type IntoIter = std::slice::Iter<'a, Tensor<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Whether `tensor` has the shape that the network's tensor of its name has, and finite elements.
+pub(crate) fn check(tensor: &Tensor, shape: &[usize]) -> Result<()> {
+    let count: usize = shape.iter().product();
+    if tensor.shape != shape || tensor.data.len() != count {
+        return Err(Error::Shape {
+            what: format!("tensor {}", tensor.name),
+            got: format!("{:?} with {} elements", tensor.shape, tensor.data.len()),
+            expected: format!("{shape:?}"),
+            advice: "a weight is (outputs, inputs), a bias (outputs)".into(),
+        });
+    }
+    if let Some(i) = tensor.data.iter().position(|x| !x.is_finite()) {
+        let cols = shape.last().copied().unwrap_or(1);
+        return Err(Error::Value {
+            what: format!("tensor {}", tensor.name),
+            value: tensor.data[i],
+            row: i / cols,
+            col: i % cols,
+            allowed: "finite".into(),
+        });
+    }
+    Ok(())
+}
+
+impl<T> fmt::Display for Tensor<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.name, self.shape)
+    }
+}

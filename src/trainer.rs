@@ -1,0 +1,558 @@
+//! Training: steps, micro-batches, evaluation. No mathematics; the plan has the order and the kernels have the rest.
+
+use crate::data::{Dataset, Matrix, Targets};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::executor::Executor;
+use crate::init::layer_rng;
+use crate::loss::{Criterion, TargetKind};
+use crate::metrics::{Evaluation, correct};
+use crate::optimizer::Optimizer;
+use crate::plan::{Op, Payload, Plan, View};
+use crate::spec::Mlp;
+use crate::tensor::{self, Tensor, Tensors};
+
+/// Rows that evaluation and prediction take at a time, unless training has used larger batches.
+const EVALUATION_ROWS: usize = 256;
+
+/// A network in training on a device. Parameters, gradients and optimiser state stay there; only
+/// [`evaluate`](Self::evaluate), [`predict`](Self::predict), [`take_loss`](Self::take_loss), [`weights`](Self::weights) and
+/// [`gradients`](Self::gradients) bring anything back.
+///
+/// ```
+/// use wgrad::{Activation::*, Adam, Dataset, Device, Loss, Matrix, Mlp, Trainer};
+///
+/// let x = Matrix::from_rows(&[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])?;
+/// let data = Dataset::classes(x, vec![0, 1, 1, 0])?;
+/// let network = Mlp::new(2).dense(8, Tanh).dense(2, Identity);
+/// let adam = Adam { lr: 0.05, ..Adam::default() };
+/// let mut trainer = Trainer::new(&Device::cpu(), &network, Loss::CrossEntropy, adam, 7)?;
+/// for _ in 0..200 {
+///     trainer.step(&data)?;
+/// }
+/// assert_eq!(trainer.evaluate(&data)?.accuracy, Some(1.0));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Trainer {
+    device: Device,
+    optimizer: Optimizer,
+    plan: Plan,
+    executor: Executor,
+    /// Rows that the workspace has room for.
+    room: usize,
+    /// Updates made.
+    steps: u64,
+    /// Rows accumulated since the last update.
+    pending: u64,
+    /// Rows behind the gradients that are there.
+    gradient_rows: u64,
+    /// Rows since the loss was last taken.
+    loss_rows: u64,
+}
+
+impl Trainer {
+    /// A trainer with initial weights drawn from `seed`. The workspace is allocated by the first batch and grows when a
+    /// larger one comes; see [`reserve`](Self::reserve).
+    ///
+    /// # Errors
+    /// [`Error::Network`], [`Error::OutputActivation`] or [`Error::Argument`] if network, loss and optimiser do not fit
+    /// together; [`Error::OutOfMemory`] or [`Error::Limit`] if they do not fit the device.
+    pub fn new(
+        device: &Device,
+        network: &Mlp,
+        criterion: impl Into<Criterion>,
+        optimizer: impl Into<Optimizer>,
+        seed: u64,
+    ) -> Result<Self> {
+        let optimizer = optimizer.into();
+        let plan = Plan::new(network, criterion.into(), &optimizer, device.plan_limits())?;
+        let executor = Executor::new(device, &plan.buffers, 0, plan.max_ops(&optimizer))?;
+        let mut trainer = Self {
+            device: device.clone(),
+            optimizer,
+            plan,
+            executor,
+            room: 0,
+            steps: 0,
+            pending: 0,
+            gradient_rows: 0,
+            loss_rows: 0,
+        };
+        trainer.initialise(seed)?;
+        Ok(trainer)
+    }
+
+    /// Draws the weights, panel by panel, so that host memory holds one panel at a time.
+    fn initialise(&mut self, seed: u64) -> Result<()> {
+        let network = self.plan.network.clone();
+        let init = network.initialisation();
+        let views = self.plan.parameter_views(false);
+        for (l, layer) in network.layers().iter().enumerate() {
+            let inputs = network.inputs_of(l);
+            let mut rng = layer_rng(seed, l);
+            for view in &views[2 * l] {
+                let mut weight = vec![0.0; view.len as usize];
+                init.fill_weight(&mut weight, inputs, layer.outputs, &mut rng);
+                self.executor.write(*view, Payload::Floats(&weight))?;
+            }
+            for view in &views[2 * l + 1] {
+                let mut bias = vec![0.0; view.len as usize];
+                init.fill_bias(&mut bias, inputs, &mut rng);
+                self.executor.write(*view, Payload::Floats(&bias))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Mlp {
+        &self.plan.network
+    }
+
+    /// The loss and its reduction.
+    pub fn criterion(&self) -> Criterion {
+        self.plan.criterion
+    }
+
+    /// The optimiser.
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
+    /// Updates made so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Bytes that parameters, gradients, optimiser state and the workspace take on the device.
+    pub fn bytes(&self) -> u64 {
+        self.plan.bytes(self.room as u64)
+    }
+
+    /// Buffers, bind groups and pipelines made on the GPU so far, 0 on a CPU. It stands still in a training loop.
+    pub fn device_objects(&self) -> u64 {
+        self.executor.created()
+    }
+
+    /// Sets the learning rate from the next update on.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if it is negative or not finite.
+    pub fn set_lr(&mut self, lr: f64) -> Result<()> {
+        let mut optimizer = self.optimizer;
+        optimizer.set_lr(lr);
+        optimizer.check()?;
+        self.optimizer = optimizer;
+        Ok(())
+    }
+
+    /// Makes room for batches of `rows` rows, which the first batch would do otherwise.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] or [`Error::Limit`] if they do not fit; nothing is lost then.
+    pub fn reserve(&mut self, rows: usize) -> Result<()> {
+        if rows > self.room {
+            self.plan.check_rows(rows as u64)?;
+            self.executor.resize(&self.plan.buffers, rows as u64)?;
+            self.room = rows;
+        }
+        Ok(())
+    }
+
+    /// One update from one batch: forward, loss, backward, optimiser. Nothing is read back.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::Targets`], [`Error::Label`] or [`Error::Value`] if the batch does not fit, before anything
+    /// is changed; [`Error::OutOfMemory`] or [`Error::Limit`] if it is too large; [`Error::DeviceLost`].
+    pub fn step(&mut self, batch: &Dataset) -> Result<()> {
+        let mut ops = self.batch_ops(batch)?;
+        ops.extend(self.update_ops(batch.rows() as u64));
+        self.submit_batch(&ops, batch)?;
+        self.count_batch(batch);
+        self.count_update();
+        Ok(())
+    }
+
+    /// Adds a micro-batch to the gradients; [`apply`](Self::apply) makes the update. Micro-batches of any sizes give exactly
+    /// the mean (or sum) over all their rows.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn accumulate(&mut self, batch: &Dataset) -> Result<()> {
+        let ops = self.batch_ops(batch)?;
+        self.submit_batch(&ops, batch)?;
+        self.count_batch(batch);
+        Ok(())
+    }
+
+    /// The update from everything accumulated.
+    ///
+    /// # Errors
+    /// [`Error::NothingAccumulated`] without [`accumulate`](Self::accumulate) before; [`Error::DeviceLost`].
+    pub fn apply(&mut self) -> Result<()> {
+        if self.pending == 0 {
+            return Err(Error::NothingAccumulated {
+                call: "apply".into(),
+            });
+        }
+        let ops = self.update_ops(0);
+        self.executor.submit(&ops, &[])?;
+        self.count_update();
+        Ok(())
+    }
+
+    fn batch_ops(&mut self, batch: &Dataset) -> Result<Vec<Op>> {
+        check_batch(&self.plan, batch)?;
+        self.reserve(batch.rows())?;
+        let (rows, room) = (batch.rows() as u32, self.room as u64);
+        let labels = matches!(batch.targets(), Targets::Classes(_));
+        let mut ops = self.plan.forward(rows, room);
+        ops.extend(self.plan.loss(rows, room, labels));
+        ops.extend(self.plan.backward(rows, room, self.pending > 0));
+        Ok(ops)
+    }
+
+    fn update_ops(&self, more_rows: u64) -> Vec<Op> {
+        let rows = self.pending + more_rows;
+        self.plan.update(&self.optimizer, self.steps + 1, rows)
+    }
+
+    fn count_batch(&mut self, batch: &Dataset) {
+        self.pending += batch.rows() as u64;
+        self.gradient_rows = self.pending;
+        self.loss_rows += batch.rows() as u64;
+    }
+
+    fn count_update(&mut self) {
+        self.steps += 1;
+        self.pending = 0;
+    }
+
+    fn submit_batch(&mut self, ops: &[Op], batch: &Dataset) -> Result<()> {
+        let room = self.room as u64;
+        let uploads = [
+            (
+                self.plan.x_view(room),
+                Payload::Floats(batch.inputs().data()),
+            ),
+            (self.plan.targets_view(room), target_payload(batch)),
+        ];
+        self.executor.submit(ops, &uploads)
+    }
+
+    /// The training loss over all batches since the last call, reduced as the criterion says, each batch with the weights of
+    /// its time. Reads a few bytes back.
+    ///
+    /// # Errors
+    /// [`Error::NonFiniteLoss`] if the loss of some batch was NaN or infinite; the updates of those batches were skipped.
+    /// [`Error::NothingAccumulated`] if there was no batch.
+    pub fn take_loss(&mut self) -> Result<f64> {
+        pollster::block_on(self.take_loss_async())
+    }
+
+    /// [`take_loss`](Self::take_loss) for asynchronous code.
+    ///
+    /// # Errors
+    /// As [`take_loss`](Self::take_loss).
+    pub async fn take_loss_async(&mut self) -> Result<f64> {
+        if self.loss_rows == 0 {
+            return Err(Error::NothingAccumulated {
+                call: "take_loss".into(),
+            });
+        }
+        let ledger = self.plan.ledger_view();
+        let read = self.executor.read_f64(&[ledger]).await?;
+        let (sum, faults) = (read[0][0], read[0][1]);
+        // The third word belongs to the micro-batches that are pending.
+        self.executor
+            .write(ledger.head(2), Payload::Floats(&[0.0; 2]))?;
+        let rows = std::mem::take(&mut self.loss_rows);
+        if faults > 0.0 {
+            return Err(Error::NonFiniteLoss {
+                batches: faults as u64,
+            });
+        }
+        Ok(sum * self.plan.criterion.batch_scale(rows))
+    }
+
+    /// Loss over a data set, and accuracy where targets are class indices, with the weights as they are.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step) if the data does not fit.
+    pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
+        pollster::block_on(self.evaluate_async(data))
+    }
+
+    /// [`evaluate`](Self::evaluate) for asynchronous code.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub async fn evaluate_async(&mut self, data: &Dataset) -> Result<Evaluation> {
+        check_batch(&self.plan, data)?;
+        let cols = self.plan.network.outputs();
+        let labels = matches!(data.targets(), Targets::Classes(_));
+        let (mut loss, mut right) = (0.0, 0);
+        self.reserve(data.rows().min(EVALUATION_ROWS))?;
+        for chunk in data.batches(self.room.min(data.rows()))? {
+            let (rows, room) = (chunk.rows() as u32, self.room as u64);
+            let mut ops = self.plan.forward(rows, room);
+            ops.extend(self.plan.loss(rows, room, labels));
+            self.submit_batch(&ops, &chunk)?;
+            let losses = self.plan.losses_view(room).head(rows.into());
+            let outputs = self.plan.output_view(room).head(u64::from(rows) * cols as u64);
+            loss += self.executor.read_f64(&[losses]).await?[0].iter().sum::<f64>();
+            if labels {
+                let outputs = self.executor.read(&[outputs]).await?;
+                right += correct(&outputs[0], cols, chunk.targets()).unwrap_or(0);
+            }
+        }
+        Ok(Evaluation {
+            loss: loss * self.plan.criterion.batch_scale(data.rows() as u64),
+            accuracy: labels.then(|| right as f64 / data.rows() as f64),
+            rows: data.rows(),
+        })
+    }
+
+    /// The network's output (N, O) for inputs x (N, I): a of the last layer, so logits where that is the identity.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the width does not fit; [`Error::DeviceLost`].
+    pub fn predict(&mut self, x: &Matrix) -> Result<Matrix> {
+        pollster::block_on(self.predict_async(x))
+    }
+
+    /// [`predict`](Self::predict) for asynchronous code.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub async fn predict_async(&mut self, x: &Matrix) -> Result<Matrix> {
+        let outputs = self.predict_f64_async(x).await?;
+        let data = outputs.into_iter().map(|x| x as f32).collect();
+        Matrix::new(self.plan.network.outputs(), data)
+    }
+
+    /// [`predict`](Self::predict) in the device's own precision: f64 on [`Device::reference`]. Row after row.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn predict_f64(&mut self, x: &Matrix) -> Result<Vec<f64>> {
+        pollster::block_on(self.predict_f64_async(x))
+    }
+
+    async fn predict_f64_async(&mut self, x: &Matrix) -> Result<Vec<f64>> {
+        check_inputs(&self.plan, x)?;
+        self.reserve(x.rows().min(EVALUATION_ROWS))?;
+        let cols = self.plan.network.outputs() as u64;
+        let mut out = Vec::with_capacity(x.rows() * cols as usize);
+        for chunk in x.data().chunks(self.room * x.cols()) {
+            let rows = (chunk.len() / x.cols()) as u32;
+            let room = self.room as u64;
+            let ops = self.plan.forward(rows, room);
+            let upload = (self.plan.x_view(room), Payload::Floats(chunk));
+            self.executor.submit(&ops, &[upload])?;
+            let view = self.plan.output_view(room).head(u64::from(rows) * cols);
+            out.extend(self.executor.read_f64(&[view]).await?.remove(0));
+        }
+        Ok(out)
+    }
+
+    /// The weights and biases.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn weights(&mut self) -> Result<Tensors> {
+        pollster::block_on(self.weights_async())
+    }
+
+    /// [`weights`](Self::weights) for asynchronous code.
+    ///
+    /// # Errors
+    /// As [`weights`](Self::weights).
+    pub async fn weights_async(&mut self) -> Result<Tensors> {
+        let views = self.plan.parameter_views(false);
+        let data = self.executor.read(&views.concat()).await?;
+        Ok(self.named(&views, data))
+    }
+
+    /// [`weights`](Self::weights) in the device's own precision: f64 on [`Device::reference`].
+    ///
+    /// # Errors
+    /// As [`weights`](Self::weights).
+    pub fn weights_f64(&mut self) -> Result<Tensors<f64>> {
+        let views = self.plan.parameter_views(false);
+        let data = pollster::block_on(self.executor.read_f64(&views.concat()))?;
+        Ok(self.named(&views, data))
+    }
+
+    /// The gradients of the last [`step`](Self::step), or of everything accumulated: of the loss as the criterion reduces it.
+    ///
+    /// # Errors
+    /// [`Error::NothingAccumulated`] before the first batch; [`Error::DeviceLost`].
+    pub fn gradients(&mut self) -> Result<Tensors> {
+        pollster::block_on(self.gradients_async())
+    }
+
+    /// [`gradients`](Self::gradients) for asynchronous code.
+    ///
+    /// # Errors
+    /// As [`gradients`](Self::gradients).
+    pub async fn gradients_async(&mut self) -> Result<Tensors> {
+        let gradients = self.gradients_f64_async().await?;
+        let narrow = |t: &Tensor<f64>| Tensor {
+            name: t.name.clone(),
+            shape: t.shape.clone(),
+            data: t.data.iter().map(|&x| x as f32).collect(),
+        };
+        Ok(Tensors::new(gradients.iter().map(narrow).collect()))
+    }
+
+    /// [`gradients`](Self::gradients) in the device's own precision: f64 on [`Device::reference`].
+    ///
+    /// # Errors
+    /// As [`gradients`](Self::gradients).
+    pub fn gradients_f64(&mut self) -> Result<Tensors<f64>> {
+        pollster::block_on(self.gradients_f64_async())
+    }
+
+    async fn gradients_f64_async(&mut self) -> Result<Tensors<f64>> {
+        if self.gradient_rows == 0 {
+            return Err(Error::NothingAccumulated {
+                call: "gradients".into(),
+            });
+        }
+        let views = self.plan.parameter_views(true);
+        let mut data = self.executor.read_f64(&views.concat()).await?;
+        // The device keeps sums over rows.
+        let scale = self.plan.criterion.batch_scale(self.gradient_rows);
+        data.iter_mut().flatten().for_each(|g| *g *= scale);
+        Ok(self.named(&views, data))
+    }
+
+    /// Joins the panels of each tensor under its name.
+    fn named<T>(&self, views: &[Vec<View>], data: Vec<Vec<T>>) -> Tensors<T> {
+        let mut data = data.into_iter();
+        let tensors = self.plan.network.tensors().into_iter().zip(views);
+        Tensors::new(
+            tensors
+                .map(|((name, shape), panels)| Tensor {
+                    name,
+                    shape,
+                    data: data.by_ref().take(panels.len()).flatten().collect(),
+                })
+                .collect(),
+        )
+    }
+
+    /// Replaces weights and biases by those of the same names; tensors not given stay. The optimiser's state stays too.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTensor`], [`Error::Shape`] or [`Error::Value`] if one does not fit; then nothing is changed.
+    pub fn set_weights(&mut self, weights: &Tensors) -> Result<()> {
+        let known = self.plan.network.tensors();
+        let views = self.plan.parameter_views(false);
+        let mut writes = Vec::new();
+        for tensor in weights {
+            let Some(i) = known.iter().position(|(name, _)| *name == tensor.name) else {
+                let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+                return Err(Error::UnknownTensor {
+                    name: tensor.name.clone(),
+                    known: names.join(", "),
+                });
+            };
+            tensor::check(tensor, &known[i].1)?;
+            let mut at = 0;
+            for view in &views[i] {
+                let end = at + view.len as usize;
+                writes.push((*view, &tensor.data[at..end]));
+                at = end;
+            }
+        }
+        for (view, data) in writes {
+            self.executor.write(view, Payload::Floats(data))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// The targets as they are uploaded.
+pub(crate) fn target_payload(batch: &Dataset) -> Payload<'_> {
+    match batch.targets() {
+        Targets::Classes(labels) => Payload::Words(labels),
+        Targets::Values(values) => Payload::Floats(values.data()),
+    }
+}
+
+fn check_inputs(plan: &Plan, x: &Matrix) -> Result<()> {
+    if x.rows() == 0 {
+        return Err(Error::EmptyData { what: "x".into() });
+    }
+    if x.cols() != plan.network.inputs() {
+        return Err(Error::Shape {
+            what: "x".into(),
+            got: format!("({}, {})", x.rows(), x.cols()),
+            expected: format!("({}, {})", x.rows(), plan.network.inputs()),
+            advice: format!("the network takes {}", plan.network),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a batch fits the network and the loss.
+pub(crate) fn check_batch(plan: &Plan, batch: &Dataset) -> Result<()> {
+    check_inputs(plan, batch.inputs())?;
+    let outputs = plan.network.outputs();
+    let loss = plan.criterion.loss;
+    let kind = loss.targets();
+    match batch.targets() {
+        Targets::Classes(labels) => {
+            if kind != TargetKind::Classes {
+                return Err(Error::Targets {
+                    loss: loss.name().into(),
+                    expected: "a row of numbers a row".into(),
+                    got: "class indices".into(),
+                    advice: "make the data with Dataset::values, or use Loss::CrossEntropy".into(),
+                });
+            }
+            if let Some(row) = labels.iter().position(|&label| label as usize >= outputs) {
+                return Err(Error::Label {
+                    row,
+                    label: labels[row],
+                    classes: outputs,
+                });
+            }
+        }
+        Targets::Values(values) => {
+            if values.cols() != outputs {
+                return Err(Error::Shape {
+                    what: "targets".into(),
+                    got: format!("({}, {})", values.rows(), values.cols()),
+                    expected: format!("({}, {outputs})", values.rows()),
+                    advice: format!("the network is {}", plan.network),
+                });
+            }
+            if kind != TargetKind::Values {
+                let data = values.data();
+                if let Some(i) = data.iter().position(|t| !(0.0..=1.0).contains(t)) {
+                    return Err(Error::Value {
+                        what: format!("the targets of {}", loss.name()),
+                        value: data[i],
+                        row: i / outputs,
+                        col: i % outputs,
+                        allowed: "a probability, in [0, 1]".into(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}

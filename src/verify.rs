@@ -1,0 +1,182 @@
+//! Proof: what a device computes, held against the f64 reference with a bound for every element.
+//!
+//! - [`kernels()`] runs the whole kernel table on awkward shapes: a test of this adapter and its driver.
+//! - [`gradients()`] runs a training step of your network op by op: each op's result against the f64 twin fed the device's
+//!   own inputs, and each gradient against an f64 run of the whole plan.
+//! - [`finite_differences()`] holds the f64 reference itself against central differences.
+//! - [`activation()`] holds an activation's fragment, its Rust functions and its derivative against each other.
+//!
+//! The bounds follow from the lengths of the sums and from WGSL's accuracy rules; none is tuned. A comparison holds if
+//! both sides are finite and |device − reference| ≤ bound, so a NaN never passes.
+
+mod activation;
+mod differences;
+mod gradients;
+mod kernels;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use activation::activation;
+pub use differences::finite_differences;
+pub use gradients::gradients;
+pub use kernels::{KernelOptions, kernels, kernels_with};
+
+use crate::bounded::Bounded;
+
+/// One comparison of many elements.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Check {
+    /// The op or tensor.
+    pub name: String,
+    /// Elements compared.
+    pub elements: usize,
+    /// Elements left out, because a kink makes a difference quotient meaningless there.
+    pub skipped: usize,
+    /// Index of the element that comes nearest to its bound, or exceeds it most.
+    pub place: usize,
+    /// What the device has there.
+    pub device: f64,
+    /// What the reference has there.
+    pub reference: f64,
+    /// |device − reference| there.
+    pub error: f64,
+    /// How large the error may be there.
+    pub bound: f64,
+    /// Whether every element is finite and within its bound.
+    pub passed: bool,
+    /// What failed, where it is not a number out of bounds.
+    pub note: Option<String>,
+}
+
+impl Check {
+    /// Compares a device's numbers with the reference.
+    pub(crate) fn compare(name: String, device: &[f64], reference: &[Bounded]) -> Self {
+        let pairs = device.iter().zip(reference);
+        let mut check = Self::of_pairs(name, pairs.map(|(&d, r)| (d, r.value, r.err)));
+        if device.len() != reference.len() {
+            check.passed = false;
+            check.note = Some(format!(
+                "{} elements against {}",
+                device.len(),
+                reference.len()
+            ));
+        }
+        check
+    }
+
+    /// Compares (device, reference, bound) element by element.
+    pub(crate) fn of_pairs(name: String, pairs: impl Iterator<Item = (f64, f64, f64)>) -> Self {
+        let mut check = Self {
+            name,
+            elements: 0,
+            skipped: 0,
+            place: 0,
+            device: 0.0,
+            reference: 0.0,
+            error: 0.0,
+            bound: 0.0,
+            passed: true,
+            note: None,
+        };
+        let mut worst = -1.0;
+        for (i, (device, reference, bound)) in pairs.enumerate() {
+            check.elements += 1;
+            let error = (device - reference).abs();
+            let good = device.is_finite() && reference.is_finite() && error <= bound;
+            check.passed &= good;
+            let badness = if good {
+                // 0/0: an exact result that had to be exact.
+                if error == 0.0 { 0.0 } else { error / bound }
+            } else if error.is_finite() {
+                error / bound.max(f64::MIN_POSITIVE)
+            } else {
+                f64::INFINITY
+            };
+            if badness > worst {
+                worst = badness;
+                (check.place, check.device, check.reference) = (i, device, reference);
+                (check.error, check.bound) = (error, bound);
+            }
+        }
+        check
+    }
+
+    /// error/bound at the worst place; above 1 if it failed there.
+    pub fn ratio(&self) -> f64 {
+        if self.error == 0.0 {
+            0.0
+        } else {
+            self.error / self.bound
+        }
+    }
+}
+
+/// The outcome of a verification: one line a check, and a verdict.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// What was verified.
+    pub title: String,
+    /// On which device; a software adapter is called one.
+    pub device: String,
+    /// Every comparison.
+    pub checks: Vec<Check>,
+}
+
+impl Report {
+    /// Whether every check passed, and there was at least one.
+    pub fn passed(&self) -> bool {
+        !self.checks.is_empty() && self.checks.iter().all(|check| check.passed)
+    }
+
+    /// The checks that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| !check.passed)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} on {}", self.title, self.device)?;
+        let width = self.checks.iter().map(|check| check.name.chars().count());
+        let width = width.max().unwrap_or(0).max(4);
+        writeln!(
+            f,
+            "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  verdict",
+            "what", "elements", "error", "bound", "at"
+        )?;
+        for check in &self.checks {
+            write!(
+                f,
+                "{:width$}  {:>9}  {:>9.1e}  {:>9.1e}  {:>9}  {}",
+                check.name,
+                check.elements,
+                check.error,
+                check.bound,
+                check.place,
+                if check.passed { "ok" } else { "FAILED" }
+            )?;
+            if check.skipped > 0 {
+                write!(f, " ({} skipped at kinks)", check.skipped)?;
+            }
+            if !check.passed {
+                write!(
+                    f,
+                    ": {} instead of {}",
+                    check.device, check.reference
+                )?;
+            }
+            if let Some(note) = &check.note {
+                write!(f, " ({note})")?;
+            }
+            writeln!(f)?;
+        }
+        let failed = self.failures().count();
+        if self.passed() {
+            write!(f, "all {} checks passed", self.checks.len())
+        } else {
+            write!(f, "{failed} of {} checks FAILED", self.checks.len())
+        }
+    }
+}

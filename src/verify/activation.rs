@@ -1,0 +1,100 @@
+//! An activation's fragment, functions and derivative.
+
+use super::{Check, Report};
+use crate::activation::{Activation, Saved};
+use crate::bounded::Bounded;
+use crate::cpu::CpuExecutor;
+use crate::device::Device;
+use crate::error::Result;
+use crate::executor::Executor;
+use crate::kernels::{Call, activation as elementwise, activation_grad};
+use crate::plan::{BufferSpec, Op, Payload, View};
+
+/// Arguments tried: |z| up to 20, dense near 0, without the kink at 0 itself.
+fn arguments() -> Vec<f32> {
+    let one_side = (1..=1000).map(|i| 20.0 * (f64::from(i) / 1000.0).powi(3));
+    let both = one_side.flat_map(|z| [-z as f32, z as f32]);
+    both.collect()
+}
+
+/// Checks an activation on a device: `activate` and `activate_grad` of the fragment against the Rust functions φ and φ′,
+/// and φ′ against central differences of φ, at 2000 arguments in [−20, 20]. Meant for [`Activation::custom`], where
+/// fragment and functions are the user's.
+///
+/// # Errors
+/// Of the device; a disagreement is no error but a failed [`Check`].
+pub fn activation(device: &Device, phi: &Activation) -> Result<Report> {
+    let z = arguments();
+    let n = z.len();
+    let count = n as u32;
+    let saved: Vec<f32> = match phi.saved() {
+        Saved::Input => z.clone(),
+        Saved::Output => z.iter().map(|&z| phi.apply(z.into()) as f32).collect(),
+    };
+    let ones = vec![1.0f32; n];
+    let specs = ["z", "ones", "saved", "a", "delta"].map(|name| BufferSpec::fixed(name, n as u64));
+    let view = |buffer| View {
+        buffer,
+        offset: 0,
+        len: n as u64,
+    };
+    let op = |call, reads, write| Op {
+        call,
+        activation: phi.clone(),
+        reads,
+        writes: vec![view(write)],
+        layer: None,
+        part: None,
+    };
+    let ops = [
+        op(
+            Call::ElementwiseActivation(elementwise::Params { count }),
+            vec![view(0)],
+            3,
+        ),
+        op(
+            Call::ActivationGrad(activation_grad::Params { count }),
+            vec![view(1), view(2)],
+            4,
+        ),
+    ];
+    let mut executor = Executor::new(device, &specs, 0, ops.len())?;
+    let mut reference = CpuExecutor::<Bounded>::new(&specs, 0)?;
+    for (buffer, data) in [&z, &ones, &saved].into_iter().enumerate() {
+        executor.write(view(buffer), Payload::Floats(data))?;
+        reference.write(view(buffer), Payload::Floats(data));
+    }
+    executor.submit(&ops, &[])?;
+    reference.run(&ops);
+    let results = pollster::block_on(executor.read_f64(&[view(3), view(4)]))?;
+    let mut checks = Vec::new();
+    for (i, what) in ["activate against φ", "activate_grad against φ′"]
+        .into_iter()
+        .enumerate()
+    {
+        let expected = reference.floats(view(3 + i));
+        let mut check = Check::compare(what.into(), &results[i], expected);
+        if !check.passed {
+            check.note = Some(format!("at z = {}", z[check.place]));
+        }
+        checks.push(check);
+    }
+    let differences = z.iter().map(|&z| {
+        let z = f64::from(z);
+        let h = 1e-4 * z.abs().clamp(1e-3, 1.0);
+        let quotient = |h: f64| (phi.apply(z + h) - phi.apply(z - h)) / (2.0 * h);
+        let (d1, d2) = (quotient(h), quotient(2.0 * h));
+        let rounding = 8.0 * f64::EPSILON * (1.0 + phi.apply(z).abs()) / h;
+        (phi.derivative(z), d1, (d2 - d1).abs() + rounding)
+    });
+    let mut check = Check::of_pairs("φ′ against differences of φ".into(), differences);
+    if !check.passed {
+        check.note = Some(format!("at z = {}", z[check.place]));
+    }
+    checks.push(check);
+    Ok(Report {
+        title: format!("activation {phi}"),
+        device: device.to_string(),
+        checks,
+    })
+}

@@ -1,0 +1,174 @@
+//! The f64 reference against central differences.
+
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
+use super::{Check, Report};
+use crate::cpu::CpuExecutor;
+use crate::data::{Dataset, Targets};
+use crate::error::Result;
+use crate::init::unit;
+use crate::plan::{Payload, Plan, View};
+use crate::trainer::{Trainer, check_batch, target_payload};
+
+/// Parameters checked in each tensor; all, where it has no more.
+const COORDINATES: usize = 200;
+
+/// Step of the differences, for parameters of magnitude 1: small enough for a truncation error near 1e-9, large enough that
+/// rounding (1e-16/h) stays below it.
+const STEP: f64 = 1e-4;
+
+/// Holds the gradients of the f64 reference against central differences of its loss, (L(w + h) − L(w − h))/2h, at the
+/// trainer's present weights: up to 200 parameters of each tensor, drawn at random. No GPU takes part.
+///
+/// The bound of a coordinate is |D(2h) − D(h)|, three times the truncation error of D(h), plus the rounding of the losses.
+/// A coordinate is skipped, and counted, where moving it by 10 h carries some pre-activation across the kink of its
+/// activation. (J. Sadeghi's *numerical check*; in f32 it would prove nothing.)
+///
+/// # Errors
+/// As [`Trainer::step`] if the batch does not fit; a wrong gradient is no error but a failed [`Check`].
+pub fn finite_differences(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
+    check_batch(trainer.plan(), batch)?;
+    let weights = trainer.weights_f64()?;
+    let plan = trainer.plan();
+    let rows = batch.rows() as u64;
+    let mut reference = CpuExecutor::<f64>::new(&plan.buffers, rows)?;
+    let views = plan.parameter_views(false);
+    for (tensor, panels) in weights.iter().zip(&views) {
+        let mut at = 0;
+        for view in panels {
+            let end = at + view.len as usize;
+            reference.set(*view, tensor.data[at..end].iter().copied());
+            at = end;
+        }
+    }
+    reference.write(
+        plan.x_view(rows),
+        Payload::Floats(batch.inputs().data()),
+    );
+    reference.write(plan.targets_view(rows), target_payload(batch));
+    let labels = matches!(batch.targets(), Targets::Classes(_));
+    let mut probe = Probe {
+        plan,
+        reference,
+        rows,
+        labels,
+    };
+    let loss = probe.loss().abs();
+    let backward = plan.backward(rows as u32, rows, false);
+    probe.reference.run(&backward);
+    let scale = plan.criterion.batch_scale(rows);
+    let gradients: Vec<Vec<f64>> = plan
+        .parameter_views(true)
+        .iter()
+        .map(|panels| {
+            let panels = panels.iter().map(|v| probe.reference.floats(*v));
+            panels.flatten().map(|g| g * scale).collect()
+        })
+        .collect();
+
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut checks = Vec::new();
+    for (((name, _), panels), gradients) in plan.network.tensors().iter().zip(&views).zip(&gradients)
+    {
+        let n = gradients.len();
+        let chosen: Vec<usize> = if n <= COORDINATES {
+            (0..n).collect()
+        } else {
+            let random = (0..COORDINATES).map(|_| (unit(&mut rng) * n as f64) as usize);
+            random.collect()
+        };
+        let mut pairs = Vec::new();
+        let mut skipped = 0;
+        for i in chosen {
+            let Some(view) = element(panels, i) else {
+                continue;
+            };
+            match probe.difference(view, loss) {
+                Some((difference, bound)) => pairs.push((difference, gradients[i], bound)),
+                None => skipped += 1,
+            }
+        }
+        let mut check = Check::of_pairs(format!("gradient of {name}"), pairs.into_iter());
+        check.skipped = skipped;
+        checks.push(check);
+    }
+    Ok(Report {
+        title: format!(
+            "central differences of {}, {}, {rows} rows",
+            plan.network, plan.criterion
+        ),
+        device: "CPU, f64 reference".into(),
+        checks,
+    })
+}
+
+/// Element `i` of a tensor that consists of panels.
+fn element(panels: &[View], i: usize) -> Option<View> {
+    let mut i = i as u64;
+    for view in panels {
+        if i < view.len {
+            return Some(View {
+                offset: view.offset + i,
+                len: 1,
+                ..*view
+            });
+        }
+        i -= view.len;
+    }
+    None
+}
+
+struct Probe<'a> {
+    plan: &'a Plan,
+    reference: CpuExecutor<f64>,
+    rows: u64,
+    labels: bool,
+}
+
+impl Probe<'_> {
+    /// The loss at the present weights.
+    fn loss(&mut self) -> f64 {
+        let rows = self.rows as u32;
+        self.reference.run(&self.plan.forward(rows, self.rows));
+        self.reference
+            .run(&self.plan.loss(rows, self.rows, self.labels));
+        let losses = self.reference.floats(self.plan.losses_view(self.rows));
+        losses.iter().sum::<f64>() * self.plan.criterion.batch_scale(self.rows)
+    }
+
+    /// On which side of its kink each pre-activation is.
+    fn sides(&self) -> Vec<bool> {
+        let views = self.plan.kinked_views(self.rows).into_iter();
+        views
+            .flat_map(|view| self.reference.floats(view))
+            .map(|&x| x > 0.0)
+            .collect()
+    }
+
+    /// The central difference along one parameter and its error bound; `None` near a kink.
+    fn difference(&mut self, parameter: View, loss: f64) -> Option<(f64, f64)> {
+        let w = self.reference.floats(parameter)[0];
+        let h = STEP * w.abs().max(1.0);
+        let mut at = |probe: &mut Self, x: f64| {
+            probe.reference.set(parameter, std::iter::once(x));
+            probe.loss()
+        };
+        at(self, w + 10.0 * h);
+        let above = self.sides();
+        at(self, w - 10.0 * h);
+        let below = self.sides();
+        at(self, w);
+        let result = if above == below && above == self.sides() {
+            let mut quotient = |h: f64| (at(self, w + h) - at(self, w - h)) / (2.0 * h);
+            let (d1, d2) = (quotient(h), quotient(2.0 * h));
+            // A few dozen roundings of f64 in each loss.
+            let rounding = 64.0 * f64::EPSILON * (1.0 + loss) / h;
+            Some((d1, (d2 - d1).abs() + rounding))
+        } else {
+            None
+        };
+        self.reference.set(parameter, std::iter::once(w));
+        result
+    }
+}

@@ -1,0 +1,133 @@
+//! A training step of a user's network, op by op and as a whole.
+
+use super::{Check, Report};
+use crate::bounded::Bounded;
+use crate::cpu::CpuExecutor;
+use crate::data::{Dataset, Targets};
+use crate::error::Result;
+use crate::executor::Executor;
+use crate::plan::{Op, Payload, View};
+use crate::trainer::{Trainer, check_batch, target_payload};
+
+/// Verifies a training step of this trainer's network, loss and optimiser, from its present weights, on its device.
+///
+/// For each op of the step, the f64 twin is fed the very inputs that the device had, and every element of the op's result
+/// is compared within the op's own rounding bound: a wrong op is named. Then the gradient of each tensor is compared with
+/// an f64 run of the whole plan, within the bound carried through all its ops. The trainer is left as it was. Keep the
+/// batch small: the reference is plain f64 loops.
+///
+/// # Errors
+/// As [`Trainer::step`] if the batch does not fit; a wrong result is no error but a failed [`Check`].
+pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
+    check_batch(trainer.plan(), batch)?;
+    let weights = trainer.weights()?;
+    let trainer = &*trainer;
+    let (plan, optimizer) = (trainer.plan(), trainer.optimizer());
+    let rows = batch.rows() as u64;
+    plan.check_rows(rows)?;
+
+    let mut device = Executor::new(trainer.device(), &plan.buffers, rows, 1)?;
+    // Judges each op from the device's inputs; and the whole plan, without looking at the device.
+    let mut judge = CpuExecutor::<Bounded>::new(&plan.buffers, rows)?;
+    let mut whole = CpuExecutor::<Bounded>::new(&plan.buffers, rows)?;
+    let mut feed = |view: View, payload: Payload<'_>| -> Result<()> {
+        judge.write(view, payload);
+        whole.write(view, payload);
+        device.write(view, payload)
+    };
+    for (tensor, panels) in weights.iter().zip(plan.parameter_views(false)) {
+        let mut at = 0;
+        for view in panels {
+            let end = at + view.len as usize;
+            feed(view, Payload::Floats(&tensor.data[at..end]))?;
+            at = end;
+        }
+    }
+    feed(
+        plan.x_view(rows),
+        Payload::Floats(batch.inputs().data()),
+    )?;
+    feed(plan.targets_view(rows), target_payload(batch))?;
+
+    let labels = matches!(batch.targets(), Targets::Classes(_));
+    let mut ops = plan.forward(rows as u32, rows);
+    ops.extend(plan.loss(rows as u32, rows, labels));
+    ops.extend(plan.backward(rows as u32, rows, false));
+    let mut checks = Vec::new();
+    for op in &ops {
+        checks.push(check_op(op, &mut device, &mut judge, |view| {
+            plan.is_placeholder(view)
+        })?);
+        whole.run(&[op.as_device()]);
+    }
+    // Before the update, which leaves them alone.
+    checks.extend(check_gradients(trainer, &mut device, &whole, rows)?);
+    for op in &plan.update(optimizer, 1, rows) {
+        checks.push(check_op(op, &mut device, &mut judge, |_| false)?);
+    }
+    Ok(Report {
+        title: format!(
+            "training step of {}, {}, {}, {rows} rows",
+            plan.network,
+            plan.criterion,
+            optimizer.name()
+        ),
+        device: trainer.device().to_string(),
+        checks,
+    })
+}
+
+/// Runs an op on the device and on the judge from the same inputs, compares what it wrote, and hands the device's results
+/// to the judge.
+fn check_op(
+    op: &Op,
+    device: &mut Executor,
+    judge: &mut CpuExecutor<Bounded>,
+    ignore: impl Fn(View) -> bool,
+) -> Result<Check> {
+    device.submit(std::slice::from_ref(op), &[])?;
+    judge.run(&[op.as_device()]);
+    let views: Vec<View> = op.writes.iter().copied().filter(|v| !ignore(*v)).collect();
+    let results = pollster::block_on(device.read_f64(&views))?;
+    let expected: Vec<Bounded> = views
+        .iter()
+        .flat_map(|view| judge.floats(*view))
+        .copied()
+        .collect();
+    let check = Check::compare(op.to_string(), &results.concat(), &expected);
+    for (view, result) in views.iter().zip(results) {
+        judge.set(*view, result.into_iter().map(Bounded::exact));
+    }
+    Ok(check)
+}
+
+/// The device's gradients against the whole plan's.
+fn check_gradients(
+    trainer: &Trainer,
+    device: &mut Executor,
+    whole: &CpuExecutor<Bounded>,
+    rows: u64,
+) -> Result<Vec<Check>> {
+    let plan = trainer.plan();
+    let scale = plan.criterion.batch_scale(rows);
+    let mut checks = Vec::new();
+    let tensors = plan.network.tensors().into_iter();
+    for ((name, _), panels) in tensors.zip(plan.parameter_views(true)) {
+        let results = pollster::block_on(device.read_f64(&panels))?;
+        let results: Vec<f64> = results.concat().iter().map(|g| g * scale).collect();
+        let expected: Vec<Bounded> = panels
+            .iter()
+            .flat_map(|view| whole.floats(*view))
+            .map(|g| Bounded {
+                value: g.value * scale,
+                err: g.err * scale,
+            })
+            .collect();
+        checks.push(Check::compare(
+            format!("gradient of {name}, whole plan"),
+            &results,
+            &expected,
+        ));
+    }
+    Ok(checks)
+}

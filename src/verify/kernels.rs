@@ -1,0 +1,186 @@
+//! The kernel table against its twins.
+
+use std::collections::BTreeMap;
+
+use super::{Check, Report};
+use crate::bounded::Bounded;
+use crate::cpu::CpuExecutor;
+use crate::device::Device;
+use crate::error::Result;
+use crate::executor::Executor;
+use crate::kernels::cases::{Case, Data, GUARD, GUARD_WORDS, Generator};
+use crate::kernels::{Access, all_cases};
+use crate::plan::{BufferSpec, Op, Payload, View};
+
+/// What [`kernels_with`] runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KernelOptions {
+    /// Only the kernel of this name.
+    pub kernel: Option<String>,
+    /// Stop a kernel at its first failure.
+    pub fail_fast: bool,
+    /// Seed of the contents.
+    pub seed: u64,
+}
+
+/// Runs every kernel on awkward shapes (single elements, one beside each tile edge, sums and rows beyond 65,535) with every
+/// activation, NaNs around every operand and in every gap, and compares each element with the f64 twin within its rounding
+/// bound. One check a kernel and activation. Minutes on a software adapter.
+///
+/// # Errors
+/// Of the device; a wrong result is no error but a failed [`Check`].
+pub fn kernels(device: &Device) -> Result<Report> {
+    kernels_with(device, &KernelOptions::default())
+}
+
+/// [`kernels`], of a part of the table.
+///
+/// # Errors
+/// As [`kernels`].
+pub fn kernels_with(device: &Device, options: &KernelOptions) -> Result<Report> {
+    let mut checks: BTreeMap<(usize, String), Check> = BTreeMap::new();
+    for case in all_cases(&mut Generator::new(options.seed)) {
+        let kernel = case.call.kernel();
+        if options
+            .kernel
+            .as_ref()
+            .is_some_and(|name| name != kernel.name)
+        {
+            continue;
+        }
+        let order = crate::kernels::ALL
+            .iter()
+            .position(|k| k.name == kernel.name)
+            .unwrap_or(usize::MAX);
+        let name = if kernel.activation {
+            format!("{}, {}", kernel.name, case.activation)
+        } else {
+            kernel.name.to_owned()
+        };
+        if options.fail_fast
+            && checks
+                .iter()
+                .any(|((o, _), check)| *o == order && !check.passed)
+        {
+            continue;
+        }
+        let check = run(device, &case, &name)?;
+        checks
+            .entry((order, name))
+            .and_modify(|known| merge(known, &check))
+            .or_insert(check);
+    }
+    Ok(Report {
+        title: "kernel table".into(),
+        device: device.to_string(),
+        checks: checks.into_values().collect(),
+    })
+}
+
+/// Keeps the worse of two checks of one name, and counts both.
+fn merge(known: &mut Check, check: &Check) {
+    let elements = known.elements + check.elements;
+    let worse = match (known.passed, check.passed) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => check.ratio() > known.ratio(),
+    };
+    if worse {
+        *known = check.clone();
+    }
+    known.elements = elements;
+}
+
+/// An operand with guard words on both sides.
+fn guarded(data: &Data) -> Data {
+    let guard = vec![GUARD; GUARD_WORDS];
+    let bits = [guard.clone(), data.bits(), guard].concat();
+    match data {
+        Data::Floats(_) => Data::Floats(bits.into_iter().map(f32::from_bits).collect()),
+        Data::Words(_) => Data::Words(bits),
+    }
+}
+
+fn payload(data: &Data) -> Payload<'_> {
+    match data {
+        Data::Floats(x) => Payload::Floats(x),
+        Data::Words(x) => Payload::Words(x),
+    }
+}
+
+/// Runs one case on the device and on the f64 twin.
+fn run(device: &Device, case: &Case, name: &str) -> Result<Check> {
+    let kernel = case.call.kernel();
+    let operands: Vec<Data> = case.reads.iter().chain(&case.writes).map(guarded).collect();
+    let specs: Vec<BufferSpec> = kernel
+        .operands
+        .iter()
+        .zip(&operands)
+        .map(|(operand, data)| BufferSpec::fixed(operand.name, data.bits().len() as u64))
+        .collect();
+    let view = |buffer: usize| View {
+        buffer,
+        offset: GUARD_WORDS as u64,
+        len: (operands[buffer].bits().len() - 2 * GUARD_WORDS) as u64,
+    };
+    let whole = |buffer: usize| View {
+        buffer,
+        offset: 0,
+        len: operands[buffer].bits().len() as u64,
+    };
+    let of = |access: Access| {
+        let operands = kernel.operands.iter().enumerate();
+        operands
+            .filter(move |(_, operand)| operand.access == access)
+            .map(|(i, _)| i)
+    };
+    let op = Op {
+        call: case.call,
+        activation: case.activation.clone(),
+        reads: of(Access::Read).map(view).collect(),
+        writes: of(Access::Write).map(view).collect(),
+        layer: None,
+        part: None,
+    };
+    let mut executor = Executor::new(device, &specs, 0, 1)?;
+    let mut reference = CpuExecutor::<Bounded>::new(&specs, 0)?;
+    for (i, data) in operands.iter().enumerate() {
+        executor.write(whole(i), payload(data))?;
+        reference.write(whole(i), payload(data));
+    }
+    executor.submit(std::slice::from_ref(&op), &[])?;
+    reference.run(&[op.as_device()]);
+
+    let written: Vec<usize> = of(Access::Write).collect();
+    let views: Vec<View> = written.iter().map(|&i| whole(i)).collect();
+    let results = pollster::block_on(executor.read(&views))?;
+    let mut pairs = Vec::new();
+    let mut trespass = None;
+    for (&i, result) in written.iter().zip(&results) {
+        let expected = reference.floats(whole(i));
+        for (e, (&got, expected)) in result.iter().zip(expected).enumerate() {
+            if expected.value.is_nan() {
+                // A guard word, or a gap that the kernel must leave alone.
+                if got.to_bits() != GUARD {
+                    trespass.get_or_insert_with(|| {
+                        format!(
+                            "{} was written at {}, outside what is the kernel's",
+                            kernel.operands[i].name,
+                            e as i64 - GUARD_WORDS as i64
+                        )
+                    });
+                }
+            } else {
+                pairs.push((f64::from(got), expected.value, expected.err));
+            }
+        }
+    }
+    let mut check = Check::of_pairs(name.to_owned(), pairs.into_iter());
+    if trespass.is_some() {
+        check.passed = false;
+        check.note = trespass;
+    } else if !check.passed {
+        check.note = Some(format!("{:?}", case.call));
+    }
+    Ok(check)
+}
