@@ -114,7 +114,13 @@ impl Scalar for Bounded {
     fn exp(self) -> Self {
         let value = self.value.exp();
         let ulps = 3.0 + 2.0 * self.magnitude();
-        Self::rounded(value, value * self.err.exp_m1(), ulps * ULP / U)
+        let err = if self.err < 1.0 {
+            value * self.err.exp_m1()
+        } else {
+            // Not as a product, which may be 0·∞.
+            (self.value + self.err).exp()
+        };
+        Self::rounded(value, err, ulps * ULP / U)
     }
 
     /// shaders/math.wgsl: a Taylor polynomial below 1/2 (3 U), e^x − 1 above, where

@@ -141,7 +141,10 @@ pub(crate) fn gemm_f32(
     } else {
         gemm::Parallelism::Rayon(0)
     };
-    #[expect(unsafe_code, reason = "gemm takes pointers and strides; its only interface")]
+    #[expect(
+        unsafe_code,
+        reason = "gemm takes pointers and strides; its only interface"
+    )]
     // SAFETY: every element that gemm may touch lies inside the slices, as asserted above, and c is borrowed mutably, so it
     // overlaps neither a nor b.
     unsafe {

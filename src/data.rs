@@ -123,9 +123,7 @@ impl Targets {
 
     fn select(&self, rows: &[usize]) -> Self {
         match self {
-            Targets::Classes(labels) => {
-                Targets::Classes(rows.iter().map(|&r| labels[r]).collect())
-            }
+            Targets::Classes(labels) => Targets::Classes(rows.iter().map(|&r| labels[r]).collect()),
             Targets::Values(values) => Targets::Values(values.select(rows)),
         }
     }
@@ -157,9 +155,7 @@ impl Dataset {
 
     fn new(inputs: Matrix, targets: Targets) -> Result<Self> {
         if inputs.rows() == 0 {
-            return Err(Error::EmptyData {
-                what: "x".into(),
-            });
+            return Err(Error::EmptyData { what: "x".into() });
         }
         if inputs.rows() != targets.rows() {
             return Err(Error::Shape {

@@ -55,6 +55,8 @@ pub struct DeviceOptions {
     pub shader_checks: bool,
     /// Refuse to allocate more than so many bytes on the device.
     pub memory_limit: Option<u64>,
+    /// Treat storage bindings as no larger than so many bytes, so that parameters are split as on a smaller adapter.
+    pub binding_limit: Option<u64>,
     /// Faults to plant in the kernels, to see that the checks catch them.
     pub faults: Vec<Fault>,
 }

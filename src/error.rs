@@ -48,7 +48,9 @@ pub enum Error {
     },
 
     /// A batch size of 0 or beyond the data.
-    #[error("a batch of {batch} rows was asked for, but the data set has {rows}: choose 1 to {rows}")]
+    #[error(
+        "a batch of {batch} rows was asked for, but the data set has {rows}: choose 1 to {rows}"
+    )]
     BatchSize {
         /// Rows asked for.
         batch: usize,
@@ -139,7 +141,9 @@ pub enum Error {
     },
 
     /// `apply` or `gradients` without a batch before it.
-    #[error("{call} needs gradients, but no batch has been accumulated: call step or accumulate first")]
+    #[error(
+        "{call} needs gradients, but no batch has been accumulated: call step or accumulate first"
+    )]
     NothingAccumulated {
         /// The method called.
         call: String,
@@ -200,7 +204,9 @@ pub enum Error {
     },
 
     /// The device is gone. Its buffers are lost; build a new `Device` and `Trainer` and set the last weights read.
-    #[error("the GPU device was lost ({reason}): open a new Device and start from the last weights you read")]
+    #[error(
+        "the GPU device was lost ({reason}): open a new Device and start from the last weights you read"
+    )]
     DeviceLost {
         /// The driver's reason.
         reason: String,

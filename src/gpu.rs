@@ -47,6 +47,7 @@ pub(crate) struct Gpu {
     pub limits: wgpu::Limits,
     /// Bytes of device memory, where the driver says, or the user's limit.
     pub memory: Option<u64>,
+    binding_limit: u64,
     shader_checks: bool,
     faults: Vec<Fault>,
     troubles: Arc<Mutex<Troubles>>,
@@ -96,6 +97,7 @@ impl Gpu {
             queue,
             limits,
             memory,
+            binding_limit: options.binding_limit.unwrap_or(u64::MAX),
             shader_checks: options.shader_checks,
             faults: options.faults.clone(),
             troubles,
@@ -150,7 +152,8 @@ impl Gpu {
         let binding = self
             .limits
             .max_storage_buffer_binding_size
-            .min(self.limits.max_buffer_size);
+            .min(self.limits.max_buffer_size)
+            .min(self.binding_limit);
         Limits {
             binding: binding / 4,
             // Mesa's llvmpipe stops a loop silently after 65,535 iterations in all.
@@ -298,7 +301,11 @@ impl Gpu {
     ) -> Result<Pipeline> {
         self.check()?;
         let mut text = kernel.wgsl(activation);
-        for fault in self.faults.iter().filter(|fault| fault.kernel == kernel.name) {
+        for fault in self
+            .faults
+            .iter()
+            .filter(|fault| fault.kernel == kernel.name)
+        {
             text = fault.plant(&text)?;
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);

@@ -259,7 +259,10 @@ impl Optimizer {
                 if c.nesterov && (c.momentum == 0.0 || c.dampening != 0.0) {
                     return Err(Error::Argument {
                         name: "nesterov".into(),
-                        value: format!("true with momentum {} and dampening {}", c.momentum, c.dampening),
+                        value: format!(
+                            "true with momentum {} and dampening {}",
+                            c.momentum, c.dampening
+                        ),
                         allowed: "used with momentum > 0 and dampening = 0".into(),
                     });
                 }

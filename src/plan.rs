@@ -364,6 +364,12 @@ impl Plan {
             .collect()
     }
 
+    /// All parameters, segment by segment.
+    pub fn weight_segments(&self) -> Vec<View> {
+        let segments = 0..self.layout.segments.len();
+        segments.map(|s| self.whole(self.weights + s, 0)).collect()
+    }
+
     /// Activations of each layer whose derivative has a kink, for checks by differences.
     pub fn kinked_views(&self, room: u64) -> Vec<View> {
         let layers = self.network.layers().iter().zip(&self.layers);

@@ -94,8 +94,15 @@ pub(crate) trait Scalar:
     ) {
         crate::cpu::for_rows(c, c_stride, m, n * k, |r, row| {
             for (j, c) in row[..n].iter_mut().enumerate() {
-                let dot = Self::dot(k, |i| (a.at(r, i), b.at(i, j)));
-                *c = if accumulate { *c + dot } else { dot };
+                let before = *c;
+                // What is there counts as one more term: a device may begin with it or end with it.
+                *c = Self::dot(k + usize::from(accumulate), |i| {
+                    if i < k {
+                        (a.at(r, i), b.at(i, j))
+                    } else {
+                        (before, Self::of(1.0))
+                    }
+                });
             }
         });
     }

@@ -89,9 +89,7 @@ impl Mlp {
     /// Number of weights and biases.
     pub fn parameters(&self) -> u64 {
         (0..self.layers.len())
-            .map(|l| {
-                (self.layers[l].outputs as u64).saturating_mul(self.inputs_of(l) as u64 + 1)
-            })
+            .map(|l| (self.layers[l].outputs as u64).saturating_mul(self.inputs_of(l) as u64 + 1))
             .fold(0, u64::saturating_add)
     }
 
@@ -102,7 +100,10 @@ impl Mlp {
             .flat_map(|l| {
                 let outputs = self.layers[l].outputs;
                 [
-                    (format!("{}.weight", 2 * l), vec![outputs, self.inputs_of(l)]),
+                    (
+                        format!("{}.weight", 2 * l),
+                        vec![outputs, self.inputs_of(l)],
+                    ),
                     (format!("{}.bias", 2 * l), vec![outputs]),
                 ]
             })

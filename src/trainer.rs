@@ -305,8 +305,13 @@ impl Trainer {
             ops.extend(self.plan.loss(rows, room, labels));
             self.submit_batch(&ops, &chunk)?;
             let losses = self.plan.losses_view(room).head(rows.into());
-            let outputs = self.plan.output_view(room).head(u64::from(rows) * cols as u64);
-            loss += self.executor.read_f64(&[losses]).await?[0].iter().sum::<f64>();
+            let outputs = self
+                .plan
+                .output_view(room)
+                .head(u64::from(rows) * cols as u64);
+            loss += self.executor.read_f64(&[losses]).await?[0]
+                .iter()
+                .sum::<f64>();
             if labels {
                 let outputs = self.executor.read(&[outputs]).await?;
                 right += correct(&outputs[0], cols, chunk.targets()).unwrap_or(0);

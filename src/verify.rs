@@ -13,6 +13,7 @@ mod activation;
 mod differences;
 mod gradients;
 mod kernels;
+mod training;
 
 use std::fmt;
 
@@ -22,8 +23,13 @@ pub use activation::activation;
 pub use differences::finite_differences;
 pub use gradients::gradients;
 pub use kernels::{KernelOptions, kernels, kernels_with};
+pub use training::training;
 
 use crate::bounded::Bounded;
+use crate::cpu::CpuExecutor;
+use crate::error::Result;
+use crate::executor::Executor;
+use crate::plan::{Op, Plan, View};
 
 /// One comparison of many elements.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,6 +50,8 @@ pub struct Check {
     pub error: f64,
     /// How large the error may be there.
     pub bound: f64,
+    /// The largest bound of any element.
+    pub largest_bound: f64,
     /// Whether every element is finite and within its bound.
     pub passed: bool,
     /// What failed, where it is not a number out of bounds.
@@ -77,19 +85,21 @@ impl Check {
             reference: 0.0,
             error: 0.0,
             bound: 0.0,
+            largest_bound: 0.0,
             passed: true,
             note: None,
         };
         let mut worst = -1.0;
         for (i, (device, reference, bound)) in pairs.enumerate() {
             check.elements += 1;
+            check.largest_bound = check.largest_bound.max(bound);
             let error = (device - reference).abs();
             let good = device.is_finite() && reference.is_finite() && error <= bound;
             check.passed &= good;
             let badness = if good {
                 // 0/0: an exact result that had to be exact.
                 if error == 0.0 { 0.0 } else { error / bound }
-            } else if error.is_finite() {
+            } else if error.is_finite() && bound.is_finite() {
                 error / bound.max(f64::MIN_POSITIVE)
             } else {
                 f64::INFINITY
@@ -161,11 +171,7 @@ impl fmt::Display for Report {
                 write!(f, " ({} skipped at kinks)", check.skipped)?;
             }
             if !check.passed {
-                write!(
-                    f,
-                    ": {} instead of {}",
-                    check.device, check.reference
-                )?;
+                write!(f, ": {} instead of {}", check.device, check.reference)?;
             }
             if let Some(note) = &check.note {
                 write!(f, " ({note})")?;
@@ -179,4 +185,40 @@ impl fmt::Display for Report {
             write!(f, "{failed} of {} checks FAILED", self.checks.len())
         }
     }
+}
+
+/// What [`judge_ops`] found.
+struct Judged {
+    check: Check,
+    /// The reference's results with their bounds, for each view written.
+    expected: Vec<(View, Vec<Bounded>)>,
+}
+
+/// Runs ops on the device and on the judge from the same inputs, compares everything that they wrote, and hands the device's
+/// results to the judge, as exact.
+fn judge_ops(
+    plan: &Plan,
+    ops: &[Op],
+    device: &mut Executor,
+    judge: &mut CpuExecutor<Bounded>,
+) -> Result<Judged> {
+    device.submit(ops, &[])?;
+    judge.run(&ops.iter().map(Op::as_device).collect::<Vec<_>>());
+    let mut views: Vec<View> = Vec::new();
+    for view in ops.iter().flat_map(|op| &op.writes) {
+        if !plan.is_placeholder(*view) && !views.contains(view) {
+            views.push(*view);
+        }
+    }
+    let results = pollster::block_on(device.read_f64(&views))?;
+    let expected: Vec<(View, Vec<Bounded>)> = views
+        .iter()
+        .map(|view| (*view, judge.floats(*view).to_vec()))
+        .collect();
+    let all = expected.iter().flat_map(|(_, x)| x).copied();
+    let check = Check::compare(String::new(), &results.concat(), &all.collect::<Vec<_>>());
+    for (view, result) in views.iter().zip(results) {
+        judge.set(*view, result.into_iter().map(Bounded::exact));
+    }
+    Ok(Judged { check, expected })
 }

@@ -55,7 +55,10 @@ async fn list() -> Vec<wgpu::Adapter> {
 pub(crate) async fn adapters() -> Vec<AdapterDescription> {
     let adapters = list().await;
     let infos = adapters.iter().map(|adapter| adapter.get_info());
-    infos.enumerate().map(|(i, info)| describe(i, &info)).collect()
+    infos
+        .enumerate()
+        .map(|(i, info)| describe(i, &info))
+        .collect()
 }
 
 /// Opens the chosen adapter, or the best one.
@@ -76,7 +79,10 @@ pub(crate) async fn open(options: &DeviceOptions) -> Result<Gpu> {
     });
     let described = |adapters: &[wgpu::Adapter]| -> Vec<AdapterDescription> {
         let infos = adapters.iter().map(|adapter| adapter.get_info());
-        infos.enumerate().map(|(i, info)| describe(i, &info)).collect()
+        infos
+            .enumerate()
+            .map(|(i, info)| describe(i, &info))
+            .collect()
     };
     let index = match &choice {
         None => Some(0),

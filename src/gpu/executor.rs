@@ -59,12 +59,8 @@ impl GpuExecutor {
         let buffers = gpu.create_buffers("the network", other, &sizes, USAGE)?;
         let in_use = Self::buffer_bytes(specs, rows);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let params = gpu.create_buffers(
-            "the parameters",
-            in_use,
-            &[("params", params_bytes)],
-            usage,
-        )?;
+        let params =
+            gpu.create_buffers("the parameters", in_use, &[("params", params_bytes)], usage)?;
         let ring = Ring::new(gpu, in_use + params_bytes, ring_size)?;
         Ok(Self {
             gpu: Arc::clone(gpu),

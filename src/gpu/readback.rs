@@ -106,15 +106,15 @@ async fn fetch(
         });
     }
     {
-        let view = staging
-            .get_mapped_range(..filled)
-            .map_err(|e| Error::Gpu {
-                message: e.to_string(),
-            })?;
+        let view = staging.get_mapped_range(..filled).map_err(|e| Error::Gpu {
+            message: e.to_string(),
+        })?;
         let mut at = 0;
         for &(r, _, bytes) in trip {
             let bytes = bytes as usize;
-            out[r].extend(bytemuck::pod_collect_to_vec::<u8, f32>(&view[at..at + bytes]));
+            out[r].extend(bytemuck::pod_collect_to_vec::<u8, f32>(
+                &view[at..at + bytes],
+            ));
             at += bytes;
         }
     }

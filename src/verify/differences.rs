@@ -42,10 +42,7 @@ pub fn finite_differences(trainer: &mut Trainer, batch: &Dataset) -> Result<Repo
             at = end;
         }
     }
-    reference.write(
-        plan.x_view(rows),
-        Payload::Floats(batch.inputs().data()),
-    );
+    reference.write(plan.x_view(rows), Payload::Floats(batch.inputs().data()));
     reference.write(plan.targets_view(rows), target_payload(batch));
     let labels = matches!(batch.targets(), Targets::Classes(_));
     let mut probe = Probe {
@@ -69,7 +66,8 @@ pub fn finite_differences(trainer: &mut Trainer, batch: &Dataset) -> Result<Repo
 
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let mut checks = Vec::new();
-    for (((name, _), panels), gradients) in plan.network.tensors().iter().zip(&views).zip(&gradients)
+    for (((name, _), panels), gradients) in
+        plan.network.tensors().iter().zip(&views).zip(&gradients)
     {
         let n = gradients.len();
         let chosen: Vec<usize> = if n <= COORDINATES {
@@ -150,7 +148,7 @@ impl Probe<'_> {
     fn difference(&mut self, parameter: View, loss: f64) -> Option<(f64, f64)> {
         let w = self.reference.floats(parameter)[0];
         let h = STEP * w.abs().max(1.0);
-        let mut at = |probe: &mut Self, x: f64| {
+        let at = |probe: &mut Self, x: f64| {
             probe.reference.set(parameter, std::iter::once(x));
             probe.loss()
         };

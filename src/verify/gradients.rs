@@ -1,12 +1,12 @@
 //! A training step of a user's network, op by op and as a whole.
 
-use super::{Check, Report};
+use super::{Check, Report, judge_ops};
 use crate::bounded::Bounded;
 use crate::cpu::CpuExecutor;
 use crate::data::{Dataset, Targets};
 use crate::error::Result;
 use crate::executor::Executor;
-use crate::plan::{Op, Payload, View};
+use crate::plan::{Op, Payload, Plan, View};
 use crate::trainer::{Trainer, check_batch, target_payload};
 
 /// Verifies a training step of this trainer's network, loss and optimiser, from its present weights, on its device.
@@ -43,10 +43,7 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
             at = end;
         }
     }
-    feed(
-        plan.x_view(rows),
-        Payload::Floats(batch.inputs().data()),
-    )?;
+    feed(plan.x_view(rows), Payload::Floats(batch.inputs().data()))?;
     feed(plan.targets_view(rows), target_payload(batch))?;
 
     let labels = matches!(batch.targets(), Targets::Classes(_));
@@ -55,15 +52,13 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
     ops.extend(plan.backward(rows as u32, rows, false));
     let mut checks = Vec::new();
     for op in &ops {
-        checks.push(check_op(op, &mut device, &mut judge, |view| {
-            plan.is_placeholder(view)
-        })?);
+        checks.push(judge_op(plan, op, &mut device, &mut judge)?);
         whole.run(&[op.as_device()]);
     }
     // Before the update, which leaves them alone.
     checks.extend(check_gradients(trainer, &mut device, &whole, rows)?);
     for op in &plan.update(optimizer, 1, rows) {
-        checks.push(check_op(op, &mut device, &mut judge, |_| false)?);
+        checks.push(judge_op(plan, op, &mut device, &mut judge)?);
     }
     Ok(Report {
         title: format!(
@@ -77,28 +72,17 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
     })
 }
 
-/// Runs an op on the device and on the judge from the same inputs, compares what it wrote, and hands the device's results
-/// to the judge.
-fn check_op(
+fn judge_op(
+    plan: &Plan,
     op: &Op,
     device: &mut Executor,
     judge: &mut CpuExecutor<Bounded>,
-    ignore: impl Fn(View) -> bool,
 ) -> Result<Check> {
-    device.submit(std::slice::from_ref(op), &[])?;
-    judge.run(&[op.as_device()]);
-    let views: Vec<View> = op.writes.iter().copied().filter(|v| !ignore(*v)).collect();
-    let results = pollster::block_on(device.read_f64(&views))?;
-    let expected: Vec<Bounded> = views
-        .iter()
-        .flat_map(|view| judge.floats(*view))
-        .copied()
-        .collect();
-    let check = Check::compare(op.to_string(), &results.concat(), &expected);
-    for (view, result) in views.iter().zip(results) {
-        judge.set(*view, result.into_iter().map(Bounded::exact));
-    }
-    Ok(check)
+    let judged = judge_ops(plan, std::slice::from_ref(op), device, judge)?;
+    Ok(Check {
+        name: op.to_string(),
+        ..judged.check
+    })
 }
 
 /// The device's gradients against the whole plan's.
