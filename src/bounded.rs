@@ -10,6 +10,10 @@ pub(crate) const U: f64 = 1.0 / 16_777_216.0;
 /// The smallest normal f32, 2⁻¹²⁶. A device may flush anything below it to zero, at every operation.
 pub(crate) const FLOOR: f64 = f32::MIN_POSITIVE as f64;
 
+/// Roundings that an addition counts. WGSL lets a compiler reassociate: x + (y + z) may run as (x + y) + z, and then y + z is
+/// rounded at the magnitude of the whole sum too. (Seen: softplus on llvmpipe.)
+const ADDITION: f64 = 2.0;
+
 /// One ULP is at most two unit roundoffs of the value.
 const ULP: f64 = 2.0 * U;
 
@@ -48,14 +52,14 @@ impl Bounded {
 impl Add for Bounded {
     type Output = Self;
     fn add(self, o: Self) -> Self {
-        Self::rounded(self.value + o.value, self.err + o.err, 1.0)
+        Self::rounded(self.value + o.value, self.err + o.err, ADDITION)
     }
 }
 
 impl Sub for Bounded {
     type Output = Self;
     fn sub(self, o: Self) -> Self {
-        Self::rounded(self.value - o.value, self.err + o.err, 1.0)
+        Self::rounded(self.value - o.value, self.err + o.err, ADDITION)
     }
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::gpu::{self, Gpu};
+use crate::kernels;
 use crate::plan::Limits;
 
 /// An adapter, as [`Device::adapters`] lists it.
@@ -83,15 +85,35 @@ impl Fault {
         }
     }
 
-    pub(crate) fn plant(&self, text: &str) -> Result<String> {
-        if !text.contains(&self.find) {
+    /// The text with the fault, if the text has the place for it. Comments go, so that only code is hit.
+    pub(crate) fn plant(&self, text: &str) -> Option<String> {
+        let lines = text
+            .lines()
+            .map(|line| line.split("//").next().unwrap_or(""));
+        let code = lines.collect::<Vec<_>>().join("\n");
+        let hit = code.contains(&self.find);
+        hit.then(|| code.replacen(&self.find, &self.replace, 1))
+    }
+
+    /// Whether the kernel exists and has the place, in some variant.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Some(kernel) = kernels::find(&self.kernel) else {
+            let names: Vec<&str> = kernels::ALL.iter().map(|kernel| kernel.name).collect();
             return Err(Error::Argument {
-                name: format!("the fault for kernel {}", self.kernel),
-                value: format!("{:?}", self.find),
-                allowed: "text that occurs in the kernel".into(),
+                name: "the kernel of a fault".into(),
+                value: format!("{:?}", self.kernel),
+                allowed: format!("one of {}", names.join(", ")),
             });
+        };
+        let mut variants = Activation::table().into_iter();
+        if variants.any(|phi| self.plant(&kernel.wgsl(&phi)).is_some()) {
+            return Ok(());
         }
-        Ok(text.replacen(&self.find, &self.replace, 1))
+        Err(Error::Argument {
+            name: format!("the fault for kernel {}", self.kernel),
+            value: format!("{:?}", self.find),
+            allowed: "text that occurs in the kernel's code".into(),
+        })
     }
 }
 
@@ -150,6 +172,7 @@ impl Device {
     /// # Errors
     /// As [`Device::gpu`].
     pub async fn open_async(options: &DeviceOptions) -> Result<Self> {
+        options.faults.iter().try_for_each(Fault::check)?;
         Ok(Self {
             kind: Kind::Gpu(Arc::new(gpu::adapter::open(options).await?)),
         })

@@ -63,7 +63,7 @@ impl Twin for ActivationGrad {
             let p = Params {
                 count: sweep.len() as u32,
             };
-            let reads = vec![g.floats(p.count), sweep.into()];
+            let reads = vec![g.fractions(p.count), sweep.into()];
             let writes = vec![g.untouched(p.count)];
             cases.push(Case::new(
                 super::Call::ActivationGrad(p),

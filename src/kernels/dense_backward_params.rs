@@ -95,6 +95,7 @@ impl Twin for DenseBackwardParams {
                     accumulate,
                 };
                 let mut delta = g.floats(rows * stride);
+                delta.thin(rows, |i| i / stride as usize);
                 delta.poison_columns(stride, first, outputs);
                 let reads = vec![delta, g.floats(rows * inputs)];
                 let writes = [outputs * inputs, outputs].map(|n| {

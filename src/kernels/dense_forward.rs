@@ -106,8 +106,10 @@ impl Twin for DenseForward {
                     stride,
                     store_z: u32::from(phi.saved() == crate::activation::Saved::Input),
                 };
+                let mut x = g.floats(rows * inputs);
+                x.thin(inputs, |i| i % inputs as usize);
                 let reads = vec![
-                    g.floats(rows * inputs),
+                    x,
                     g.floats(inputs * outputs),
                     g.floats(outputs),
                 ];

@@ -73,10 +73,11 @@ impl Twin for SoftmaxCrossEntropy {
         for (rows, cols) in g.row_shapes() {
             for (labels, entropy, scale) in [(0, 0, 1.0), (0, 1, 1.0), (1, 0, 1.0), (1, 0, 1e4)] {
                 let n = rows * cols;
-                let t = if labels == 0 {
-                    g.probabilities(rows, cols)
-                } else {
-                    g.labels(rows, cols)
+                let t = match (labels, entropy) {
+                    (1, _) => g.labels(rows, cols),
+                    (_, 1) => g.probabilities(rows, cols),
+                    // Rows that do not sum to 1: the sum must take part.
+                    _ => g.fractions(n),
                 };
                 let p = Params {
                     rows,

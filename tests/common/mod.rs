@@ -17,5 +17,5 @@ pub fn gpu_with(options: DeviceOptions) -> Device {
         adapter: index,
         ..options
     };
-    Device::open(&options).unwrap_or_else(|error| panic!("the GPU tests need an adapter: {error}"))
+    Device::open(&options).unwrap_or_else(|error| panic!("no GPU for the tests: {error}"))
 }

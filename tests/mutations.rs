@@ -1,0 +1,331 @@
+//! Tests of the tests: a fault planted in a kernel must make a check fail, and name the op.
+
+mod common;
+
+use wgrad::verify::{self, KernelOptions};
+use wgrad::{Activation::*, Adam, Dataset, DeviceOptions, Fault, Loss, Matrix, Mlp, Trainer};
+
+/// (kernel, text, replacement): a changed operator, index or bound in every kernel and fragment.
+const FAULTS: &[(&str, &str, &str)] = &[
+    // A dropped bias, a lost row, a wrong edge, a transposed index.
+    (
+        "dense_forward",
+        "product.c[i][j] + bias[o]",
+        "product.c[i][j]",
+    ),
+    (
+        "dense_forward",
+        "product.c[i][j] + bias[o]",
+        "product.c[j][i] + bias[o]",
+    ),
+    (
+        "dense_forward",
+        "r < params.rows && o",
+        "r + 1u < params.rows && o",
+    ),
+    ("dense_forward", "params.first + o", "o"),
+    (
+        "dense_forward",
+        "k < params.inputs && n < params.outputs",
+        "k + 1u < params.inputs && n < params.outputs",
+    ),
+    (
+        "dense_forward",
+        "weight[n * params.inputs + k]",
+        "weight[n + k * params.outputs]",
+    ),
+    ("dense_forward", "a[at] = activate(sum)", "a[at] = sum"),
+    (
+        "dense_backward_input",
+        "*= activate_grad(saved[at])",
+        "*= activate_grad(saved[0])",
+    ),
+    (
+        "dense_backward_input",
+        "params.accumulate != 0u",
+        "params.accumulate == 7u",
+    ),
+    ("dense_backward_input", "params.first + k", "k"),
+    (
+        "dense_backward_input",
+        "weight[k * params.inputs + n]",
+        "weight[n * params.outputs + k]",
+    ),
+    (
+        "dense_backward_params",
+        "x[k * params.inputs + n]",
+        "x[k * params.inputs + n / 2u]",
+    ),
+    (
+        "dense_backward_params",
+        "sum += grad_weight[at]",
+        "sum -= grad_weight[at]",
+    ),
+    (
+        "dense_backward_params",
+        "grad_bias[o] = sum",
+        "grad_bias[o] = -sum",
+    ),
+    (
+        "dense_backward_params",
+        "m < params.outputs && k < params.rows",
+        "m < params.outputs && k < 65536u && k < params.rows",
+    ),
+    // The product that the three share.
+    ("dense_forward", "k += T", "k += 2u * T"),
+    ("dense_forward", "p = tile_step(p, local, 7u);", ""),
+    ("dense_forward", "p = tile_step(p, local, 15u);", ""),
+    ("dense_forward", "p.c[2] + a.z * b", "p.c[2] + a.y * b"),
+    ("dense_backward_params", "p.a_sum + a)", "p.a_sum)"),
+    (
+        "dense_forward",
+        "workgroupBarrier();\n        \n        p = tile_step",
+        "p = tile_step",
+    ),
+    // Elementwise kernels and their index.
+    ("activation", "e < params.count", "e + 1u < params.count"),
+    (
+        "activation_grad",
+        "grad[e] * activate_grad(saved[e])",
+        "activate_grad(saved[e])",
+    ),
+    (
+        "activation",
+        "group.y * groups.x + group.x",
+        "group.y * groups.x",
+    ),
+    // Row kernels and their reductions.
+    (
+        "softmax",
+        "exp_nonpositive(z[r * cols + c] - m) / total",
+        "exp_nonpositive(z[r * cols + c] - m)",
+    ),
+    ("softmax", "largest = max(largest", "largest = min(largest"),
+    ("softmax", "half = LANES / 2u", "half = LANES / 4u"),
+    ("softmax", "+ local / LANES", ""),
+    (
+        "softmax_grad",
+        "(grad[r * cols + c] - mean)",
+        "grad[r * cols + c]",
+    ),
+    ("squared_error", "2.0 * params.scale", "params.scale"),
+    ("squared_error", "= params.scale * total", "= total"),
+    ("huber", "e - 0.5 * k", "e - k"),
+    ("huber", "max(-params.threshold, ", "max(0.0, "),
+    (
+        "binary_cross_entropy",
+        "sigmoid_pair(s).x - t[at]",
+        "sigmoid_pair(s).x",
+    ),
+    (
+        "binary_cross_entropy",
+        "t[at] * max(-s, 0.0)",
+        "t[at] * max(s, 0.0)",
+    ),
+    ("cross_entropy", "d = -quotient", "d = quotient"),
+    ("cross_entropy", "sum += p * log(p)", "sum += log(p)"),
+    ("cross_entropy", "t[r] == c", "t[r] != c"),
+    ("softmax_cross_entropy", "* target_mass - p", "- p"),
+    (
+        "softmax_cross_entropy",
+        "(m - z[at]) + log_total",
+        "log_total",
+    ),
+    ("loss_sum", "window += ledger[2]", "window += ledger[0]"),
+    ("loss_sum", "r += GROUP", "r += GROUP + 1u"),
+    // Optimisers.
+    ("sgd", "w - params.lr * g", "w + params.lr * g"),
+    (
+        "sgd",
+        "params.weight_decay * w",
+        "params.weight_decay * params.lr",
+    ),
+    ("momentum", "g + params.momentum * v", "params.momentum * v"),
+    ("momentum", "params.first == 0u", "params.first != 0u"),
+    ("rmsprop", "sqrt(s) + params.eps", "sqrt(s + params.eps)"),
+    ("adam", "(g * g)", "g"),
+    ("adam", "/ params.root_correction2", ""),
+    ("adam", "params.shrink * w", "w"),
+    // Fragments: functions and derivatives.
+    ("activation", "return max(z, 0.0);", "return abs(z);"),
+    (
+        "activation_grad",
+        "select(0.0, 1.0, a > 0.0)",
+        "select(0.0, 1.0, a >= 0.0)",
+    ),
+    ("activation_grad", "1.0 - a * a", "1.0 - a"),
+    ("activation_grad", "a * (1.0 - a)", "a"),
+    (
+        "activation_grad",
+        "select(a + ALPHA, 1.0, a > 0.0)",
+        "select(a, 1.0, a > 0.0)",
+    ),
+    ("activation_grad", "GRAD_AT_ZERO, z == 0.0", "0.0, z == 0.0"),
+    (
+        "activation",
+        "NEGATIVE_SLOPE * min(z, 0.0)",
+        "NEGATIVE_SLOPE * max(z, 0.0)",
+    ),
+    ("activation_grad", "s.x * (1.0 + z * s.y)", "s.x"),
+    ("activation_grad", "0.3989423", "0.3989"),
+    ("activation", "0.044715", "0.0447"),
+    ("activation_grad", "0.134145", "0.0447"),
+    // The mathematics: one digit of a coefficient.
+    ("activation", "0.13331442", "0.13341442"),
+    ("activation", "0.11283586", "0.11283186"),
+    ("activation", "0.2 + q", "0.21 + q"),
+    ("activation", "0.16666667", "0.16676667"),
+    ("activation", "-104.0", "-10.0"),
+];
+
+/// Whether the kernel table notices the fault. A fault that occurs in no variant, or does not compile, is an error.
+fn noticed(kernel: &str, find: &str, replace: &str) -> bool {
+    let device = common::gpu_with(DeviceOptions {
+        faults: vec![Fault::new(kernel, find, replace)],
+        ..DeviceOptions::default()
+    });
+    let options = KernelOptions {
+        kernel: Some(kernel.into()),
+        fail_fast: true,
+        ..KernelOptions::default()
+    };
+    !verify::kernels_with(&device, &options)
+        .expect("the kernel runs")
+        .passed()
+}
+
+#[test]
+fn a_fault_in_any_kernel_is_noticed() {
+    let survivors: Vec<_> = FAULTS
+        .iter()
+        .filter(|(kernel, find, replace)| !noticed(kernel, find, replace))
+        .collect();
+    assert!(survivors.is_empty(), "not noticed: {survivors:#?}");
+    // Every kernel had its turn.
+    for kernel in wgrad::kernels::ALL {
+        assert!(
+            FAULTS.iter().any(|(name, _, _)| *name == kernel.name),
+            "{}",
+            kernel.name
+        );
+    }
+}
+
+fn five_layers() -> (Mlp, Dataset) {
+    let network = Mlp::new(11)
+        .dense(13, Gelu)
+        .dense(9, Tanh)
+        .dense(
+            12,
+            LeakyRelu {
+                negative_slope: 0.1,
+            },
+        )
+        .dense(7, Silu)
+        .dense(5, Identity);
+    let x = (0..6 * 11)
+        .map(|i| ((i * 37 % 101) as f32 / 50.0) - 1.0)
+        .collect();
+    let data = Dataset::classes(Matrix::new(11, x).unwrap(), vec![0, 4, 2, 1, 3, 2]).unwrap();
+    (network, data)
+}
+
+/// The step of a five-layer network with mixed activations, verified on a device with these faults.
+fn verified(faults: Vec<Fault>) -> verify::Report {
+    let device = common::gpu_with(DeviceOptions {
+        faults,
+        ..DeviceOptions::default()
+    });
+    let (network, data) = five_layers();
+    let mut trainer =
+        Trainer::new(&device, &network, Loss::CrossEntropy, Adam::default(), 3).unwrap();
+    verify::gradients(&mut trainer, &data).unwrap()
+}
+
+#[test]
+fn a_sound_step_passes() {
+    let report = verified(vec![]);
+    assert!(report.passed(), "{report}");
+    println!("{report}");
+}
+
+#[test]
+fn the_verifier_names_the_op_that_is_wrong() {
+    let faults = [
+        ("dense_forward", "+ bias[o]", "", "dense_forward, layer 0"),
+        (
+            "dense_backward_input",
+            "weight[k * params.inputs + n]",
+            "weight[n * params.outputs + k]",
+            "dense_backward_input, layer 4",
+        ),
+        (
+            "dense_backward_params",
+            "grad_bias[o] = sum",
+            "grad_bias[o] = 0.0",
+            "dense_backward_params, layer 4",
+        ),
+        (
+            "softmax_cross_entropy",
+            "* target_mass - p",
+            "* target_mass",
+            "softmax_cross_entropy",
+        ),
+        (
+            "adam",
+            "params.beta1 * exp_avg[e] + ",
+            "",
+            "nothing: the first step has no average yet",
+        ),
+        (
+            "adam",
+            "params.one_minus_beta2 * (g * g)",
+            "params.one_minus_beta2 * g",
+            "adam",
+        ),
+    ];
+    for (kernel, find, replace, op) in faults {
+        let report = verified(vec![Fault::new(kernel, find, replace)]);
+        let first = report.failures().next();
+        if op.starts_with("nothing") {
+            assert!(report.passed(), "{report}");
+            continue;
+        }
+        let first = first.unwrap_or_else(|| panic!("{kernel} passes without {find:?}"));
+        assert!(first.name.starts_with(op), "{} instead of {op}", first.name);
+        // The end-to-end comparison sees it too, where a gradient is concerned.
+        let whole = report
+            .failures()
+            .any(|check| check.name.ends_with("whole plan"));
+        assert_eq!(whole, kernel != "adam", "{report}");
+    }
+}
+
+#[test]
+fn a_wrong_derivative_of_one_activation_is_found_in_its_layer() {
+    // Only gelu's fragment has this constant; it stands in every kernel variant that layer 1 sends its delta through.
+    let wrong = gpu_custom("z * z * z", "2.9 * z * z");
+    assert!(!wrong.passed(), "{wrong}");
+    let right = gpu_custom("z * z * z", "3.0 * z * z");
+    assert!(right.passed(), "{right}");
+}
+
+/// A cubic activation with this fragment, verified.
+fn gpu_custom(f: &str, grad: &str) -> verify::Report {
+    let fragment = format!(
+        "fn activate(z: f32) -> f32 {{ return {f}; }}\nfn activate_grad(z: f32) -> f32 {{ return {grad}; }}"
+    );
+    let cubic =
+        wgrad::Activation::custom("cubic", &fragment, |z| z * z * z, |z| 3.0 * z * z).unwrap();
+    let (_, data) = five_layers();
+    let network = Mlp::new(11).dense(8, cubic).dense(5, Identity);
+    let mut trainer = Trainer::new(
+        &common::gpu(),
+        &network,
+        Loss::CrossEntropy,
+        Adam::default(),
+        3,
+    )
+    .unwrap();
+    verify::gradients(&mut trainer, &data).unwrap()
+}
