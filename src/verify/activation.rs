@@ -81,7 +81,8 @@ pub fn activation(device: &Device, phi: &Activation) -> Result<Report> {
     }
     let differences = z.iter().map(|&z| {
         let z = f64::from(z);
-        let h = 1e-4 * z.abs().clamp(1e-3, 1.0);
+        // Small enough to stay on one side of a kink at 0.
+        let h = f64::min(1e-4, z.abs() / 20.0);
         let quotient = |h: f64| (phi.apply(z + h) - phi.apply(z - h)) / (2.0 * h);
         let (d1, d2) = (quotient(h), quotient(2.0 * h));
         let rounding = 8.0 * f64::EPSILON * (1.0 + phi.apply(z).abs()) / h;
