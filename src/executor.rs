@@ -85,6 +85,14 @@ impl Executor {
         Ok(read.into_iter().map(widen).collect())
     }
 
+    /// Waits until everything submitted is done.
+    pub fn wait(&self) -> Result<()> {
+        match self {
+            Self::Gpu(gpu) => gpu.gpu.wait(None),
+            _ => Ok(()),
+        }
+    }
+
     /// Device objects made so far; 0 on a CPU.
     pub fn created(&self) -> u64 {
         match self {

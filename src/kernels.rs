@@ -318,7 +318,7 @@ macro_rules! kernels {
         pub static ALL: &[Kernel] = &[$(<$module::$kernel as Twin>::KERNEL),+];
 
         /// A kernel with its parameters.
-        #[derive(Debug, Clone, Copy, PartialEq)]
+        #[derive(Debug, Clone, ::core::marker::Copy, PartialEq)]
         pub(crate) enum Call {
             $($kernel($module::Params)),+
         }
@@ -410,6 +410,10 @@ kernels! {
     rmsprop => RmsProp,
     /// Adam and AdamW.
     adam => Adam,
+    /// Repeated multiplication and addition: an adapter's peak.
+    multiply_add => MultiplyAdd,
+    /// A copy: an adapter's bandwidth.
+    copy => Copy,
 }
 
 /// The kernel of this name.

@@ -14,6 +14,7 @@ pub mod loss;
 pub mod metrics;
 pub mod optimizer;
 mod plan;
+pub mod profile;
 mod scalar;
 pub mod spec;
 pub mod tensor;

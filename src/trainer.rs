@@ -79,30 +79,10 @@ impl Trainer {
             gradient_rows: 0,
             loss_rows: 0,
         };
-        trainer.initialise(seed)?;
+        initial_weights(&trainer.plan, seed, |view, data| {
+            trainer.executor.write(view, Payload::Floats(data))
+        })?;
         Ok(trainer)
-    }
-
-    /// Draws the weights, panel by panel, so that host memory holds one panel at a time.
-    fn initialise(&mut self, seed: u64) -> Result<()> {
-        let network = self.plan.network.clone();
-        let init = network.initialisation();
-        let views = self.plan.parameter_views(false);
-        for (l, layer) in network.layers().iter().enumerate() {
-            let inputs = network.inputs_of(l);
-            let mut rng = layer_rng(seed, l);
-            for view in &views[2 * l] {
-                let mut weight = vec![0.0; view.len as usize];
-                init.fill_weight(&mut weight, inputs, layer.outputs, &mut rng);
-                self.executor.write(*view, Payload::Floats(&weight))?;
-            }
-            for view in &views[2 * l + 1] {
-                let mut bias = vec![0.0; view.len as usize];
-                init.fill_bias(&mut bias, inputs, &mut rng);
-                self.executor.write(*view, Payload::Floats(&bias))?;
-            }
-        }
-        Ok(())
     }
 
     /// The device.
@@ -487,6 +467,32 @@ impl Trainer {
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }
+}
+
+/// Draws the weights, panel by panel, so that host memory holds one panel at a time.
+pub(crate) fn initial_weights(
+    plan: &Plan,
+    seed: u64,
+    mut write: impl FnMut(View, &[f32]) -> Result<()>,
+) -> Result<()> {
+    let network = &plan.network;
+    let init = network.initialisation();
+    let views = plan.parameter_views(false);
+    for (l, layer) in network.layers().iter().enumerate() {
+        let inputs = network.inputs_of(l);
+        let mut rng = layer_rng(seed, l);
+        for view in &views[2 * l] {
+            let mut weight = vec![0.0; view.len as usize];
+            init.fill_weight(&mut weight, inputs, layer.outputs, &mut rng);
+            write(*view, &weight)?;
+        }
+        for view in &views[2 * l + 1] {
+            let mut bias = vec![0.0; view.len as usize];
+            init.fill_bias(&mut bias, inputs, &mut rng);
+            write(*view, &bias)?;
+        }
+    }
+    Ok(())
 }
 
 /// The targets as they are uploaded.

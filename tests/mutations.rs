@@ -146,6 +146,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("adam", "(g * g)", "g"),
     ("adam", "/ params.root_correction2", ""),
     ("adam", "params.shrink * w", "w"),
+    ("multiply_add", "d = fma(d, f, t);", ""),
+    ("copy", "group.y * groups.x + group.x", "group.x"),
     // Fragments: functions and derivatives.
     ("activation", "return max(z, 0.0);", "return abs(z);"),
     (
