@@ -25,7 +25,7 @@ impl Matrix {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(cols: usize, data: Vec<f32>) -> Result<Self> {
-        if cols == 0 || data.len() % cols != 0 {
+        if cols == 0 || !data.len().is_multiple_of(cols) {
             return Err(Error::Shape {
                 what: "a matrix".into(),
                 got: format!("{} elements", data.len()),

@@ -38,6 +38,9 @@ pub(crate) struct Pipeline {
     _activation: Activation,
 }
 
+/// Kernel, activation, bits of the override constant.
+type PipelineKey = (&'static str, ActivationKey, u64);
+
 /// An open GPU device.
 #[derive(Debug)]
 pub(crate) struct Gpu {
@@ -51,7 +54,7 @@ pub(crate) struct Gpu {
     shader_checks: bool,
     faults: Vec<Fault>,
     troubles: Arc<Mutex<Troubles>>,
-    pipelines: Mutex<HashMap<(&'static str, ActivationKey, u64), Arc<Pipeline>>>,
+    pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
 }
 
 /// A poisoned lock only means that another thread panicked; the data behind ours is valid at every step.

@@ -1,4 +1,127 @@
-//! Train multi-layer perceptrons on any GPU, and prove the gradients.
+//! Train multi-layer perceptrons on any Vulkan, Metal or DX12 GPU through WGSL compute shaders, and prove the gradients.
+//!
+//! ```
+//! use wgrad::{Activation::*, Adam, Dataset, Device, Loss, Matrix, Mlp, Trainer, verify};
+//!
+//! // Points inside and outside a circle.
+//! let points: Vec<f32> = (0..800).map(|i| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0).collect();
+//! let inside = points.chunks(2).map(|p| u32::from(p[0] * p[0] + p[1] * p[1] < 0.6)).collect();
+//! let (train, test) = Dataset::classes(Matrix::new(2, points)?, inside)?.split(0.8, 7)?;
+//!
+//! let network = Mlp::new(2).dense(32, Relu).dense(2, Identity); // logits
+//! let device = Device::auto()?; // a real GPU, else the CPU path
+//! println!("{device}");
+//! let adam = Adam { lr: 0.01, ..Adam::default() };
+//! let mut trainer = Trainer::new(&device, &network, Loss::CrossEntropy, adam, 7)?;
+//! for epoch in 0..30 {
+//!     for batch in train.batches(16)?.shuffled(epoch) {
+//!         trainer.step(&batch)?; // stays on the device
+//!     }
+//! }
+//! let evaluation = trainer.evaluate(&test)?;
+//! println!("{evaluation}");
+//! assert!(evaluation.accuracy > Some(0.9));
+//!
+//! let report = verify::gradients(&mut trainer, &test.head(32))?; // per op and tensor: error, bound, verdict
+//! println!("{report}");
+//! assert!(report.passed());
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+//!
+//! # What it does and does not
+//! It trains fully connected networks in f32: dense layers with any of the [activations](Activation) or your own, the
+//! [losses](Loss) and [optimisers](Optimizer) listed there, on one device. It has no convolutions, no attention, no automatic
+//! differentiation of arbitrary programs, no half precision and no multi-GPU training.
+//!
+//! # How it is built
+//! *One plan, several executors.* A network, a loss and an optimiser are lowered once to a flat list of ops (forward, loss, the
+//! δ recursion, gradients, update). The GPU executor encodes that list; the CPU executor runs it. The order of
+//! backpropagation stands in one file, `src/plan.rs`.
+//!
+//! *Every WGSL kernel has a CPU twin of the same name*, generic over the number type. In f64 the twin is the reference; in f32,
+//! with the `gemm` crate and all cores, it is the CPU path that people train on; and over a number that carries a rounding
+//! bound beside its value it yields the tolerance for every element that a GPU computes.
+//!
+//! *Nothing degrades silently.* No adapter, a bad label, a batch too large, a non-finite loss: each is an [`Error`] that
+//! says what came, what is allowed and what to do. A software adapter is called one wherever its name appears.
+//!
+//! | file | has |
+//! |---|---|
+//! | `src/spec.rs`, `activation.rs`, `loss.rs`, `optimizer.rs`, `init.rs` | what a user says: network, activations, losses, optimisers, initial weights |
+//! | `src/plan.rs` | the lowering; the δ recursion |
+//! | `src/kernels.rs`, `kernels/*.rs`, `shaders/*.wgsl` | one kernel a file, in Rust (parameters, operands, twin, awkward cases) and in WGSL |
+//! | `src/gpu.rs`, `gpu/*.rs` | the only place that names wgpu |
+//! | `src/cpu.rs`, `scalar.rs`, `bounded.rs` | the CPU executor and its number types |
+//! | `src/trainer.rs` | steps, micro-batches, evaluation |
+//! | `src/verify.rs`, `verify/*.rs` | the proof |
+//! | `src/profile.rs` | where the time goes |
+//!
+//! # Conventions
+//! Row-major, batch first: `x (B, I)`, `W (O, I)`, `b (O)`, `z = x·Wᵀ + b (B, O)`, `a = φ(z)`, targets `t`, `δ = ∂L/∂z`. W has
+//! PyTorch's layout and the tensors PyTorch's names, so that a `state_dict` carries over. The recursion: `δ_L` from the loss;
+//! `δ_l = (δ_{l+1}·W_{l+1}) ⊙ φ′_l(z_l)`; `∂L/∂W_l = δ_lᵀ·a_{l−1}`; `∂L/∂b_l = Σ_rows δ_l`. The device sums over rows; the
+//! division by the number of rows happens once, in the update, so that micro-batches of any sizes give exactly the mean of the
+//! whole. φ′ at a kink is part of the contract: `relu'(0)` is 0, or what [`Activation::ReluWith`] says.
+//!
+//! # The proof
+//! Each rung checks the next, and `cargo test` climbs all of them: central differences ⟶ the f64 twins; numbers computed by
+//! PyTorch ⟶ the plan; the f64 twin, fed the GPU's own inputs ⟶ each GPU kernel, per element, within the rounding bound
+//! `(K+2)·2⁻²⁴·Σ|a||b|` carried through the op, on awkward shapes with NaNs around every operand; whole runs ⟶ whole runs;
+//! planted faults ⟶ the checks themselves. [`verify`] gives users the same checks for their network and their driver.
+//!
+//! # The derivations that it comes from
+//! `examples/derivations.rs` runs them; `tests/derivations.rs` computes their printed formulas literally. Their symbols in ours:
+//!
+//! | derivation | theirs | ours |
+//! |---|---|---|
+//! | Liao, *Notes on Backpropagation of NN models* | W₁ (N×p), W₂ (C×N); δ₁ = ŷ − y, δ₂ = (1 − tanh²(z₁)) ∘ (W₂ᵀδ₁); ∂L/∂W₂ = δ₁a₁ᵀ | layers 0 and 1 with the same W; δ₁ is `delta` of layer **1**, δ₂ of layer **0**; columns are our rows |
+//! | *Backpropagation and Learning* | n = Wᵀâ + b, W (H×L); A = diag σ′(n); S = −2Ae, Ŝ = ÂWS; ∂F/∂W = âSᵀ | n = z, W = our Wᵀ, S = δ, e = t − a; hats are the layer before; total squared error is `Loss::SquaredError.sum()` |
+//! | Farhat, *Backpropagation* | z_{sj} = Σ a_{sk} w_{kj} + b_j; Δᴸ = a − y, Δˡ = (Δˡ⁺¹Wᵀ) ⊙ θˡ; (1/m) Σ_s a_{si}Δ_{sj} | rows are samples; w = our Wᵀ, Δ = δ, θ = φ′; the mean over s is `Reduction::Mean` |
+//! | Sadeghi, *Backpropagation Computations in Matrix Form* | δ_L = 2(a_L − y) ⊙ σ′_L(z_L), δ_ℓ = (W_{ℓ+1}ᵀδ_{ℓ+1}) ⊙ σ′_ℓ(z_ℓ), ∂/∂W_ℓ = δ_ℓa_{ℓ−1}ᵀ | the same, with columns as our rows; cost is `Loss::SquaredError`; his numerical check is [`verify::finite_differences`] |
+//! | Garg, *Assignment 4* | h′(x) = (sign(x)+1)/2; δ⁽³⁾ = h′(z⁽³⁾)·(−y/a⁽³⁾), or a⁽³⁾ − y with softmax | `ReluWith { grad_at_zero: 0.5 }`; [`Loss::OutputCrossEntropy`] with that, or with [`Activation::Softmax`] |
+//!
+//! # Recipes
+//! **To add an activation**: one fragment, `shaders/activation/NAME.wgsl`, and one row in `src/activation.rs`. The fragment:
+//!
+//! ```wgsl
+//! // z / (1 + |z|); 1 / (1 + |z|)^2
+//!
+//! fn activate(z: f32) -> f32 {
+//!     return z / (1.0 + abs(z));
+//! }
+//!
+//! fn activate_grad(z: f32) -> f32 {
+//!     let d = 1.0 + abs(z);
+//!     return 1.0 / (d * d);
+//! }
+//! ```
+//!
+//! The row names the variant, its name, its fragment, what φ′ is computed from (`Input`: z, `Output`: a), whether φ′ jumps at 0,
+//! and gives φ and φ′ over the generic number `F`, written as the fragment computes them so that the bound fits:
+//!
+//! ```text
+//! /// `z/(1 + |z|)`.
+//! Softsign,
+//!     "softsign", "softsign", Input, kink: false,
+//!     |z| z / (F::of(1.0) + z.abs()),
+//!     |s| {
+//!         let d = F::of(1.0) + s.abs();
+//!         F::of(1.0) / (d * d)
+//!     };
+//! ```
+//!
+//! That is all: every kernel that takes an activation is now tested with it, on every rung. (For your own program alone, use
+//! [`Activation::custom`] and change nothing here.)
+//!
+//! **To add a loss**: a kernel that writes each row's loss and δ in one pass, which is a shader `shaders/NAME.wgsl` and a file
+//! `src/kernels/NAME.rs` (copy `huber`, the smallest that needs a parameter of its own) and its line in the `kernels!` table of
+//! `src/kernels.rs`; then the variant in `src/loss.rs`, with what it takes as targets, what the last layer must be, whether its
+//! mean is over elements, and its call; and its place in `Loss::table()`, from which the tests take it. Plant a fault in
+//! `tests/mutations.rs`; the table there asks for one.
+//!
+//! **To add an optimiser**: a shader and a kernel file as above (copy `rmsprop`: reads `grad` and `ledger`, writes `weight` and
+//! its slots of state, refuses a step whose loss is not finite), and in `src/optimizer.rs` its configuration struct with
+//! `Default`, its number of slots, its call and its checks.
 
 pub mod activation;
 mod bounded;
@@ -32,3 +155,8 @@ pub use optimizer::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use spec::{Layer, Mlp};
 pub use tensor::{Tensor, Tensors};
 pub use trainer::Trainer;
+
+/// The README's program is a test too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -136,7 +136,7 @@ impl Loss {
     }
 
     /// Whether the loss reads z of the last layer and gives δ itself, without φ′.
-    pub(crate) fn from_logits(&self, last: &Activation) -> bool {
+    pub(crate) fn takes_logits(&self, last: &Activation) -> bool {
         match self {
             Loss::CrossEntropy | Loss::BinaryCrossEntropy => true,
             Loss::OutputCrossEntropy | Loss::KlDivergence => *last == Activation::Softmax,
@@ -218,7 +218,7 @@ impl Criterion {
             Loss::BinaryCrossEntropy => {
                 Call::BinaryCrossEntropy(binary_cross_entropy::Params { rows, cols, scale })
             }
-            _ if self.loss.from_logits(last) => {
+            _ if self.loss.takes_logits(last) => {
                 Call::SoftmaxCrossEntropy(softmax_cross_entropy::Params {
                     rows,
                     cols,

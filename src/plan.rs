@@ -209,7 +209,7 @@ impl Plan {
                 delta: add(format!("delta{l}"), width, true),
             });
         }
-        let unfused = *last == Activation::Softmax && !criterion.loss.from_logits(last);
+        let unfused = *last == Activation::Softmax && !criterion.loss.takes_logits(last);
         let output_grad = unfused.then(|| add("output_grad".into(), outputs, true));
         let losses = add("losses".into(), 1, true);
         let ledger = add("ledger".into(), 3, false);
@@ -457,7 +457,7 @@ impl Plan {
         let last = self.layers[l];
         let layer = &self.network.layers()[l];
         let cols = layer.outputs as u32;
-        let from_logits = self.criterion.loss.from_logits(&layer.activation);
+        let from_logits = self.criterion.loss.takes_logits(&layer.activation);
         let targets = self.whole(self.targets, room);
         let mut reads = Vec::new();
         if from_logits {

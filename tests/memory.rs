@@ -31,7 +31,7 @@ fn a_long_run_creates_nothing_on_the_device_and_its_memory_is_flat() {
         3,
     )
     .unwrap();
-    let mut steps = |trainer: &mut Trainer, n: usize| {
+    let steps = |trainer: &mut Trainer, n: usize| {
         for i in 0..n {
             trainer.step(&batches[i % batches.len()]).unwrap();
         }

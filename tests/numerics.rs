@@ -197,7 +197,7 @@ fn mean_and_sum_divide_by_what_they_say() {
     let values = Dataset::values(x(), zeros).unwrap();
     let total = 1.0 + 4.0 + 9.0 + 25.0;
     for device in devices() {
-        let mut loss = |criterion: wgrad::Criterion| {
+        let loss = |criterion: wgrad::Criterion| {
             let network = Mlp::new(2).dense(2, Identity);
             let mut trainer =
                 Trainer::new(&device, &network, criterion, Sgd::default(), 0).unwrap();

@@ -57,7 +57,7 @@ impl Data {
         }
         for (i, x) in x.iter_mut().enumerate() {
             let at = k_of(i);
-            if at % 1021 == 0 || at + 1 == k as usize {
+            if at.is_multiple_of(1021) || at + 1 == k as usize {
                 *x += x.signum();
             } else {
                 *x = 0.0;

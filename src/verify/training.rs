@@ -102,7 +102,7 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
         }
 
         let loss = |run: &CpuExecutor<f64>| run.floats(loss_view)[0] * scale;
-        let own = own_bound(plan.ledger_view()).last().unwrap_or(0.0) * scale;
+        let own = own_bound(plan.ledger_view()).next_back().unwrap_or(0.0) * scale;
         for run in &runs[1..] {
             envelope = f64::max(envelope, (loss(run) - loss(&runs[0])).abs());
         }
