@@ -45,7 +45,7 @@ fn derivations() -> wgrad::Result<Vec<Derivation>> {
                     "δ₂ = (1 − tanh²(z₁)) ∘ (W₂ᵀ δ₁)",
                     "(δ·W) ⊙ φ′(z) of the layer before",
                 ),
-                ("δ₁ a₁ᵀ, δ₂ xᵀ", "δᵀ·a, one row a batch"),
+                ("δ₁ a₁ᵀ, δ₂ xᵀ", "grad_weight = δᵀ·a, of a batch of one row"),
             ],
             network: Mlp::new(3).dense(5, Tanh).dense(4, Softmax),
             criterion: Loss::OutputCrossEntropy.into(),
@@ -65,7 +65,7 @@ fn derivations() -> wgrad::Result<Vec<Derivation>> {
                 ("Ŝ = Â W S", "δ of the layer before; A = diag(φ′(z))"),
                 (
                     "∂F/∂W = â Sᵀ, ∂F/∂b = S",
-                    "grad_weight is its transpose, grad_bias",
+                    "grad_weight is its transpose; grad_bias is S",
                 ),
             ],
             network: Mlp::new(3)
@@ -86,7 +86,7 @@ fn derivations() -> wgrad::Result<Vec<Derivation>> {
                 ("Δˡ = (Δ^{l+1} wᵀ) ⊙ θˡ", "(δ·W) ⊙ φ′(z)"),
                 (
                     "1/m Σ_s a_si Δ_sj",
-                    "mean: 1/B once, when gradients are applied",
+                    "the mean over rows, divided once, at the update",
                 ),
             ],
             network: Mlp::new(4)
@@ -190,19 +190,23 @@ fn trainer(device: &Device, derivation: &Derivation) -> wgrad::Result<Trainer> {
     Ok(trainer)
 }
 
-/// One line: what was verified, how near its bound the worst element comes, and the verdict.
+/// What was verified, how near its bound the worst element comes, and the verdict.
 fn verdict(report: &Report) -> bool {
     let worst = report.checks.iter().map(|check| check.ratio());
+    let elements: usize = report.checks.iter().map(|check| check.elements).sum();
+    let skipped: usize = report.checks.iter().map(|check| check.skipped).sum();
+    println!("  {}", report.title);
     println!(
-        "  {}\n    worst error/bound {:.2} of {} checks: {}",
-        report.title,
+        "    {elements} numbers, worst error/bound {:.2}: {}",
         worst.fold(0.0, f64::max),
-        report.checks.len(),
         if report.passed() { "passed" } else { "FAILED" }
     );
+    if skipped > 0 {
+        println!("    {skipped} skipped at kinks");
+    }
     for failure in report.failures() {
         println!(
-            "    {}: error {:e}, bound {:e}",
+            "    {}: error {:.1e}, bound {:.1e}",
             failure.name, failure.error, failure.bound
         );
     }
@@ -246,6 +250,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     match failed {
         0 => Ok(()),
-        _ => Err(format!("{failed} verifications failed").into()),
+        _ => Err(format!("{failed} verification(s) failed").into()),
     }
 }

@@ -165,6 +165,7 @@ impl Gpu {
             } else {
                 u64::from(u32::MAX)
             },
+            tiled: crate::kernels::MAX_TILED,
         }
     }
 

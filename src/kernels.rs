@@ -197,6 +197,9 @@ pub(crate) struct Launch {
 /// At most so many workgroups in one dimension: WebGPU's default limit, which no adapter undercuts.
 const MAX_GROUPS: u32 = 65_535;
 
+/// Rows or columns that a grid of the smallest tiles covers.
+pub(crate) const MAX_TILED: u64 = MAX_GROUPS as u64 * 4 * SMALL_TILE as u64;
+
 /// A grid of at least `groups` workgroups for kernels that number them `y·groups.x + x`.
 fn folded(groups: u32) -> [u32; 3] {
     let x = groups.clamp(1, MAX_GROUPS);
@@ -366,11 +369,15 @@ macro_rules! kernels {
             }
         }
 
-        /// The cases of every kernel, in the order of [`ALL`].
-        pub(crate) fn all_cases(g: &mut cases::Generator) -> Vec<cases::Case> {
-            let mut all = Vec::new();
-            $(all.extend($module::$kernel::cases(g));)+
-            all
+        impl Kernel {
+            /// The kernel's awkward cases.
+            pub(crate) fn cases(&self, seed: u64) -> Vec<cases::Case> {
+                let mut generator = cases::Generator::new(seed);
+                $(if self.name == <$module::$kernel as Twin>::KERNEL.name {
+                    return $module::$kernel::cases(&mut generator);
+                })+
+                Vec::new()
+            }
         }
     };
 }

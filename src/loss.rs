@@ -24,7 +24,7 @@ pub enum Loss {
         delta: f64,
     },
     /// −Σ t·ln softmax(z) of each row, from logits: PyTorch's `CrossEntropyLoss`. Targets are class indices or rows of
-    /// probabilities. [`Reduction::Mean`] divides by B.
+    /// probabilities, which need not sum to 1. [`Reduction::Mean`] divides by B.
     CrossEntropy,
     /// −Σ t·ln a of each row, for any output activation but identity; with softmax it is computed from z, exactly as
     /// [`Loss::CrossEntropy`]. Where t > 0 meets a ≤ 0 the loss is infinite and the step is refused

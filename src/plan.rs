@@ -129,6 +129,8 @@ pub(crate) struct Limits {
     pub binding: u64,
     /// Iterations that one loop may make.
     pub iterations: u64,
+    /// Rows or columns that a grid of tiles may cover.
+    pub tiled: u64,
 }
 
 impl Limits {
@@ -137,6 +139,7 @@ impl Limits {
         Self {
             binding: 1 << 31,
             iterations: u64::MAX,
+            tiled: u64::MAX,
         }
     }
 }
@@ -247,19 +250,31 @@ impl Plan {
         };
         for (l, layer) in network.layers().iter().enumerate() {
             let widest = network.inputs_of(l).max(layer.outputs) as u64;
-            plan.check_iterations(widest, &format!("layer {l}"), "use a narrower layer")?;
+            plan.check_size(
+                widest,
+                &format!("the width of layer {l}"),
+                "use a narrower layer",
+            )?;
         }
         Ok(plan)
     }
 
-    /// A tile walks its reduction in slices of 8 or 16.
-    fn check_iterations(&self, reduction: u64, what: &str, advice: &str) -> Result<()> {
+    /// A tile walks its reduction in slices of 8 or 16, and a grid of tiles has 65,535 on a side at most.
+    fn check_size(&self, reduction: u64, what: &str, advice: &str) -> Result<()> {
+        if reduction > self.limits.tiled {
+            return Err(Error::Limit {
+                what: format!("{what} of {reduction}"),
+                need: reduction,
+                limit: self.limits.tiled,
+                advice: advice.into(),
+            });
+        }
         let most = self.limits.iterations.saturating_mul(8);
         if reduction <= most {
             return Ok(());
         }
         Err(Error::Limit {
-            what: format!("a sum over {reduction} elements in {what}"),
+            what: format!("a sum over {what} of {reduction}"),
             need: reduction,
             limit: most,
             advice: advice.into(),
@@ -281,9 +296,9 @@ impl Plan {
                 });
             }
         }
-        self.check_iterations(
+        self.check_size(
             rows,
-            "a gradient summed over the batch",
+            "a batch",
             "accumulate() smaller batches and apply() once",
         )
     }

@@ -110,6 +110,10 @@ impl Check {
                 (check.error, check.bound) = (error, bound);
             }
         }
+        if check.elements == 0 {
+            check.passed = false;
+            check.note = Some("nothing was compared".into());
+        }
         check
     }
 

@@ -18,8 +18,8 @@ use std::slice;
 
 use approx::assert_relative_eq;
 use wgrad::{
-    Activation, Criterion, Dataset, Device, Error, Loss, Matrix, Mlp, Reduction, Sgd, Tensor,
-    Tensors, Trainer, verify,
+    Activation, Criterion, Dataset, Device, Error, Loss, Matrix, Mlp, Reduction, Sgd, Targets,
+    Tensor, Tensors, Trainer, verify,
 };
 
 // ---- small matrices ----
@@ -224,6 +224,8 @@ const U: f64 = 1.0 / 16_777_216.0;
 /// What a note's formulas give, under the names and in the layout of this crate.
 struct Literal {
     loss: f64,
+    /// Σ |loss| of the rows: −ln a is negative where a ReLU gives a > 1.
+    magnitude: f64,
     /// W (O, I) and b, as a column, of each layer.
     gradients: Vec<(String, Mat)>,
 }
@@ -242,6 +244,7 @@ impl Literal {
         let gradients = layers.iter().enumerate();
         Self {
             loss,
+            magnitude: loss.abs(),
             gradients: gradients
                 .flat_map(|(l, &(dw, db))| [(weight(l), dw), (bias(l), db)])
                 .collect(),
@@ -258,6 +261,7 @@ impl Literal {
         };
         Self {
             loss: factor * parts.iter().map(|p| p.loss).sum::<f64>(),
+            magnitude: factor * parts.iter().map(|p| p.magnitude).sum::<f64>(),
             gradients: (0..parts[0].gradients.len()).map(gradient).collect(),
         }
     }
@@ -365,9 +369,9 @@ impl Setup {
     /// Its target as a column: values, or one-hot.
     fn y(&self, row: usize) -> Mat {
         match self.batch.targets() {
-            wgrad::Targets::Values(values) => Mat::column_of(values, row),
-            wgrad::Targets::Classes(labels) => Mat::from_fn(self.network.outputs(), 1, |c, _| {
-                f64::from(u8::from(labels[row] as usize == c))
+            Targets::Values(values) => Mat::column_of(values, row),
+            Targets::Classes(labels) => Mat::from_fn(self.network.outputs(), 1, |c, _| {
+                f64::from(labels[row] as usize == c)
             }),
         }
     }
@@ -415,15 +419,15 @@ impl Setup {
             let what = format!("{what}: ∂/∂ {} on {device}", ours.name);
             within(&what, &ours.data, theirs.elements(), bound);
         }
-        let bound = self.loss_bound(&mut trainer, literal.loss);
+        let bound = self.loss_bound(&mut trainer, literal.magnitude);
         let loss = trainer.take_loss().unwrap();
         let what = format!("{what}: loss on {device}");
         within(&what, &[loss], &[literal.loss], bound);
     }
 
     /// How far a device's loss may be off. The verifier bounds everything that one step makes of the weights, each row's loss
-    /// among it; the rows are then summed, with (B + 2) roundings of the sum of the (positive) losses.
-    fn loss_bound(&self, trainer: &mut Trainer, loss: f64) -> f64 {
+    /// among it; the rows are then summed, with at most B + 2 roundings of the sum of their magnitudes.
+    fn loss_bound(&self, trainer: &mut Trainer, magnitude: f64) -> f64 {
         let report = verify::training(trainer, slice::from_ref(&self.batch)).unwrap();
         let step = report
             .checks
@@ -440,7 +444,7 @@ impl Setup {
             Reduction::Mean => 1.0 / rows,
             Reduction::Sum => 1.0,
         };
-        per_row * rows * step.largest_bound + ((rows + 2.0) * U + F64) * loss
+        per_row * rows * step.largest_bound + ((rows + 2.0) * U + F64) * magnitude
     }
 
     fn agrees(&self, devices: &F32Devices, what: &str, literal: &Literal) {

@@ -1,36 +1,24 @@
 //! The digits example's run as a test: its accuracy, and its loss curve against the f64 reference.
 
 mod common;
-#[path = "../examples/digits/data.rs"]
-mod data;
+#[path = "../examples/digits/setting.rs"]
+mod setting;
 
-use wgrad::{Activation::*, AdamW, Dataset, Device, Loss, Mlp, Trainer, verify};
+use setting::{BATCH, EPOCHS, SEED};
+use wgrad::{Dataset, verify};
 
-const SEED: u64 = 1;
-const BATCH: usize = 32;
-const EPOCHS: u64 = 40;
-
-fn setting(device: &Device) -> (Trainer, Dataset, Dataset) {
-    let (train, test) = data::load().unwrap().split(0.8, SEED).unwrap();
-    let network = Mlp::new(64).dense(256, Relu).dense(10, Identity);
-    let adamw = AdamW {
-        weight_decay: 0.1,
-        ..AdamW::default()
-    };
-    let trainer = Trainer::new(device, &network, Loss::CrossEntropy, adamw, SEED).unwrap();
-    (trainer, train, test)
-}
-
-fn batches(train: &Dataset, epochs: u64) -> Vec<Dataset> {
-    (0..epochs)
+/// The batches of the whole run.
+fn batches(train: &Dataset) -> Vec<Dataset> {
+    (0..EPOCHS)
         .flat_map(|epoch| train.batches(BATCH).unwrap().shuffled(SEED + epoch))
         .collect()
 }
 
 #[test]
 fn at_least_97_percent_of_held_out_digits_are_right() {
-    let (mut trainer, train, test) = setting(&common::gpu());
-    for batch in batches(&train, EPOCHS) {
+    let (train, test) = setting::split().unwrap();
+    let mut trainer = setting::trainer(&common::gpu()).unwrap();
+    for batch in batches(&train) {
         trainer.step(&batch).unwrap();
     }
     let evaluation = trainer.evaluate(&test).unwrap();
@@ -40,8 +28,9 @@ fn at_least_97_percent_of_held_out_digits_are_right() {
 
 #[test]
 fn the_loss_curve_is_that_of_the_f64_reference() {
-    let (mut trainer, train, _) = setting(&common::gpu());
-    let report = verify::training(&mut trainer, &batches(&train, EPOCHS)).unwrap();
+    let (train, _) = setting::split().unwrap();
+    let mut trainer = setting::trainer(&common::gpu()).unwrap();
+    let report = verify::training(&mut trainer, &batches(&train)).unwrap();
     println!("{report}");
     assert!(report.passed(), "{report}");
 }

@@ -3,17 +3,15 @@
 //! `cargo run --release --example digits` takes the best GPU; `-- --cpu` the CPU path, `-- --adapter NAME` an adapter
 //! whose name contains NAME, `-- --epochs N` another number of epochs.
 
-mod data;
+mod setting;
 
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use wgrad::{Activation::*, AdamW, Device, Loss, Mlp, Trainer, verify};
-
-const SEED: u64 = 1;
-const BATCH: usize = 32;
+use setting::{BATCH, EPOCHS, SEED};
+use wgrad::{Device, verify};
 
 struct Arguments {
     device: Device,
@@ -23,7 +21,7 @@ struct Arguments {
 impl Arguments {
     fn parse() -> Result<Self, Box<dyn Error>> {
         let mut arguments = std::env::args().skip(1);
-        let (mut device, mut epochs) = (None, 40);
+        let (mut device, mut epochs) = (None, EPOCHS);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
@@ -48,13 +46,9 @@ impl Arguments {
 
 fn run() -> Result<bool, Box<dyn Error>> {
     let Arguments { device, epochs } = Arguments::parse()?;
-    let (train, test) = data::load()?.split(0.8, SEED)?;
-    let network = Mlp::new(64).dense(256, Relu).dense(10, Identity);
-    let adamw = AdamW {
-        weight_decay: 0.1,
-        ..AdamW::default()
-    };
-    let mut trainer = Trainer::new(&device, &network, Loss::CrossEntropy, adamw, SEED)?;
+    let (train, test) = setting::split()?;
+    let mut trainer = setting::trainer(&device)?;
+    let network = trainer.network();
     println!("device   {device}");
     println!("network  {network}, {} parameters", network.parameters());
     println!(

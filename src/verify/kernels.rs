@@ -6,10 +6,10 @@ use super::{Check, Report};
 use crate::bounded::Bounded;
 use crate::cpu::CpuExecutor;
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::kernels::cases::{Case, Data, GUARD, GUARD_WORDS, Generator};
-use crate::kernels::{Access, all_cases};
+use crate::kernels::cases::{Case, Data, GUARD, GUARD_WORDS};
+use crate::kernels::{self, ALL, Access};
 use crate::plan::{BufferSpec, Op, Payload, View};
 
 /// What [`kernels_with`] runs.
@@ -38,9 +38,19 @@ pub fn kernels(device: &Device) -> Result<Report> {
 /// # Errors
 /// As [`kernels`].
 pub fn kernels_with(device: &Device, options: &KernelOptions) -> Result<Report> {
-    let mut checks: BTreeMap<(usize, String), Check> = BTreeMap::new();
-    for case in all_cases(&mut Generator::new(options.seed)) {
-        let kernel = case.call.kernel();
+    if let Some(name) = options
+        .kernel
+        .as_ref()
+        .filter(|n| kernels::find(n).is_none())
+    {
+        return Err(Error::Argument {
+            name: "the kernel to verify".into(),
+            value: format!("{name:?}"),
+            allowed: "a name of the kernel table, wgrad::kernels::ALL".into(),
+        });
+    }
+    let mut checks = Vec::new();
+    for kernel in ALL {
         if options
             .kernel
             .as_ref()
@@ -48,32 +58,29 @@ pub fn kernels_with(device: &Device, options: &KernelOptions) -> Result<Report> 
         {
             continue;
         }
-        let order = crate::kernels::ALL
-            .iter()
-            .position(|k| k.name == kernel.name)
-            .unwrap_or(usize::MAX);
-        let name = if kernel.activation {
-            format!("{}, {}", kernel.name, case.activation)
-        } else {
-            kernel.name.to_owned()
-        };
-        if options.fail_fast
-            && checks
-                .iter()
-                .any(|((o, _), check)| *o == order && !check.passed)
-        {
-            continue;
+        let mut of_kernel: BTreeMap<String, Check> = BTreeMap::new();
+        for case in kernel.cases(options.seed) {
+            let name = if kernel.activation {
+                format!("{}, {}", kernel.name, case.activation)
+            } else {
+                kernel.name.to_owned()
+            };
+            let check = run(device, &case, &name)?;
+            let stop = options.fail_fast && !check.passed;
+            of_kernel
+                .entry(name)
+                .and_modify(|known| merge(known, &check))
+                .or_insert(check);
+            if stop {
+                break;
+            }
         }
-        let check = run(device, &case, &name)?;
-        checks
-            .entry((order, name))
-            .and_modify(|known| merge(known, &check))
-            .or_insert(check);
+        checks.extend(of_kernel.into_values());
     }
     Ok(Report {
         title: "kernel table".into(),
         device: device.to_string(),
-        checks: checks.into_values().collect(),
+        checks,
     })
 }
 
