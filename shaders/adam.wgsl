@@ -1,17 +1,20 @@
 // g = grad_scale * grad + l2 * w,  m = beta1 * m + one_minus_beta1 * g,  v = beta2 * v + one_minus_beta2 * g^2,
 // w = shrink * w - step_size * m / (sqrt(v) / root_correction2 + eps).
 // Adam: l2 = weight_decay, shrink = 1. AdamW: l2 = 0, shrink = 1 - lr * weight_decay.
-// step_size = lr / (1 - beta1^t), root_correction2 = sqrt(1 - beta2^t).
-// grad, weight, exp_avg, exp_avg_sq (count): one segment; ledger (3). torch.optim.Adam, AdamW.
+// step_size = lr / (1 - beta1^t), root_correction2 = sqrt(1 - beta2^t), with t = step less the refused ones, and
+// 1 - beta^t = -(exp(t * ln(beta)) - 1), which loses nothing for small t.
+// grad, weight, exp_avg, exp_avg_sq (count): one segment; ledger (4). torch.optim.Adam, AdamW.
 
 struct Params {
     count: u32,
-    step_size: f32,
+    step: u32,
+    lr: f32,
     beta1: f32,
+    ln_beta1: f32,
     one_minus_beta1: f32,
     beta2: f32,
+    ln_beta2: f32,
     one_minus_beta2: f32,
-    root_correction2: f32,
     eps: f32,
     l2: f32,
     shrink: f32,
@@ -36,11 +39,14 @@ fn adam(
     if (e >= params.count || !is_finite(ledger[2])) {
         return;
     }
+    let t = f32(params.step) - ledger[3];
+    let step_size = params.lr / -expm1_nonpositive(t * params.ln_beta1);
+    let root_correction2 = sqrt(-expm1_nonpositive(t * params.ln_beta2));
     let w = weight[e];
     let g = params.grad_scale * grad[e] + params.l2 * w;
     let m = params.beta1 * exp_avg[e] + params.one_minus_beta1 * g;
     let v = params.beta2 * exp_avg_sq[e] + params.one_minus_beta2 * (g * g);
     exp_avg[e] = m;
     exp_avg_sq[e] = v;
-    weight[e] = params.shrink * w - params.step_size * (m / (sqrt(v) / params.root_correction2 + params.eps));
+    weight[e] = params.shrink * w - step_size * (m / (sqrt(v) / root_correction2 + params.eps));
 }

@@ -1,6 +1,7 @@
 // ledger: [0] the sum of all finite batch losses, [1] the number of batches whose loss was not finite,
-// [2] the loss since the last update, summed over micro-batches (`accumulate`); it stays non-finite once it is.
-// loss (rows); ledger (3). One workgroup, one fixed order.
+// [2] the loss since the last update, summed over micro-batches (`accumulate`); it stays non-finite once it is,
+// [3] the number of updates that were refused because of that, so that the optimisers do not count them as steps.
+// loss (rows); ledger (4). One workgroup, one fixed order.
 
 struct Params {
     rows: u32,
@@ -27,6 +28,8 @@ fn loss_sum(@builtin(local_invocation_index) local: u32) {
         var window = total;
         if (params.accumulate != 0u) {
             window += ledger[2];
+        } else if (!is_finite(ledger[2])) {
+            ledger[3] += 1.0;
         }
         ledger[2] = window;
     }

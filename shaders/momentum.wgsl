@@ -1,6 +1,7 @@
-// g = grad_scale * grad + weight_decay * w,  v = momentum * v + one_minus_dampening * g (v = g at the first step),
+// g = grad_scale * grad + weight_decay * w,  v = momentum * v + one_minus_dampening * g (v = g at the first step
+// that was not refused),
 // w -= lr * v, or lr * (g + momentum * v) for Nesterov.
-// grad, weight, velocity (count): one segment; ledger (3). torch.optim.SGD.
+// grad, weight, velocity (count): one segment; ledger (4). torch.optim.SGD.
 
 struct Params {
     count: u32,
@@ -10,7 +11,7 @@ struct Params {
     weight_decay: f32,
     grad_scale: f32,
     nesterov: u32,
-    first: u32,
+    step: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -33,7 +34,7 @@ fn momentum(
     let w = weight[e];
     let g = params.grad_scale * grad[e] + params.weight_decay * w;
     var v = g;
-    if (params.first == 0u) {
+    if (f32(params.step) - ledger[3] > 1.0) {
         v = params.momentum * velocity[e] + params.one_minus_dampening * g;
     }
     velocity[e] = v;

@@ -1,5 +1,5 @@
 // g = grad_scale * grad + weight_decay * w,  s = alpha * s + one_minus_alpha * g^2,  w -= lr * g / (sqrt(s) + eps).
-// grad, weight, square_avg (count): one segment; ledger (3). torch.optim.RMSprop.
+// grad, weight, square_avg (count): one segment; ledger (4). torch.optim.RMSprop.
 
 struct Params {
     count: u32,

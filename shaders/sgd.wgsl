@@ -1,5 +1,5 @@
 // g = grad_scale * grad + weight_decay * w,  w -= lr * g.
-// grad, weight (count): one segment; ledger (3). torch.optim.SGD with momentum 0.
+// grad, weight (count): one segment; ledger (4). torch.optim.SGD with momentum 0.
 
 struct Params {
     count: u32,

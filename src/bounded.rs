@@ -37,9 +37,24 @@ impl Bounded {
 
     /// `value`, reached with propagated error `err` by an operation that is right to `roundoffs·U`, relative.
     fn rounded(value: f64, err: f64, roundoffs: f64) -> Self {
+        // Zero from exact operands is zero everywhere.
+        let floor = if value == 0.0 && err == 0.0 {
+            0.0
+        } else {
+            FLOOR
+        };
         Self {
             value,
-            err: err + roundoffs * U * (value.abs() + err) + FLOOR,
+            err: err + roundoffs * U * (value.abs() + err) + floor,
+        }
+    }
+
+    /// The error of the larger of two numbers: the other one's only matters where either may win.
+    fn winner_err(winner: Self, loser: Self) -> f64 {
+        if (winner.value - loser.value).abs() > winner.err + loser.err {
+            winner.err
+        } else {
+            winner.err.max(loser.err)
         }
     }
 
@@ -193,16 +208,26 @@ impl Scalar for Bounded {
     }
 
     fn max(self, o: Self) -> Self {
+        let (winner, loser) = if self.value < o.value {
+            (o, self)
+        } else {
+            (self, o)
+        };
         Self {
-            value: Scalar::max(self.value, o.value),
-            err: self.err.max(o.err),
+            value: winner.value,
+            err: Self::winner_err(winner, loser),
         }
     }
 
     fn min(self, o: Self) -> Self {
+        let (winner, loser) = if self.value > o.value {
+            (o, self)
+        } else {
+            (self, o)
+        };
         Self {
-            value: Scalar::min(self.value, o.value),
-            err: self.err.max(o.err),
+            value: winner.value,
+            err: Self::winner_err(winner, loser),
         }
     }
 
@@ -230,33 +255,39 @@ impl Scalar for Bounded {
 
     /// Order-independent: n terms of magnitude |t| sum with an error of at most (n + 2)·U·Σ|t|.
     fn sum(terms: impl Iterator<Item = Self>) -> Self {
-        let (mut value, mut err, mut magnitude, mut n) = (0.0, 0.0, 0.0, 0.0);
+        let (mut value, mut err, mut magnitude, mut n, mut tiny) = (0.0, 0.0, 0.0, 0.0, 0.0);
         for term in terms {
             value += term.value;
             err += term.err;
             magnitude += term.magnitude();
             n += 1.0;
+            if term.magnitude() > 0.0 {
+                tiny += FLOOR;
+            }
         }
         Self {
             value,
-            err: err + (n + 2.0) * U * magnitude + n * FLOOR,
+            err: err + (n + 2.0) * U * magnitude + tiny,
         }
     }
 
     /// Order-independent: |device − Σab| ≤ (K + 2)·U·Σ|a||b| (Higham, *Accuracy and Stability*, § 3.1), and what the
     /// operands themselves may be off.
     fn dot(k: usize, at: impl Fn(usize) -> (Self, Self)) -> Self {
-        let (mut value, mut err, mut magnitude) = (0.0, 0.0, 0.0);
+        let (mut value, mut err, mut magnitude, mut tiny) = (0.0, 0.0, 0.0, 0.0);
         for i in 0..k {
             let (a, b) = at(i);
             value += a.value * b.value;
             err += a.magnitude() * b.err + a.err * b.value.abs();
-            magnitude += a.magnitude() * b.magnitude();
+            let product = a.magnitude() * b.magnitude();
+            magnitude += product;
+            if product > 0.0 {
+                tiny += FLOOR;
+            }
         }
-        let k = k as f64;
         Self {
             value,
-            err: err + (k + 2.0) * U * magnitude + k * FLOOR,
+            err: err + (k as f64 + 2.0) * U * magnitude + tiny,
         }
     }
 }

@@ -25,12 +25,19 @@ impl Matrix {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(cols: usize, data: Vec<f32>) -> Result<Self> {
-        if cols == 0 || !data.len().is_multiple_of(cols) {
+        if cols == 0 {
+            return Err(Error::Argument {
+                name: "the number of columns".into(),
+                value: "0".into(),
+                allowed: "at least 1".into(),
+            });
+        }
+        if !data.len().is_multiple_of(cols) {
             return Err(Error::Shape {
                 what: "a matrix".into(),
                 got: format!("{} elements", data.len()),
                 expected: format!("a multiple of {cols} columns"),
-                advice: "give whole rows, of at least one column".into(),
+                advice: "give whole rows".into(),
             });
         }
         if let Some(i) = data.iter().position(|x| !x.is_finite()) {
@@ -161,7 +168,7 @@ impl Dataset {
             return Err(Error::Shape {
                 what: "targets".into(),
                 got: format!("{} rows", targets.rows()),
-                expected: format!("{} rows, as x has", inputs.rows()),
+                expected: format!("{} rows", inputs.rows()),
                 advice: "every row of x needs one target".into(),
             });
         }

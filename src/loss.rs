@@ -28,7 +28,7 @@ pub enum Loss {
     CrossEntropy,
     /// −Σ t·ln a of each row, for any output activation but identity; with softmax it is computed from z, exactly as
     /// [`Loss::CrossEntropy`]. Where t > 0 meets a ≤ 0 the loss is infinite and the step is refused
-    /// ([`Error::NonFiniteLoss`]). [`Reduction::Mean`] divides by B.
+    /// ([`Error::NonFiniteLoss`]). Outputs above 1 make it negative. [`Reduction::Mean`] divides by B.
     OutputCrossEntropy,
     /// −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) of each element, from logits: PyTorch's `BCEWithLogitsLoss`. Targets lie in [0, 1].
     /// [`Reduction::Mean`] divides by B·C.

@@ -177,16 +177,21 @@ impl Optimizer {
 
     /// The kernel that updates a segment of `count` parameters at step `step` (from 1).
     pub(crate) fn call(&self, count: u32, step: u64, grad_scale: f64) -> Call {
+        // Beyond 2³² steps both corrections have long been 1.
+        let step = u32::try_from(step).unwrap_or(u32::MAX);
         let adam_call = |lr: f64, betas: (f64, f64), eps, l2, shrink| {
-            let correction = |beta: f64| 1.0 - beta.powf(step as f64);
+            // At least −104, where e^x is nothing beside 1: ln 0 is no number for a GPU.
+            let ln = |beta: f64| beta.ln().max(-104.0);
             Call::Adam(adam::Params {
                 count,
-                step_size: lr / correction(betas.0),
+                step,
+                lr,
                 beta1: betas.0,
+                ln_beta1: ln(betas.0),
                 one_minus_beta1: 1.0 - betas.0,
                 beta2: betas.1,
+                ln_beta2: ln(betas.1),
                 one_minus_beta2: 1.0 - betas.1,
-                root_correction2: correction(betas.1).sqrt(),
                 eps,
                 l2,
                 shrink,
@@ -208,7 +213,7 @@ impl Optimizer {
                 weight_decay: c.weight_decay,
                 grad_scale,
                 nesterov: u32::from(c.nesterov),
-                first: u32::from(step == 1),
+                step,
             }),
             Optimizer::RmsProp(c) => Call::RmsProp(rmsprop::Params {
                 count,

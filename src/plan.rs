@@ -11,7 +11,7 @@ use crate::kernels::{
     Call, dense_backward_input, dense_backward_params, dense_forward, loss_sum, softmax,
     softmax_grad,
 };
-use crate::loss::Criterion;
+use crate::loss::{Criterion, Loss};
 use crate::optimizer::Optimizer;
 use crate::spec::{Layout, Mlp, Slot};
 
@@ -187,6 +187,13 @@ impl Plan {
         optimizer.check()?;
         let last = &network.layers()[network.layers().len() - 1].activation;
         criterion.loss.check(last)?;
+        let softmax = *last == Activation::Softmax || criterion.loss == Loss::CrossEntropy;
+        if softmax && network.outputs() == 1 {
+            return Err(Error::Network {
+                reason: "softmax over one output is always 1: use Loss::BinaryCrossEntropy, or two outputs".into(),
+                network: network.to_string(),
+            });
+        }
         let layout = Layout::new(network, limits.binding)?;
         let mut buffers = Vec::new();
         let mut add = |name: String, elements: u64, per_row: bool| {
@@ -215,7 +222,7 @@ impl Plan {
         let unfused = *last == Activation::Softmax && !criterion.loss.takes_logits(last);
         let output_grad = unfused.then(|| add("output_grad".into(), outputs, true));
         let losses = add("losses".into(), 1, true);
-        let ledger = add("ledger".into(), 3, false);
+        let ledger = add("ledger".into(), 4, false);
         let placeholder = add("placeholder".into(), 1, false);
         let mut add_segments = |name: &str| {
             let segments = layout.segments.iter().enumerate();

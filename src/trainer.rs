@@ -105,7 +105,7 @@ impl Trainer {
         &self.optimizer
     }
 
-    /// Updates made so far.
+    /// Updates asked for so far, those included that the device refused because their loss was not finite.
     pub fn steps(&self) -> u64 {
         self.steps
     }
@@ -249,7 +249,7 @@ impl Trainer {
         let ledger = self.plan.ledger_view();
         let read = self.executor.read_f64(&[ledger]).await?;
         let (sum, faults) = (read[0][0], read[0][1]);
-        // The third word belongs to the micro-batches that are pending.
+        // The other words belong to the micro-batches that are pending and to the optimiser.
         self.executor
             .write(ledger.head(2), Payload::Floats(&[0.0; 2]))?;
         let rows = std::mem::take(&mut self.loss_rows);
@@ -531,7 +531,13 @@ pub(crate) fn check_batch(plan: &Plan, batch: &Dataset) -> Result<()> {
                     loss: loss.name().into(),
                     expected: "a row of numbers a row".into(),
                     got: "class indices".into(),
-                    advice: "make the data with Dataset::values, or use Loss::CrossEntropy".into(),
+                    advice: match kind {
+                        TargetKind::Fractions => {
+                            "make the data with Dataset::values, a column of 0s and 1s for each output"
+                        }
+                        _ => "make the data with Dataset::values, or use Loss::CrossEntropy",
+                    }
+                    .into(),
                 });
             }
             if let Some(row) = labels.iter().position(|&label| label as usize >= outputs) {

@@ -7,7 +7,7 @@
 //! - [`activation()`] holds an activation's fragment, its Rust functions and its derivative against each other.
 //!
 //! The bounds follow from the lengths of the sums and from WGSL's accuracy rules; none is tuned. A comparison holds if
-//! both sides are finite and |device − reference| ≤ bound, so a NaN never passes.
+//! both sides and the bound are finite and |device − reference| ≤ bound, so a NaN never passes.
 
 mod activation;
 mod differences;
@@ -94,7 +94,8 @@ impl Check {
             check.elements += 1;
             check.largest_bound = check.largest_bound.max(bound);
             let error = (device - reference).abs();
-            let good = device.is_finite() && reference.is_finite() && error <= bound;
+            let good =
+                device.is_finite() && reference.is_finite() && bound.is_finite() && error <= bound;
             check.passed &= good;
             let badness = if good {
                 // 0/0: an exact result that had to be exact.

@@ -2161,32 +2161,37 @@ fn looking_on_does_not_disturb_training() {
     }
 }
 
+/// Growing batches, so that every trainer gets new buffers again and again while the others wait for theirs.
 #[test]
 fn trainers_on_one_device_in_many_threads_do_not_disturb_each_other() {
     within_a_minute(|| {
         let device = common::gpu();
-        let work = |device: Device, seed: u64| {
-            move || {
-                let adam = Adam::default();
-                let criterion = Loss::CrossEntropy;
-                let mut trainer = Trainer::new(&device, &network(), criterion, adam, seed).unwrap();
-                let mut losses = Vec::new();
-                for i in 0..60 {
-                    trainer.step(&classes(1 + i)).unwrap();
-                    losses.push(trainer.evaluate(&classes(20)).unwrap().loss.to_bits());
-                    if i % 3 == 0 {
-                        losses.push(trainer.take_loss().unwrap().to_bits());
-                    }
+        let train = |device: &Device, seed: u64| -> wgrad::Result<_> {
+            let adam = Adam::default();
+            let mut trainer = Trainer::new(device, &network(), Loss::CrossEntropy, adam, seed)?;
+            let mut losses = Vec::new();
+            for i in 0..60 {
+                trainer.step(&classes(1 + i))?;
+                losses.push(trainer.evaluate(&classes(1))?.loss.to_bits());
+                if i % 3 == 0 {
+                    losses.push(trainer.take_loss()?.to_bits());
                 }
-                (losses, bits(&mut trainer))
             }
+            Ok((losses, bits(&mut trainer)))
         };
-        let alone: Vec<_> = (0..4).map(|seed| work(device.clone(), seed)()).collect();
-        let threads: Vec<_> = (0..4)
-            .map(|seed| std::thread::spawn(work(device.clone(), seed)))
+        let alone: Vec<_> = (0..4)
+            .map(|seed| train(&device, seed).expect("training alone"))
             .collect();
-        for (thread, alone) in threads.into_iter().zip(alone) {
-            assert!(thread.join().expect("no panic") == alone);
-        }
+        std::thread::scope(|scope| {
+            for (seed, alone) in alone.iter().enumerate() {
+                let device = device.clone();
+                scope.spawn(move || {
+                    for _ in 0..6 {
+                        let together = train(&device, seed as u64).expect("training together");
+                        assert!(together == *alone, "another thread changed the result");
+                    }
+                });
+            }
+        });
     });
 }

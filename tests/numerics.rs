@@ -3,8 +3,8 @@
 mod common;
 
 use wgrad::{
-    Activation, Activation::*, Dataset, Device, Error, Loss, Matrix, Mlp, Sgd, Tensor, Tensors,
-    Trainer, verify,
+    Activation, Activation::*, Adam, Dataset, Device, Error, Loss, Matrix, Mlp, Sgd, Tensor,
+    Tensors, Trainer, verify,
 };
 
 /// A network of one layer that hands its input through: z = x.
@@ -170,6 +170,52 @@ fn a_zero_output_under_a_positive_target_refuses_the_step() {
             trainer.step(&good).unwrap();
             assert!(trainer.take_loss().unwrap().is_finite());
             assert_ne!(trainer.weights().unwrap(), before);
+        }
+    }
+}
+
+#[test]
+fn a_refused_step_does_not_count_as_one() {
+    let x = || Matrix::new(1, vec![1.0]).unwrap();
+    let (refused, good) = (
+        Dataset::classes(x(), vec![1]).unwrap(),
+        Dataset::classes(x(), vec![0]).unwrap(),
+    );
+    let network = Mlp::new(1).dense(2, Relu);
+    let optimizers: [wgrad::Optimizer; 2] = [
+        Adam {
+            lr: 0.1,
+            ..Adam::default()
+        }
+        .into(),
+        Sgd {
+            lr: 0.1,
+            momentum: 0.9,
+            dampening: 0.5,
+            ..Sgd::default()
+        }
+        .into(),
+    ];
+    for device in devices() {
+        for optimizer in optimizers {
+            let after = |refusals: usize| {
+                let mut trainer =
+                    Trainer::new(&device, &network, Loss::OutputCrossEntropy, optimizer, 0)
+                        .unwrap();
+                let mut weights = trainer.weights().unwrap();
+                weights
+                    .iter_mut()
+                    .for_each(|t| t.data.copy_from_slice(&[1.0, -2.0]));
+                trainer.set_weights(&weights).unwrap();
+                for _ in 0..refusals {
+                    trainer.step(&refused).unwrap();
+                }
+                trainer.step(&good).unwrap();
+                trainer.step(&good).unwrap();
+                trainer.weights().unwrap()
+            };
+            assert_eq!(after(0), after(1), "{device}");
+            assert_eq!(after(0), after(3), "{device}");
         }
     }
 }

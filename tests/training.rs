@@ -354,3 +354,33 @@ fn auto_never_takes_a_software_adapter() {
         assert!(Device::adapters().iter().all(|adapter| adapter.software));
     }
 }
+
+#[test]
+fn a_correct_run_is_verified_whatever_the_seed() {
+    let network = Mlp::new(3)
+        .dense(5, Sigmoid)
+        .dense(4, Tanh)
+        .dense(2, Sigmoid);
+    let devices = [Device::cpu(), common::gpu()];
+    for seed in 0..40 {
+        let x = Matrix::new(3, numbers(3 * 4, seed)).unwrap();
+        let t = Matrix::new(2, numbers(2 * 4, seed + 1)).unwrap();
+        let data = Dataset::values(x, t).unwrap();
+        // One row alone, and three runs through all rows.
+        for batches in [
+            vec![data.head(1)],
+            (0..3).flat_map(|_| data.batches(2).unwrap()).collect(),
+        ] {
+            for device in &devices {
+                let sgd = Sgd {
+                    lr: 0.1,
+                    ..Sgd::default()
+                };
+                let mut trainer =
+                    Trainer::new(device, &network, Loss::SquaredError, sgd, seed as u64).unwrap();
+                let report = verify::training(&mut trainer, &batches).unwrap();
+                assert!(report.passed(), "seed {seed}: {report}");
+            }
+        }
+    }
+}

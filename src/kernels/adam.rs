@@ -6,14 +6,17 @@ use crate::scalar::Scalar;
 
 params! {
     count: u32,
-    /// lr/(1 − beta1ᵗ).
-    step_size: f64,
+    /// From 1, refused steps included.
+    step: u32,
+    lr: f64,
     beta1: f64,
+    /// ln beta1, at least −104: e⁻¹⁰⁴ is nothing beside 1.
+    ln_beta1: f64,
     one_minus_beta1: f64,
     beta2: f64,
+    /// ln beta2, at least −104.
+    ln_beta2: f64,
     one_minus_beta2: f64,
-    /// √(1 − beta2ᵗ).
-    root_correction2: f64,
     eps: f64,
     /// Weight decay through the gradient: Adam.
     l2: f64,
@@ -47,7 +50,7 @@ impl Twin for Adam {
     }
 
     /// g = grad_scale·grad + l2·w,  m ← beta1·m + (1 − beta1)·g,  v ← beta2·v + (1 − beta2)·g²,
-    /// w ← shrink·w − step_size·m/(√v/root_correction2 + eps).
+    /// w ← shrink·w − lr/(1 − beta1ᵗ)·m/(√v/√(1 − beta2ᵗ) + eps), t = step less the refused ones.
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [grad, ledger] = floats(reads);
         let [weight, exp_avg, exp_avg_sq] = written(writes);
@@ -58,8 +61,10 @@ impl Twin for Adam {
         let (beta1, one_minus_beta1) = (F::of(p.beta1), F::of(p.one_minus_beta1));
         let (beta2, one_minus_beta2) = (F::of(p.beta2), F::of(p.one_minus_beta2));
         let (l2, shrink, scale) = (F::of(p.l2), F::of(p.shrink), F::of(p.grad_scale));
-        let (step_size, eps) = (F::of(p.step_size), F::of(p.eps));
-        let root_correction2 = F::of(p.root_correction2);
+        let eps = F::of(p.eps);
+        let t = F::of(p.step.into()) - ledger[3];
+        let step_size = F::of(p.lr) / -(t * F::of(p.ln_beta1)).exp_m1();
+        let root_correction2 = (-(t * F::of(p.ln_beta2)).exp_m1()).sqrt();
         cpu::each3(&mut weight[..n], exp_avg, exp_avg_sq, grad, |w, m, v, g| {
             let g = scale * g + l2 * *w;
             *m = beta1 * *m + one_minus_beta1 * g;
@@ -77,14 +82,42 @@ impl Twin for Adam {
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let variants = [
-            Params { count: 0, step_size: 0.1, beta1: 0.9, one_minus_beta1: 0.1, beta2: 0.99, one_minus_beta2: 0.01, root_correction2: 0.5, eps: 1e-3, l2: 0.01, shrink: 1.0, grad_scale: 0.125 },
-            Params { count: 0, step_size: 0.1, beta1: 0.9, one_minus_beta1: 0.1, beta2: 0.99, one_minus_beta2: 0.01, root_correction2: 0.5, eps: 1e-3, l2: 0.0, shrink: 0.99, grad_scale: 1.0 },
+            Params {
+                count: 0,
+                step: 3,
+                lr: 0.1,
+                beta1: 0.9,
+                ln_beta1: -0.1,
+                one_minus_beta1: 0.1,
+                beta2: 0.99,
+                ln_beta2: -0.01,
+                one_minus_beta2: 0.01,
+                eps: 1e-3,
+                l2: 0.01,
+                shrink: 1.0,
+                grad_scale: 0.125,
+            },
+            Params {
+                count: 0,
+                step: 1002,
+                lr: 0.1,
+                beta1: 0.9,
+                ln_beta1: -0.1,
+                one_minus_beta1: 0.1,
+                beta2: 0.99,
+                ln_beta2: -0.01,
+                one_minus_beta2: 0.01,
+                eps: 1e-3,
+                l2: 0.0,
+                shrink: 0.99,
+                grad_scale: 1.0,
+            },
         ];
         let mut cases = Vec::new();
         for count in g.counts() {
             for p in variants {
                 let p = Params { count, ..p };
-                let reads = vec![g.floats(count), g.floats(3)];
+                let reads = vec![g.floats(count), g.ledger()];
                 let writes = vec![
                     g.floats(count),
                     g.floats(count),

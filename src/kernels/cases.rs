@@ -159,6 +159,13 @@ impl Generator {
         )
     }
 
+    /// A ledger (see shaders/loss_sum.wgsl) whose loss is finite, after two refused updates.
+    pub fn ledger(&mut self) -> Data {
+        let mut x = self.normals(4);
+        x[3] = 2.0;
+        Data::Floats(x)
+    }
+
     /// z, or φ(z), as the activation's derivative wants it.
     pub fn saved(&mut self, phi: &Activation, n: u32) -> Data {
         let z = self.normals(n);

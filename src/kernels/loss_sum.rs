@@ -27,7 +27,8 @@ impl Twin for LossSum {
         Work::Rows { rows: 1, cols: 256 }
     }
 
-    /// ledger[0] += Σ loss if finite, else ledger[1] += 1;  ledger[2] (+)= Σ loss.
+    /// ledger[0] += Σ loss if finite, else ledger[1] += 1;  ledger[2] (+)= Σ loss;
+    /// ledger[3] += 1 when a new sum begins after one that was not finite.
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [loss] = floats(reads);
         let [ledger] = written(writes);
@@ -37,10 +38,13 @@ impl Twin for LossSum {
         } else {
             ledger[1] += F::of(1.0);
         }
-        ledger[2] = if p.accumulate == 0 {
-            total
-        } else {
+        ledger[2] = if p.accumulate != 0 {
             total + ledger[2]
+        } else {
+            if !ledger[2].value().is_finite() {
+                ledger[3] += F::of(1.0);
+            }
+            total
         };
     }
 
@@ -56,7 +60,7 @@ impl Twin for LossSum {
         for rows in g.counts() {
             for accumulate in [0, 1] {
                 let reads = vec![g.floats(rows)];
-                let writes = vec![g.scaled(3, 100.0)];
+                let writes = vec![g.ledger()];
                 let call = super::Call::LossSum(Params { rows, accumulate });
                 cases.push(Case::new(call, &Activation::Identity, reads, writes));
             }

@@ -13,8 +13,8 @@ params! {
     /// 1, or 1/rows.
     grad_scale: f64,
     nesterov: u32,
-    /// The first step: the velocity is the gradient.
-    first: u32,
+    /// From 1, refused steps included. At the first that is not refused the velocity is the gradient.
+    step: u32,
 }
 
 pub(crate) struct Momentum;
@@ -47,12 +47,13 @@ impl Twin for Momentum {
             return;
         }
         let n = p.count as usize;
+        let first = (F::of(p.step.into()) - ledger[3]).value() <= 1.0;
         let (lr, momentum) = (F::of(p.lr), F::of(p.momentum));
         let (decay, scale) = (F::of(p.weight_decay), F::of(p.grad_scale));
         let one_minus_dampening = F::of(p.one_minus_dampening);
         cpu::each2(&mut weight[..n], velocity, grad, |w, v, g| {
             let g = scale * g + decay * *w;
-            *v = if p.first == 0 {
+            *v = if !first {
                 momentum * *v + one_minus_dampening * g
             } else {
                 g
@@ -75,15 +76,42 @@ impl Twin for Momentum {
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let variants = [
-            Params { count: 0, lr: 0.1, momentum: 0.9, one_minus_dampening: 0.75, weight_decay: 0.01, grad_scale: 0.125, nesterov: 0, first: 0 },
-            Params { count: 0, lr: 0.1, momentum: 0.9, one_minus_dampening: 0.75, weight_decay: 0.01, grad_scale: 0.125, nesterov: 0, first: 1 },
-            Params { count: 0, lr: 0.1, momentum: 0.9, one_minus_dampening: 1.0, weight_decay: 0.0, grad_scale: 1.0, nesterov: 1, first: 0 },
+            Params {
+                count: 0,
+                lr: 0.1,
+                momentum: 0.9,
+                one_minus_dampening: 0.75,
+                weight_decay: 0.01,
+                grad_scale: 0.125,
+                nesterov: 0,
+                step: 4,
+            },
+            Params {
+                count: 0,
+                lr: 0.1,
+                momentum: 0.9,
+                one_minus_dampening: 0.75,
+                weight_decay: 0.01,
+                grad_scale: 0.125,
+                nesterov: 0,
+                step: 3,
+            },
+            Params {
+                count: 0,
+                lr: 0.1,
+                momentum: 0.9,
+                one_minus_dampening: 1.0,
+                weight_decay: 0.0,
+                grad_scale: 1.0,
+                nesterov: 1,
+                step: 4,
+            },
         ];
         let mut cases = Vec::new();
         for count in g.counts() {
             for p in variants {
                 let p = Params { count, ..p };
-                let reads = vec![g.floats(count), g.floats(3)];
+                let reads = vec![g.floats(count), g.ledger()];
                 let writes = vec![
                     g.floats(count),
                     g.floats(count),

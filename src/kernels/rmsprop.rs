@@ -64,13 +64,21 @@ impl Twin for RmsProp {
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let variants = [
-            Params { count: 0, lr: 0.1, alpha: 0.9, one_minus_alpha: 0.1, eps: 1e-3, weight_decay: 0.01, grad_scale: 0.125 },
+            Params {
+                count: 0,
+                lr: 0.1,
+                alpha: 0.9,
+                one_minus_alpha: 0.1,
+                eps: 1e-3,
+                weight_decay: 0.01,
+                grad_scale: 0.125,
+            },
         ];
         let mut cases = Vec::new();
         for count in g.counts() {
             for p in variants {
                 let p = Params { count, ..p };
-                let reads = vec![g.floats(count), g.floats(3)];
+                let reads = vec![g.floats(count), g.ledger()];
                 let writes = vec![
                     g.floats(count),
                     g.fractions(count),

@@ -57,13 +57,18 @@ impl Twin for Sgd {
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let variants = [
-            Params { count: 0, lr: 0.1, weight_decay: 0.01, grad_scale: 0.125 },
+            Params {
+                count: 0,
+                lr: 0.1,
+                weight_decay: 0.01,
+                grad_scale: 0.125,
+            },
         ];
         let mut cases = Vec::new();
         for count in g.counts() {
             for p in variants {
                 let p = Params { count, ..p };
-                let reads = vec![g.floats(count), g.floats(3)];
+                let reads = vec![g.floats(count), g.ledger()];
                 let writes = vec![
                     g.floats(count),
                 ];

@@ -107,11 +107,16 @@ fn check_gradients(
                 err: g.err * scale,
             })
             .collect();
-        checks.push(Check::compare(
-            format!("gradient of {name}, whole plan"),
-            &results,
-            &expected,
-        ));
+        let name = format!("gradient of {name}, whole plan");
+        let mut check = Check::compare(name, &results, &expected);
+        let magnitude = expected.iter().fold(0.0, |m, g| f64::max(m, g.value.abs()));
+        if check.passed && check.largest_bound > magnitude {
+            check.note = Some(
+                "this bound says little: some pre-activation is 0 within rounding, where φ′ jumps"
+                    .into(),
+            );
+        }
+        checks.push(check);
     }
     Ok(checks)
 }

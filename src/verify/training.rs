@@ -102,7 +102,10 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
         }
 
         let loss = |run: &CpuExecutor<f64>| run.floats(loss_view)[0] * scale;
-        let own = own_bound(plan.ledger_view()).next_back().unwrap_or(0.0) * scale;
+        // The loss of this step itself: each row's, and their sum's.
+        let rows: f64 = own_bound(plan.losses_view(room)).take(batch.rows()).sum();
+        let total = bounds[&plan.ledger_view()][2].err;
+        let own = (rows + total) * scale;
         for run in &runs[1..] {
             envelope = f64::max(envelope, (loss(run) - loss(&runs[0])).abs());
         }
