@@ -1,4 +1,4 @@
-// a[e] = activate(z[e]).  z, a (count).
+// a[e] = activate(z[e]), or z[e] where that is not finite.  z, a (count).
 
 struct Params {
     count: u32,
@@ -16,6 +16,6 @@ fn activation(
 ) {
     let e = element_index(local, group, groups);
     if (e < params.count) {
-        a[e] = activate(z[e]);
+        a[e] = select(z[e], activate(z[e]), is_finite(z[e]));
     }
 }

@@ -3,7 +3,7 @@
 // Adam: l2 = weight_decay, shrink = 1. AdamW: l2 = 0, shrink = 1 - lr * weight_decay.
 // step_size = lr / (1 - beta1^t), root_correction2 = sqrt(1 - beta2^t), with t = step less the refused ones, and
 // 1 - beta^t = -(exp(t * ln(beta)) - 1), which loses nothing for small t.
-// grad, weight, exp_avg, exp_avg_sq (count): one segment; ledger (4). torch.optim.Adam, AdamW.
+// grad, weight, exp_avg, exp_avg_sq (count): one segment; ledger (7). torch.optim.Adam, AdamW.
 
 struct Params {
     count: u32,
@@ -23,10 +23,10 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read> ledger: array<f32>;
-@group(0) @binding(3) var<storage, read_write> weight: array<f32>;
-@group(0) @binding(4) var<storage, read_write> exp_avg: array<f32>;
-@group(0) @binding(5) var<storage, read_write> exp_avg_sq: array<f32>;
+@group(0) @binding(2) var<storage, read_write> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> exp_avg: array<f32>;
+@group(0) @binding(4) var<storage, read_write> exp_avg_sq: array<f32>;
+@group(0) @binding(5) var<storage, read_write> ledger: array<f32>;
 
 @compute @workgroup_size(GROUP)
 fn adam(
@@ -35,18 +35,23 @@ fn adam(
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
     let e = element_index(local, group, groups);
-    // A step whose loss is not finite leaves everything as it was.
-    if (e >= params.count || !is_finite(ledger[2])) {
+    // A step whose loss is not finite leaves everything as it was; an element that would overflow, that element.
+    if (e >= params.count || !is_finite(ledger[5])) {
         return;
     }
-    let t = f32(params.step) - ledger[3];
+    let t = f32(params.step) - ledger[6];
     let step_size = params.lr / -expm1_nonpositive(t * params.ln_beta1);
     let root_correction2 = sqrt(-expm1_nonpositive(t * params.ln_beta2));
     let w = weight[e];
     let g = params.grad_scale * grad[e] + params.l2 * w;
     let m = params.beta1 * exp_avg[e] + params.one_minus_beta1 * g;
     let v = params.beta2 * exp_avg_sq[e] + params.one_minus_beta2 * (g * g);
-    exp_avg[e] = m;
-    exp_avg_sq[e] = v;
-    weight[e] = params.shrink * w - step_size * (m / (sqrt(v) / root_correction2 + params.eps));
+    let next = params.shrink * w - step_size * (m / (sqrt(v) / root_correction2 + params.eps));
+    if (is_finite(next) && is_finite(m) && is_finite(v)) {
+        exp_avg[e] = m;
+        exp_avg_sq[e] = v;
+        weight[e] = next;
+    } else {
+        ledger[4] = 1.0;
+    }
 }

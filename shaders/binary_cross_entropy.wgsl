@@ -27,7 +27,8 @@ fn binary_cross_entropy(
     for (var c = lane; c < cols; c += LANES) {
         let at = r * cols + c;
         let s = z[at];
-        sum += (1.0 - t[at]) * max(s, 0.0) + t[at] * max(-s, 0.0) + log1p_unit(exp_nonpositive(-abs(s)));
+        let value = (1.0 - t[at]) * max(s, 0.0) + t[at] * max(-s, 0.0) + log1p_unit(exp_nonpositive(-abs(s)));
+        sum += infinite_if(!is_finite(s), value);
         delta[at] = params.scale * (sigmoid_pair(s).x - t[at]);
     }
     let total = row_sum(local, sum);

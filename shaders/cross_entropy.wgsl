@@ -2,7 +2,8 @@
 // a, saved (z or a), delta (rows, cols); t: a class index a row, or (rows, cols) probabilities; loss (rows).
 // With `entropy`, sum over c of t * ln(t) is added: the Kullback-Leibler divergence, with the same delta.
 // Where t is 0 both terms are 0, whatever a is. Where t > 0 and a <= 0, or the quotient overflows, the loss is
-// infinite and delta 0: nothing spreads, and the optimisers refuse a step whose loss is not finite.
+// infinite and delta 0: nothing spreads, and the optimisers refuse a step whose loss is not finite. It is infinite too
+// where any a is not finite.
 
 struct Params {
     rows: u32,
@@ -36,12 +37,14 @@ fn cross_entropy(
     let cols = select(0u, params.cols, r < params.rows);
     let lane = local % LANES;
     var sum = 0.0;
-    var fault = 0.0;
+    var fault = false;
     for (var c = lane; c < cols; c += LANES) {
         let at = r * cols + c;
         let p = target_at(r, c);
         var d = 0.0;
-        if (p > 0.0) {
+        if (!is_finite(a[at])) {
+            fault = true;
+        } else if (p > 0.0) {
             let quotient = p / a[at] * activate_grad(saved[at]);
             if (a[at] > 0.0 && is_finite(quotient)) {
                 d = -quotient;
@@ -50,15 +53,13 @@ fn cross_entropy(
                     sum += p * log(p);
                 }
             } else {
-                fault = 1.0;
+                fault = true;
             }
         }
         delta[at] = d;
     }
-    let total = row_sum(local, sum);
-    let faults = row_sum(local, fault);
+    let total = row_sum(local, infinite_if(fault, sum));
     if (lane == 0u && r < params.rows) {
-        // Infinity by its bits; not a constant expression, which WGSL would refuse.
-        loss[r] = select(total, bitcast<f32>(0x7f800000u + min(params.rows, 0u)), faults > 0.0);
+        loss[r] = total;
     }
 }

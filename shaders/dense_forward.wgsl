@@ -1,6 +1,6 @@
 // z[r, first + o] = sum over i of x[r, i] * weight[o, i] + bias[o],  a = activate(z).
 // x (rows, inputs); weight (outputs, inputs) and bias (outputs): a panel of the layer's, beginning at output `first`;
-// z, a (rows, stride). z is written only where the derivative needs it.
+// z, a (rows, stride). Where z is not finite, a = z. z is written only where the derivative needs it.
 
 struct Params {
     rows: u32,
@@ -49,7 +49,8 @@ fn dense_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
                 if (params.store_z != 0u) {
                     z[at] = sum;
                 }
-                a[at] = activate(sum);
+                // max and min may drop a NaN: what is not finite goes on as it is, and the loss will see it.
+                a[at] = select(sum, activate(sum), is_finite(sum));
             }
         }
     }

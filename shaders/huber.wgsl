@@ -31,7 +31,7 @@ fn huber(
         let at = r * cols + c;
         let e = a[at] - t[at];
         let k = max(-params.threshold, min(params.threshold, e));
-        sum += k * (e - 0.5 * k);
+        sum += infinite_if(!is_finite(e), k * (e - 0.5 * k));
         delta[at] = params.scale * k * activate_grad(saved[at]);
     }
     let total = row_sum(local, sum);

@@ -1,7 +1,10 @@
-// ledger: [0] the sum of all finite batch losses, [1] the number of batches whose loss was not finite,
-// [2] the loss since the last update, summed over micro-batches (`accumulate`); it stays non-finite once it is,
-// [3] the number of updates that were refused because of that, so that the optimisers do not count them as steps.
-// loss (rows); ledger (4). One workgroup, one fixed order.
+// The ledger of training, in f32:
+// [0] the sum of the latest finite batch losses and [1] of those before: a sum of two levels, so that many small numbers
+//     are not lost beside a large one; [2] the batches in [0];
+// [3] the number of batches whose loss was not finite; [4] is 1 after an update that would have overflowed somewhere;
+// [5] the loss since the last update, summed over micro-batches (`accumulate`): it stays non-finite once it is;
+// [6] the number of updates refused because of that, which the optimisers do not count as steps.
+// loss (rows); ledger (7). One workgroup, one fixed order.
 
 struct Params {
     rows: u32,
@@ -20,17 +23,23 @@ fn loss_sum(@builtin(local_invocation_index) local: u32) {
     }
     let total = row_sum(local, sum);
     if (local == 0u) {
-        if (is_finite(total)) {
+        if (is_finite(total) && is_finite(ledger[0] + total)) {
             ledger[0] += total;
+            ledger[2] += 1.0;
+            if (ledger[2] >= 512.0) {
+                ledger[1] += ledger[0];
+                ledger[0] = 0.0;
+                ledger[2] = 0.0;
+            }
         } else {
-            ledger[1] += 1.0;
+            ledger[3] += 1.0;
         }
         var window = total;
         if (params.accumulate != 0u) {
-            window += ledger[2];
-        } else if (!is_finite(ledger[2])) {
-            ledger[3] += 1.0;
+            window += ledger[5];
+        } else if (!is_finite(ledger[5])) {
+            ledger[6] += 1.0;
         }
-        ledger[2] = window;
+        ledger[5] = window;
     }
 }

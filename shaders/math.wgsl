@@ -6,6 +6,11 @@ fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7fffffffu) < 0x7f800000u;
 }
 
+// x, or infinity where something is wrong; by bits, since an infinite constant is no WGSL.
+fn infinite_if(wrong: bool, x: f32) -> f32 {
+    return bitcast<f32>(select(bitcast<u32>(x), 0x7f800000u, wrong));
+}
+
 // e^x for x <= 0. Below -104 the result is under half the smallest denormal.
 fn exp_nonpositive(x: f32) -> f32 {
     return exp(max(x, -104.0));

@@ -1,7 +1,7 @@
 // g = grad_scale * grad + weight_decay * w,  v = momentum * v + one_minus_dampening * g (v = g at the first step
 // that was not refused),
 // w -= lr * v, or lr * (g + momentum * v) for Nesterov.
-// grad, weight, velocity (count): one segment; ledger (4). torch.optim.SGD.
+// grad, weight, velocity (count): one segment; ledger (7). torch.optim.SGD.
 
 struct Params {
     count: u32,
@@ -16,9 +16,9 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read> ledger: array<f32>;
-@group(0) @binding(3) var<storage, read_write> weight: array<f32>;
-@group(0) @binding(4) var<storage, read_write> velocity: array<f32>;
+@group(0) @binding(2) var<storage, read_write> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> velocity: array<f32>;
+@group(0) @binding(4) var<storage, read_write> ledger: array<f32>;
 
 @compute @workgroup_size(GROUP)
 fn momentum(
@@ -27,20 +27,25 @@ fn momentum(
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
     let e = element_index(local, group, groups);
-    // A step whose loss is not finite leaves everything as it was.
-    if (e >= params.count || !is_finite(ledger[2])) {
+    // A step whose loss is not finite leaves everything as it was; an element that would overflow, that element.
+    if (e >= params.count || !is_finite(ledger[5])) {
         return;
     }
     let w = weight[e];
     let g = params.grad_scale * grad[e] + params.weight_decay * w;
     var v = g;
-    if (f32(params.step) - ledger[3] > 1.0) {
+    if (f32(params.step) - ledger[6] > 1.0) {
         v = params.momentum * velocity[e] + params.one_minus_dampening * g;
     }
-    velocity[e] = v;
     var direction = v;
     if (params.nesterov != 0u) {
         direction = g + params.momentum * v;
     }
-    weight[e] = w - params.lr * direction;
+    let next = w - params.lr * direction;
+    if (is_finite(next) && is_finite(v)) {
+        velocity[e] = v;
+        weight[e] = next;
+    } else {
+        ledger[4] = 1.0;
+    }
 }

@@ -1,5 +1,5 @@
 // g = grad_scale * grad + weight_decay * w,  s = alpha * s + one_minus_alpha * g^2,  w -= lr * g / (sqrt(s) + eps).
-// grad, weight, square_avg (count): one segment; ledger (4). torch.optim.RMSprop.
+// grad, weight, square_avg (count): one segment; ledger (7). torch.optim.RMSprop.
 
 struct Params {
     count: u32,
@@ -13,9 +13,9 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read> ledger: array<f32>;
-@group(0) @binding(3) var<storage, read_write> weight: array<f32>;
-@group(0) @binding(4) var<storage, read_write> square_avg: array<f32>;
+@group(0) @binding(2) var<storage, read_write> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> square_avg: array<f32>;
+@group(0) @binding(4) var<storage, read_write> ledger: array<f32>;
 
 @compute @workgroup_size(GROUP)
 fn rmsprop(
@@ -24,13 +24,18 @@ fn rmsprop(
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
     let e = element_index(local, group, groups);
-    // A step whose loss is not finite leaves everything as it was.
-    if (e >= params.count || !is_finite(ledger[2])) {
+    // A step whose loss is not finite leaves everything as it was; an element that would overflow, that element.
+    if (e >= params.count || !is_finite(ledger[5])) {
         return;
     }
     let w = weight[e];
     let g = params.grad_scale * grad[e] + params.weight_decay * w;
     let s = params.alpha * square_avg[e] + params.one_minus_alpha * (g * g);
-    square_avg[e] = s;
-    weight[e] = w - params.lr * (g / (sqrt(s) + params.eps));
+    let next = w - params.lr * (g / (sqrt(s) + params.eps));
+    if (is_finite(next) && is_finite(s)) {
+        square_avg[e] = s;
+        weight[e] = next;
+    } else {
+        ledger[4] = 1.0;
+    }
 }

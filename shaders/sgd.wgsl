@@ -1,5 +1,5 @@
 // g = grad_scale * grad + weight_decay * w,  w -= lr * g.
-// grad, weight (count): one segment; ledger (4). torch.optim.SGD with momentum 0.
+// grad, weight (count): one segment; ledger (7). torch.optim.SGD with momentum 0.
 
 struct Params {
     count: u32,
@@ -10,8 +10,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read> ledger: array<f32>;
-@group(0) @binding(3) var<storage, read_write> weight: array<f32>;
+@group(0) @binding(2) var<storage, read_write> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> ledger: array<f32>;
 
 @compute @workgroup_size(GROUP)
 fn sgd(
@@ -20,11 +20,16 @@ fn sgd(
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
     let e = element_index(local, group, groups);
-    // A step whose loss is not finite leaves everything as it was.
-    if (e >= params.count || !is_finite(ledger[2])) {
+    // A step whose loss is not finite leaves everything as it was; an element that would overflow, that element.
+    if (e >= params.count || !is_finite(ledger[5])) {
         return;
     }
     let w = weight[e];
     let g = params.grad_scale * grad[e] + params.weight_decay * w;
-    weight[e] = w - params.lr * g;
+    let next = w - params.lr * g;
+    if (is_finite(next)) {
+        weight[e] = next;
+    } else {
+        ledger[4] = 1.0;
+    }
 }

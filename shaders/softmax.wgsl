@@ -1,4 +1,5 @@
-// a[r, c] = exp(z[r, c] - m) / sum over k of exp(z[r, k] - m), with m the largest z of row r.  z, a (rows, cols).
+// a[r, c] = exp(z[r, c] - m) / sum over k of exp(z[r, k] - m), with m the largest z of row r.
+// Where z is not finite, a = z.  z, a (rows, cols).
 
 struct Params {
     rows: u32,
@@ -30,6 +31,7 @@ fn softmax(
     }
     let total = row_sum(local, sum);
     for (var c = lane; c < cols; c += LANES) {
-        a[r * cols + c] = exp_nonpositive(z[r * cols + c] - m) / total;
+        let at = r * cols + c;
+        a[at] = select(z[at], exp_nonpositive(z[at] - m) / total, is_finite(z[at]));
     }
 }

@@ -1,7 +1,8 @@
 // loss[r] = -sum over c of t[r, c] * ln(p[r, c]),  delta[r, c] = p[r, c] * sum over k of t[r, k] - t[r, c],  p = softmax(z).
 // z (logits), delta (rows, cols); t: a class index a row, or (rows, cols) probabilities; loss (rows).
 // With `entropy`, sum over c of t * ln(t) is added: the Kullback-Leibler divergence, with the same delta.
-// -ln(p) = (m - z) + ln(sum of exp(z - m)), with m the largest z of the row.
+// -ln(p) = (m - z) + ln(sum of exp(z - m)), with m the largest z of the row. It is infinite where any z is not
+// finite.
 
 struct Params {
     rows: u32,
@@ -48,9 +49,11 @@ fn softmax_cross_entropy(
     let target_mass = row_sum(local, mass);
     let log_total = log(total);
     var value = 0.0;
+    var fault = false;
     for (var c = lane; c < cols; c += LANES) {
         let at = r * cols + c;
         let p = target_at(r, c);
+        fault = fault || !is_finite(z[at]);
         if (p > 0.0) {
             value += p * ((m - z[at]) + log_total);
             if (params.entropy != 0u) {
@@ -59,7 +62,7 @@ fn softmax_cross_entropy(
         }
         delta[at] = exp_nonpositive(z[at] - m) / total * target_mass - p;
     }
-    let row_loss = row_sum(local, value);
+    let row_loss = row_sum(local, infinite_if(fault, value));
     if (lane == 0u && r < params.rows) {
         loss[r] = row_loss;
     }

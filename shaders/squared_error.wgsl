@@ -27,7 +27,7 @@ fn squared_error(
     for (var c = lane; c < cols; c += LANES) {
         let at = r * cols + c;
         let e = a[at] - t[at];
-        sum += e * e;
+        sum += infinite_if(!is_finite(e), e * e);
         delta[at] = 2.0 * params.scale * e * activate_grad(saved[at]);
     }
     let total = row_sum(local, sum);

@@ -22,9 +22,9 @@ pub enum Saved {
     Output,
 }
 
-/// Address of the name (of a custom activation, of its parts) and the bits of the argument.
+/// The name and the bits of the argument; of a custom activation, the address of its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ActivationKey(usize, u64);
+pub(crate) struct ActivationKey(&'static str, u64);
 
 macro_rules! activations {
     ($(
@@ -84,10 +84,10 @@ macro_rules! activations {
                         #[allow(unused_mut)]
                         let mut bits = 0;
                         $($(bits ^= $field.to_bits();)+)?
-                        ActivationKey($name.as_ptr() as usize, bits)
+                        ActivationKey($name, bits)
                     })+
                     Self::Softmax => Self::Identity.key(),
-                    Self::Custom(custom) => ActivationKey(Arc::as_ptr(&custom.0) as usize, 0),
+                    Self::Custom(custom) => ActivationKey("custom", Arc::as_ptr(&custom.0) as usize as u64),
                 }
             }
 
@@ -293,7 +293,7 @@ impl Activation {
         }))))
     }
 
-    /// φ(z) in f64. Softmax is no function of one number and gives z.
+    /// φ(z) in f64. Softmax is no function of one number and gives z, with derivative 1.
     pub fn apply(&self, z: f64) -> f64 {
         self.f(z)
     }
@@ -316,13 +316,13 @@ impl Activation {
                 "negative_slope",
                 s,
                 "finite and ≥ 0",
-                s >= 0.0 && s.is_finite(),
+                s >= 0.0 && (s as f32).is_finite(),
             ),
             Self::Elu { alpha } => (
                 "alpha",
                 alpha,
                 "finite and > 0",
-                alpha > 0.0 && alpha.is_finite(),
+                alpha as f32 > 0.0 && (alpha as f32).is_finite(),
             ),
             _ => return Ok(()),
         };

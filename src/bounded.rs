@@ -11,7 +11,7 @@ pub(crate) const U: f64 = 1.0 / 16_777_216.0;
 pub(crate) const FLOOR: f64 = f32::MIN_POSITIVE as f64;
 
 /// Roundings that an addition counts. WGSL lets a compiler reassociate: x + (y + z) may run as (x + y) + z, and then y + z is
-/// rounded at the magnitude of the whole sum too. (Seen: softplus on llvmpipe.)
+/// rounded at the magnitude of the whole sum too. (Seen: softplus on llvmpipe.) Sums of many terms go through `sum`.
 const ADDITION: f64 = 2.0;
 
 /// One ULP is at most two unit roundoffs of the value.
@@ -19,10 +19,11 @@ const ULP: f64 = 2.0 * U;
 
 /// A running error analysis in the form of a number.
 ///
-/// `value` is the exact (f64) result; `err` bounds |device − value| for any device that follows the WGSL
-/// specification's accuracy rules (§ *Floating point accuracy*), in any order of summation, with or without fused
-/// multiply-add and with or without denormals. A twin run over `Bounded` therefore yields the reference and its
-/// tolerance at once: no tolerance in this crate is tuned.
+/// `value` is the exact (f64) result; `err` bounds |device − value| for a device that rounds additions and multiplications to
+/// nearest (WGSL leaves the mode open; every GPU known to us does) and otherwise follows the WGSL specification's accuracy
+/// rules (§ *Floating point accuracy*), in any order of summation, with or without fused multiply-add and with or without
+/// denormals. A twin run over `Bounded` therefore yields the reference and its tolerance at once. No tolerance in this
+/// crate is tuned; one is an allowance, [`crate::activation::CUSTOM_ULPS`] for what a user's fragment does inside.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounded {
     pub value: f64,
@@ -81,7 +82,12 @@ impl Sub for Bounded {
 impl Mul for Bounded {
     type Output = Self;
     fn mul(self, o: Self) -> Self {
-        let err = self.magnitude() * o.err + self.err * o.value.abs();
+        // A factor below the smallest normal may be flushed before it is used.
+        let flushed = |x: Self| x.value != 0.0 && x.value.abs() < FLOOR;
+        let mut err = self.magnitude() * o.err + self.err * o.value.abs();
+        if flushed(self) || flushed(o) {
+            err += FLOOR * (self.magnitude() + o.magnitude());
+        }
         Self::rounded(self.value * o.value, err, 1.0)
     }
 }
@@ -139,10 +145,11 @@ impl Scalar for Bounded {
             // Not as a product, which may be 0·∞.
             (self.value + self.err).exp()
         };
-        Self::rounded(value, err, ulps * ULP / U)
+        // The exact value may be 0 in f64 where a device still has a denormal.
+        Self::rounded(value, err + FLOOR, ulps * ULP / U)
     }
 
-    /// shaders/math.wgsl: a Taylor polynomial below 1/2 (3 U), e^x − 1 above, where
+    /// shaders/math.wgsl, measured by tests/accuracy.rs: a Taylor polynomial below 1/2 (3 U), e^x − 1 above, where
     /// (6 + 4·|x|)·e^x/|e^x − 1| + 1 stays under 16 U for x ≤ 0.
     fn exp_m1(self) -> Self {
         let value = self.value.exp_m1();
@@ -150,7 +157,7 @@ impl Scalar for Bounded {
         Self::rounded(value, err, 16.0)
     }
 
-    /// shaders/math.wgsl: the series of 2·atanh(x/(2+x)): 3 U measured, and 4 U more for a division of 2.5 ULP.
+    /// shaders/math.wgsl, measured by tests/accuracy.rs: the series of 2·atanh(x/(2+x)): 3 U measured, and 4 U more for a division of 2.5 ULP.
     fn ln_1p(self) -> Self {
         let value = self.value.ln_1p();
         let least = 1.0 + self.value - self.err;
@@ -171,7 +178,7 @@ impl Scalar for Bounded {
         Self::rounded(value, propagated + own, 3.0 * ULP / U)
     }
 
-    /// shaders/math.wgsl: a polynomial below 0.625 (1.4 U measured), 1 − 2/(e^2x + 1) above, where exp's error
+    /// shaders/math.wgsl, measured by tests/accuracy.rs: a polynomial below 0.625 (1.4 U measured), 1 − 2/(e^2x + 1) above, where exp's error
     /// enters by a factor below 0.35 and the division's by 0.45: under 10 U of a tanh above 0.55.
     fn tanh(self) -> Self {
         let value = self.value.tanh();
@@ -180,7 +187,7 @@ impl Scalar for Bounded {
         Self::rounded(value, err, 18.0)
     }
 
-    /// shaders/math.wgsl: Cephes' polynomials, 3 U measured below 1 and 1 U above, where exp(−x²) of a device
+    /// shaders/math.wgsl, measured by tests/accuracy.rs: Cephes' polynomials, 3 U measured below 1 and 1 U above, where exp(−x²) of a device
     /// that only keeps to WGSL's accuracy adds 3 U.
     fn erf(self) -> Self {
         let value = libm::erf(self.value);
@@ -233,7 +240,8 @@ impl Scalar for Bounded {
 
     /// Where the device's argument may lie on the other side of the step, the whole height of the step is allowed.
     fn heaviside(self, at_zero: f64) -> Self {
-        let ambiguous = self.err > 0.0 && self.value.abs() <= self.err;
+        let denormal = self.value != 0.0 && self.value.abs() < FLOOR;
+        let ambiguous = denormal || (self.err > 0.0 && self.value.abs() <= self.err);
         Self {
             value: self.value.heaviside(at_zero),
             err: if ambiguous { 1.0 } else { 0.0 },
@@ -271,8 +279,8 @@ impl Scalar for Bounded {
         }
     }
 
-    /// Order-independent: |device − Σab| ≤ (K + 2)·U·Σ|a||b| (Higham, *Accuracy and Stability*, § 3.1), and what the
-    /// operands themselves may be off.
+    /// Order-independent: |device − Σab| ≤ K·U·Σ|a||b| for every K (Jeannerod and Rump, *Improved error bounds for inner
+    /// products in floating-point arithmetic*, 2013), 2·U more to be on the safe side, and what the operands may be off.
     fn dot(k: usize, at: impl Fn(usize) -> (Self, Self)) -> Self {
         let (mut value, mut err, mut magnitude, mut tiny) = (0.0, 0.0, 0.0, 0.0);
         for i in 0..k {

@@ -1,6 +1,8 @@
 //! The CPU executor: runs a plan on the twins, in f32 (the CPU path), f64 (the reference) or
 //! [`Bounded`](crate::bounded::Bounded) (reference and rounding bound at once).
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -200,9 +202,38 @@ fn zeros<T: Clone>(len: u64, zero: T, name: &str) -> Result<Vec<T>> {
     Ok(x)
 }
 
+/// Bytes of host memory that are available, where the system says.
+fn available_memory() -> Option<u64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Whether the buffers fit. The system would grant them, and end the process when they are touched.
+fn check_memory<'a, F>(specs: impl Iterator<Item = &'a BufferSpec>, rows: u64) -> Result<()> {
+    let elements = specs
+        .map(|spec| spec.len(rows))
+        .fold(0, u64::saturating_add);
+    let need = elements.saturating_mul(size_of::<F>() as u64);
+    let have = available_memory();
+    if have.is_some_and(|have| need > have) {
+        return Err(Error::OutOfMemory {
+            what: "the network in host memory".into(),
+            need,
+            have,
+            advice: "use a smaller network or a smaller batch".into(),
+        });
+    }
+    Ok(())
+}
+
 impl<F: Scalar> CpuExecutor<F> {
     /// Buffers for at most `rows` rows, zeroed.
     pub fn new(specs: &[BufferSpec], rows: u64) -> Result<Self> {
+        check_memory::<F>(specs.iter(), rows)?;
         let buffers = specs
             .iter()
             .map(|spec| Self::allocate(spec, rows))
@@ -220,6 +251,7 @@ impl<F: Scalar> CpuExecutor<F> {
 
     /// Reallocates what depends on the number of rows.
     pub fn resize(&mut self, specs: &[BufferSpec], rows: u64) -> Result<()> {
+        check_memory::<F>(specs.iter().filter(|spec| spec.per_row), rows)?;
         for (buffer, spec) in self.buffers.iter_mut().zip(specs) {
             if spec.per_row {
                 *buffer = Self::allocate(spec, rows)?;
@@ -289,7 +321,8 @@ impl<F: Scalar> CpuExecutor<F> {
                 }
             }
         }
-        {
+        // A user's function may panic: the buffers go back all the same.
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
             let reads: Vec<Read<'_, F>> = op
                 .reads
                 .iter()
@@ -305,9 +338,12 @@ impl<F: Scalar> CpuExecutor<F> {
             writes.sort_by_key(|(operand, _)| *operand);
             let mut writes: Vec<&mut [F]> = writes.into_iter().map(|(_, x)| x).collect();
             op.call.run_twin(&op.activation, &reads, &mut writes);
-        }
+        }));
         for (buffer, contents) in taken {
             self.buffers[buffer] = Storage::Floats(contents);
+        }
+        if let Err(panic) = outcome {
+            resume_unwind(panic);
         }
     }
 }

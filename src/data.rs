@@ -26,10 +26,11 @@ impl Matrix {
     /// ```
     pub fn new(cols: usize, data: Vec<f32>) -> Result<Self> {
         if cols == 0 {
-            return Err(Error::Argument {
-                name: "the number of columns".into(),
-                value: "0".into(),
-                allowed: "at least 1".into(),
+            return Err(Error::Shape {
+                what: "a matrix".into(),
+                got: format!("{} elements in 0 columns", data.len()),
+                expected: "at least one column".into(),
+                advice: "give whole rows".into(),
             });
         }
         if !data.len().is_multiple_of(cols) {
@@ -66,7 +67,7 @@ impl Matrix {
                 advice: "rows must have one length".into(),
             });
         }
-        if cols == 0 {
+        if rows.is_empty() {
             return Err(Error::EmptyData {
                 what: "the matrix".into(),
             });
@@ -201,7 +202,7 @@ impl Dataset {
         }
     }
 
-    /// The first `n` rows, or all if there are fewer.
+    /// The first `n` rows, at least one, or all if there are fewer.
     pub fn head(&self, n: usize) -> Self {
         let rows: Vec<usize> = (0..n.clamp(1, self.rows())).collect();
         self.select(&rows)
@@ -232,8 +233,13 @@ impl Dataset {
             Targets::Values(_) => true,
         });
         let (mut first, mut second) = (Vec::new(), Vec::new());
+        // Rounded over all strata so far, so that many small classes do not all round the same way.
+        let (mut seen, mut taken) = (0, 0);
         for stratum in strata {
-            let count = (fraction * stratum.len() as f64).round() as usize;
+            seen += stratum.len();
+            let count = (fraction * seen as f64).round() as usize - taken;
+            let count = count.min(stratum.len());
+            taken += count;
             first.extend_from_slice(&stratum[..count]);
             second.extend_from_slice(&stratum[count..]);
         }

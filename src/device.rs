@@ -196,7 +196,7 @@ impl Device {
     /// # Errors
     /// Of opening the GPU that was found; having none is no error.
     pub fn auto() -> Result<Self> {
-        if std::env::var_os("WGPU_ADAPTER_NAME").is_some() {
+        if std::env::var_os("WGPU_ADAPTER_NAME").is_some_and(|name| !name.is_empty()) {
             return Self::gpu();
         }
         match Self::adapters().iter().find(|adapter| !adapter.software) {
@@ -216,7 +216,7 @@ impl Device {
     /// The adapter, if this is a GPU.
     pub fn adapter(&self) -> Option<AdapterDescription> {
         match &self.kind {
-            Kind::Gpu(gpu) => Some(gpu::adapter::describe(0, &gpu.info)),
+            Kind::Gpu(gpu) => Some(gpu::adapter::describe(gpu.index, &gpu.info)),
             _ => None,
         }
     }
@@ -247,7 +247,7 @@ impl fmt::Display for Device {
             Kind::Cpu => write!(f, "CPU, f32, {} threads", rayon::current_num_threads()),
             Kind::Reference => write!(f, "CPU, f64 reference"),
             Kind::Gpu(gpu) => {
-                let adapter = gpu::adapter::describe(0, &gpu.info);
+                let adapter = gpu::adapter::describe(gpu.index, &gpu.info);
                 write!(
                     f,
                     "{} ({}, {}, {})",

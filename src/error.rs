@@ -140,10 +140,15 @@ pub enum Error {
         batches: u64,
     },
 
-    /// `apply` or `gradients` without a batch before it.
+    /// An update would have made some weights NaN or infinite; those weights were left as they were.
     #[error(
-        "{call} needs gradients, but no batch has been accumulated: call step or accumulate first"
+        "an update would have overflowed some weights; those were left as they were: \
+         lower the learning rate, or scale the inputs"
     )]
+    NonFiniteUpdate,
+
+    /// `apply`, `gradients` or `take_loss` without a batch before it.
+    #[error("{call} needs a batch, but no batch came before it: call step or accumulate first")]
     NothingAccumulated {
         /// The method called.
         call: String,
@@ -190,8 +195,8 @@ pub enum Error {
         advice: String,
     },
 
-    /// A limit of the adapter is exceeded.
-    #[error("{what} needs {need}, but the adapter allows {limit}: {advice}")]
+    /// A limit of the device is exceeded.
+    #[error("{what} needs {need}, but the device allows {limit}: {advice}")]
     Limit {
         /// What exceeds it.
         what: String,

@@ -4,7 +4,7 @@ use crate::cpu::CpuExecutor;
 use crate::device::{Device, Kind};
 use crate::error::Result;
 use crate::gpu::executor::GpuExecutor;
-use crate::plan::{BufferSpec, Op, Payload, View};
+use crate::plan::{BufferSpec, Op, Payload, Plan, View};
 
 /// What runs a plan's ops on its buffers.
 #[derive(Debug)]
@@ -15,10 +15,23 @@ pub(crate) enum Executor {
 }
 
 impl Executor {
-    /// Zeroed buffers for at most `rows` rows, and room for `ops` ops in one call of [`submit`](Self::submit).
-    pub fn new(device: &Device, specs: &[BufferSpec], rows: u64, ops: usize) -> Result<Self> {
+    /// Zeroed buffers of a plan for at most `rows` rows, and room for `ops` ops in one call of [`submit`](Self::submit).
+    pub fn of_plan(device: &Device, plan: &Plan, rows: u64, ops: usize) -> Result<Self> {
+        Self::new(device, &plan.buffers, &plan.uploads(), rows, ops)
+    }
+
+    /// Zeroed buffers, of which `uploads` are filled by [`submit`](Self::submit).
+    pub fn new(
+        device: &Device,
+        specs: &[BufferSpec],
+        uploads: &[usize],
+        rows: u64,
+        ops: usize,
+    ) -> Result<Self> {
         Ok(match &device.kind {
-            Kind::Gpu(gpu) => Self::Gpu(Box::new(GpuExecutor::new(gpu, specs, rows, ops)?)),
+            Kind::Gpu(gpu) => {
+                Self::Gpu(Box::new(GpuExecutor::new(gpu, specs, uploads, rows, ops)?))
+            }
             Kind::Cpu => Self::Cpu(CpuExecutor::new(specs, rows)?),
             Kind::Reference => Self::Reference(CpuExecutor::new(specs, rows)?),
         })

@@ -12,6 +12,7 @@ mod upload;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::activation::{Activation, ActivationKey};
@@ -41,15 +42,41 @@ pub(crate) struct Pipeline {
 /// Kernel, activation, bits of the override constant.
 type PipelineKey = (&'static str, ActivationKey, u64);
 
+/// A buffer, counted among the bytes in use on its device for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct GpuBuffer {
+    buffer: wgpu::Buffer,
+    bytes: u64,
+    in_use: Arc<AtomicU64>,
+}
+
+impl std::ops::Deref for GpuBuffer {
+    type Target = wgpu::Buffer;
+
+    fn deref(&self) -> &wgpu::Buffer {
+        &self.buffer
+    }
+}
+
+impl Drop for GpuBuffer {
+    fn drop(&mut self) {
+        self.in_use.fetch_sub(self.bytes, Ordering::SeqCst);
+    }
+}
+
 /// An open GPU device.
 #[derive(Debug)]
 pub(crate) struct Gpu {
+    /// Place in the list of adapters.
+    pub index: usize,
     pub info: wgpu::AdapterInfo,
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     /// Bytes of device memory, where the driver says, or the user's limit.
     pub memory: Option<u64>,
+    /// Bytes of all buffers on this device.
+    in_use: Arc<AtomicU64>,
     binding_limit: u64,
     shader_checks: bool,
     faults: Vec<Fault>,
@@ -64,7 +91,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Gpu {
     /// Opens an adapter with all its limits.
-    pub async fn open(adapter: wgpu::Adapter, options: &DeviceOptions) -> Result<Self> {
+    pub async fn open(
+        adapter: wgpu::Adapter,
+        index: usize,
+        options: &DeviceOptions,
+    ) -> Result<Self> {
         let info = adapter.get_info();
         let limits = adapter.limits();
         Self::check_limits(&info, &limits)?;
@@ -95,11 +126,13 @@ impl Gpu {
             (limit, memory) => limit.or(memory),
         };
         Ok(Self {
+            index,
             info,
             device,
             queue,
             limits,
             memory,
+            in_use: Arc::default(),
             binding_limit: options.binding_limit.unwrap_or(u64::MAX),
             shader_checks: options.shader_checks,
             faults: options.faults.clone(),
@@ -156,7 +189,9 @@ impl Gpu {
             .limits
             .max_storage_buffer_binding_size
             .min(self.limits.max_buffer_size)
-            .min(self.binding_limit);
+            .min(self.binding_limit)
+            // Indices must fit u32, padding of the grid included.
+            .min(1 << 32);
         Limits {
             binding: binding / 4,
             // Mesa's llvmpipe stops a loop silently after 65,535 iterations in all.
@@ -171,12 +206,8 @@ impl Gpu {
 
     /// The error that the driver reported since the last call, if any.
     pub fn check(&self) -> Result<()> {
+        self.check_lost()?;
         let mut troubles = lock(&self.troubles);
-        if let Some(reason) = &troubles.lost {
-            return Err(Error::DeviceLost {
-                reason: reason.clone(),
-            });
-        }
         if troubles.errors.is_empty() {
             return Ok(());
         }
@@ -184,14 +215,24 @@ impl Gpu {
         Err(Error::Gpu { message })
     }
 
-    /// Waits until a submission, or everything submitted, is done. `poll` panics on a lost device.
+    fn check_lost(&self) -> Result<()> {
+        match &lock(&self.troubles).lost {
+            Some(reason) => Err(Error::DeviceLost {
+                reason: reason.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until a submission, or everything submitted, is done. What the driver reported meanwhile is left for
+    /// [`check`](Self::check). (`poll` panics on a lost device.)
     pub fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let wait = wgpu::PollType::Wait {
             submission_index,
             timeout: None,
         };
         let result = catch_unwind(AssertUnwindSafe(|| self.device.poll(wait)));
-        self.check()?;
+        self.check_lost()?;
         match result {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(Error::Gpu {
@@ -205,40 +246,47 @@ impl Gpu {
 
     /// Destroys the device; everything that uses it fails from now on.
     pub fn destroy(&self) {
-        self.device.destroy();
-        // The callback runs when the queue is next polled.
-        let _ = self.wait(None);
+        // First, so that whoever is in the middle of a call hears of the loss, not of its consequences.
         lock(&self.troubles)
             .lost
             .get_or_insert_with(|| "Destroyed: Device::destroy was called".into());
+        self.device.destroy();
+        // wgpu lets go of the memory when it is next polled.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Poll)));
     }
 
-    /// Creates buffers within an error scope, after a check of the exact byte count against `in_use` bytes and the memory.
-    pub fn create_buffers(
-        &self,
-        what: &str,
-        in_use: u64,
-        sizes: &[(&str, u64)],
-        usage: wgpu::BufferUsages,
-    ) -> Result<Vec<wgpu::Buffer>> {
-        self.check()?;
-        let need = sizes
-            .iter()
-            .map(|(_, size)| *size)
-            .fold(in_use, u64::saturating_add);
-        let out_of_memory = |have| Error::OutOfMemory {
+    fn out_of_memory(&self, what: &str, need: u64, have: Option<u64>) -> Error {
+        Error::OutOfMemory {
             what: format!("{what} on {}", self.info.name),
             need,
             have,
             advice: "use a smaller network, an optimiser with less state, or smaller batches \
                      with accumulate() and apply()"
                 .into(),
-        };
-        if self.memory.is_some_and(|memory| need > memory) {
-            return Err(out_of_memory(self.memory));
         }
+    }
+
+    /// Whether `bytes` more fit the device's memory, as far as it is known.
+    pub fn check_memory(&self, what: &str, bytes: u64) -> Result<()> {
+        let need = self.in_use.load(Ordering::SeqCst).saturating_add(bytes);
+        if self.memory.is_some_and(|memory| need > memory) {
+            return Err(self.out_of_memory(what, need, self.memory));
+        }
+        Ok(())
+    }
+
+    /// Creates buffers within error scopes, after a check of the exact byte count.
+    pub fn create_buffers(
+        &self,
+        what: &str,
+        sizes: &[(&str, u64)],
+        usage: wgpu::BufferUsages,
+    ) -> Result<Vec<GpuBuffer>> {
+        self.check()?;
+        let total = sizes.iter().map(|(_, size)| *size);
+        let total = total.fold(0, u64::saturating_add);
+        self.check_memory(what, total)?;
         let mut buffers = Vec::new();
-        let mut created = in_use;
         for &(name, size) in sizes {
             if size > self.limits.max_buffer_size {
                 return Err(Error::Limit {
@@ -259,16 +307,23 @@ impl Gpu {
             });
             let memory = pollster::block_on(memory.pop());
             let validation = pollster::block_on(validation.pop());
+            let before = self.in_use.load(Ordering::SeqCst);
             if memory.is_some() {
-                return Err(out_of_memory(Some(created)));
+                let need = before.saturating_add(total);
+                return Err(self.out_of_memory(what, need, self.memory));
             }
+            self.check_lost()?;
             if let Some(error) = validation {
                 return Err(Error::Gpu {
                     message: error.to_string(),
                 });
             }
-            created += size;
-            buffers.push(buffer);
+            self.in_use.fetch_add(size, Ordering::SeqCst);
+            buffers.push(GpuBuffer {
+                buffer,
+                bytes: size,
+                in_use: Arc::clone(&self.in_use),
+            });
         }
         self.check()?;
         Ok(buffers)
@@ -353,7 +408,9 @@ impl Gpu {
                 },
                 cache: None,
             });
-        if let Some(error) = pollster::block_on(scope.pop()) {
+        let error = pollster::block_on(scope.pop());
+        self.check_lost()?;
+        if let Some(error) = error {
             return Err(Error::Kernel {
                 kernel: format!("{} ({activation})", kernel.name),
                 adapter: self.info.name.clone(),
@@ -408,7 +465,9 @@ fn driver_memory(adapter: &wgpu::Adapter) -> Option<u64> {
             .get_physical_device_memory_properties(vulkan.raw_physical_device())
     };
     let heaps = &memory.memory_heaps[..memory.memory_heap_count as usize];
-    heaps.iter().map(|heap| heap.size).max()
+    // Bit 0 of a heap's flags is VK_MEMORY_HEAP_DEVICE_LOCAL_BIT.
+    let local = heaps.iter().filter(|heap| heap.flags.as_raw() & 1 != 0);
+    local.map(|heap| heap.size).max()
 }
 
 #[cfg(any(target_vendor = "apple", target_family = "wasm"))]

@@ -284,6 +284,11 @@ pub(crate) fn written<'a, 'b, F, const N: usize>(
         .unwrap_or_else(|_| unreachable!("{n} written operands where the kernel has {N}"))
 }
 
+/// φ(z), or z itself where that is not finite: max and min of a GPU may drop a NaN, so the kernels hand it on as it is.
+pub(crate) fn activate<F: Scalar>(phi: &Activation, z: F) -> F {
+    if z.value().is_finite() { phi.f(z) } else { z }
+}
+
 /// What a kernel's file declares. A kernel without a twin does not compile.
 pub(crate) trait Twin {
     type Params: ParamsStruct;
@@ -434,17 +439,19 @@ pub(crate) fn check_fragment(name: &str, wgsl: &str) -> Result<()> {
         name: name.to_owned(),
         message,
     };
+    let check = |text: &str| {
+        let module = wgpu::naga::front::wgsl::parse_str(text)
+            .map_err(|e| fail(e.emit_to_string_with_path(text, name)))?;
+        wgpu::naga::valid::Validator::new(
+            wgpu::naga::valid::ValidationFlags::all(),
+            wgpu::naga::valid::Capabilities::empty(),
+        )
+        .validate(&module)
+        .map_err(|e| fail(e.emit_to_string_with_path(text, name)))?;
+        Ok(module)
+    };
     // The fragment comes first, so that the compiler's line is the fragment's; WGSL's order of declarations is free.
-    let text = format!("{wgsl}\n{MATH}");
-    let module = wgpu::naga::front::wgsl::parse_str(&text)
-        .map_err(|e| fail(e.emit_to_string_with_path(&text, name)))?;
-    let info = wgpu::naga::valid::Validator::new(
-        wgpu::naga::valid::ValidationFlags::all(),
-        wgpu::naga::valid::Capabilities::empty(),
-    )
-    .validate(&module)
-    .map_err(|e| fail(e.emit_to_string_with_path(&text, name)))?;
-    drop(info);
+    let module = check(&format!("{wgsl}\n{MATH}"))?;
     for function in ["activate", "activate_grad"] {
         let f32_type = |handle| {
             module.types[handle].inner
@@ -463,6 +470,12 @@ pub(crate) fn check_fragment(name: &str, wgsl: &str) -> Result<()> {
                 "it declares no `fn {function}(z: f32) -> f32`"
             )));
         }
+    }
+    // Within each kernel, where names may clash; first in front, for the line, then behind, as it is compiled.
+    for kernel in ALL.iter().filter(|kernel| kernel.activation) {
+        let rest = format!("{}\n{}\n{MATH}", kernel.source, kernel.family.wgsl());
+        check(&format!("{wgsl}\n{rest}"))?;
+        check(&format!("{rest}\n{wgsl}"))?;
     }
     Ok(())
 }

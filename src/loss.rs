@@ -172,11 +172,13 @@ impl Loss {
             });
         }
         match *self {
-            Loss::Huber { delta } if !(delta > 0.0 && delta.is_finite()) => Err(Error::Argument {
-                name: "huber's delta".into(),
-                value: delta.to_string(),
-                allowed: "finite and > 0".into(),
-            }),
+            Loss::Huber { delta } if !(delta as f32 > 0.0 && (delta as f32).is_finite()) => {
+                Err(Error::Argument {
+                    name: "huber's delta".into(),
+                    value: delta.to_string(),
+                    allowed: "finite and > 0 as an f32".into(),
+                })
+            }
             _ => Ok(()),
         }
     }

@@ -27,11 +27,11 @@ impl fmt::Display for Evaluation {
     }
 }
 
-/// Index of the largest element, the first of equals; a NaN is never the largest.
+/// Index of the largest element, the first of equals.
 pub(crate) fn argmax(row: &[f32]) -> usize {
     let mut best = 0;
     for (i, &x) in row.iter().enumerate() {
-        if x > row[best] || row[best].is_nan() {
+        if x > row[best] {
             best = i;
         }
     }
@@ -45,7 +45,9 @@ pub(crate) fn correct(outputs: &[f32], cols: usize, targets: &Targets) -> Option
     };
     let rows = outputs.chunks(cols).zip(labels);
     Some(
-        rows.filter(|(row, label)| argmax(row) == **label as usize)
+        // A row with a NaN in it is never right.
+        rows.filter(|(row, _)| row.iter().all(|x| !x.is_nan()))
+            .filter(|(row, label)| argmax(row) == **label as usize)
             .count(),
     )
 }

@@ -234,7 +234,7 @@ impl Optimizer {
     /// Whether the arguments are in PyTorch's ranges.
     pub(crate) fn check(&self) -> Result<()> {
         let at_least_zero = |name: &str, x: f64| -> Result<()> {
-            if x >= 0.0 && x.is_finite() {
+            if x >= 0.0 && (x as f32).is_finite() {
                 return Ok(());
             }
             Err(Error::Argument {
@@ -243,8 +243,19 @@ impl Optimizer {
                 allowed: "finite and ≥ 0".into(),
             })
         };
+        // PyTorch allows 0, and then divides 0 by 0 where an input is dead.
+        let eps_check = |eps: f64| -> Result<()> {
+            if (eps as f32) >= f32::MIN_POSITIVE && (eps as f32).is_finite() {
+                return Ok(());
+            }
+            Err(Error::Argument {
+                name: format!("{}'s eps", self.name()),
+                value: eps.to_string(),
+                allowed: "finite and at least 1.2e-38, the smallest normal f32".into(),
+            })
+        };
         let share = |name: &str, x: f64| -> Result<()> {
-            if (0.0..1.0).contains(&x) {
+            if (0.0..1.0).contains(&x) && (x as f32) < 1.0 {
                 return Ok(());
             }
             Err(Error::Argument {
@@ -258,7 +269,7 @@ impl Optimizer {
             Optimizer::Sgd(c) => {
                 at_least_zero("momentum", c.momentum)?;
                 at_least_zero("weight_decay", c.weight_decay)?;
-                if !c.dampening.is_finite() {
+                if !(c.dampening as f32).is_finite() {
                     at_least_zero("dampening", c.dampening)?;
                 }
                 if c.nesterov && (c.momentum == 0.0 || c.dampening != 0.0) {
@@ -275,7 +286,7 @@ impl Optimizer {
             }
             Optimizer::RmsProp(c) => {
                 share("alpha", c.alpha)?;
-                at_least_zero("eps", c.eps)?;
+                eps_check(c.eps)?;
                 at_least_zero("weight_decay", c.weight_decay)
             }
             Optimizer::Adam(Adam {
@@ -292,7 +303,7 @@ impl Optimizer {
             }) => {
                 share("beta1", betas.0)?;
                 share("beta2", betas.1)?;
-                at_least_zero("eps", eps)?;
+                eps_check(eps)?;
                 at_least_zero("weight_decay", weight_decay)
             }
         }

@@ -14,6 +14,7 @@ use crate::kernels::{
 use crate::loss::{Criterion, Loss};
 use crate::optimizer::Optimizer;
 use crate::spec::{Layout, Mlp, Slot};
+use crate::tensor::Tensors;
 
 /// A buffer that an executor has to provide.
 #[derive(Debug, Clone)]
@@ -144,6 +145,16 @@ impl Limits {
     }
 }
 
+/// Bytes of parameters, gradients and state that no device of today has: 4 TiB.
+const ABSURD: u64 = 1 << 42;
+
+/// Words of the ledger, and where those stand that the host reads; see shaders/loss_sum.wgsl.
+const LEDGER: u64 = 7;
+pub(crate) const LEDGER_SUMS: [usize; 2] = [0, 1];
+pub(crate) const LEDGER_FAULTS: usize = 3;
+pub(crate) const LEDGER_OVERFLOW: usize = 4;
+pub(crate) const LEDGER_WINDOW: usize = 5;
+
 /// Buffers of one layer.
 #[derive(Debug, Clone, Copy)]
 struct LayerBuffers {
@@ -194,6 +205,17 @@ impl Plan {
                 network: network.to_string(),
             });
         }
+        // Before anything is laid out: a layout of absurd widths would itself not fit. The executor checks the exact bytes.
+        let copies = 2 + optimizer.slots() as u64;
+        let need = network.parameters().saturating_mul(4 * copies);
+        if need > ABSURD {
+            return Err(Error::OutOfMemory {
+                what: format!("the network of {network}"),
+                need,
+                have: None,
+                advice: "use a smaller network or an optimiser with less state".into(),
+            });
+        }
         let layout = Layout::new(network, limits.binding)?;
         let mut buffers = Vec::new();
         let mut add = |name: String, elements: u64, per_row: bool| {
@@ -222,7 +244,7 @@ impl Plan {
         let unfused = *last == Activation::Softmax && !criterion.loss.takes_logits(last);
         let output_grad = unfused.then(|| add("output_grad".into(), outputs, true));
         let losses = add("losses".into(), 1, true);
-        let ledger = add("ledger".into(), 4, false);
+        let ledger = add("ledger".into(), LEDGER, false);
         let placeholder = add("placeholder".into(), 1, false);
         let mut add_segments = |name: &str| {
             let segments = layout.segments.iter().enumerate();
@@ -255,6 +277,7 @@ impl Plan {
             states,
             layout,
         };
+        plan.check_rows(1)?;
         for (l, layer) in network.layers().iter().enumerate() {
             let widest = network.inputs_of(l).max(layer.outputs) as u64;
             plan.check_size(
@@ -290,18 +313,26 @@ impl Plan {
 
     /// Whether a workspace for `rows` rows is possible: every buffer must fit one binding.
     pub fn check_rows(&self, rows: u64) -> Result<()> {
-        for spec in self.buffers.iter().filter(|spec| spec.per_row) {
-            if spec.len(rows) > self.limits.binding {
-                let most = self.limits.binding / spec.len(1).max(1);
-                return Err(Error::Limit {
-                    what: format!("buffer {} for a batch of {rows} rows", spec.name),
-                    need: 4 * spec.len(rows),
-                    limit: 4 * self.limits.binding,
-                    advice: format!(
+        let per_row = self.buffers.iter().filter(|spec| spec.per_row);
+        let widest = per_row.max_by_key(|spec| spec.len(1));
+        if let Some(widest) = widest.filter(|spec| spec.len(rows) > self.limits.binding) {
+            let most = self.limits.binding / widest.len(1);
+            return Err(Error::Limit {
+                what: format!(
+                    "buffer {} ({} wide) for a batch of {rows} rows in one storage binding",
+                    widest.name,
+                    widest.len(1)
+                ),
+                need: widest.len(rows).saturating_mul(4),
+                limit: self.limits.binding.saturating_mul(4),
+                advice: if most == 0 {
+                    format!("layers may be {} wide here", self.limits.binding)
+                } else {
+                    format!(
                         "one batch may have {most} rows here; accumulate() several and apply() once"
-                    ),
-                });
-            }
+                    )
+                },
+            });
         }
         self.check_size(
             rows,
@@ -317,10 +348,7 @@ impl Plan {
 
     /// Most ops that one submission has: a whole step.
     pub fn max_ops(&self, optimizer: &Optimizer) -> usize {
-        self.forward(1, 1).len()
-            + self.loss(1, 1, false).len()
-            + self.backward(1, 1, false).len()
-            + self.update(optimizer, 1, 1).len()
+        self.gradients(1, 1, false, false).len() + self.update(optimizer, 1, 1).len()
     }
 
     /// Bytes on a device with room for `rows` rows.
@@ -346,6 +374,39 @@ impl Plan {
             offset: slot.offset,
             len: slot.len,
         }
+    }
+
+    /// Buffers that a batch is uploaded to.
+    pub fn uploads(&self) -> [usize; 2] {
+        [self.x, self.targets]
+    }
+
+    /// Forward and loss of a batch with class indices or rows of numbers.
+    pub fn evaluation(&self, rows: u32, room: u64, labels: bool) -> Vec<Op> {
+        let mut ops = self.forward(rows, room);
+        ops.extend(self.loss(rows, room, labels));
+        ops
+    }
+
+    /// Forward, loss and backward of a batch.
+    pub fn gradients(&self, rows: u32, room: u64, labels: bool, accumulate: bool) -> Vec<Op> {
+        let mut ops = self.evaluation(rows, room, labels);
+        ops.extend(self.backward(rows, room, accumulate));
+        ops
+    }
+
+    /// Where each part of the parameters goes.
+    pub fn placed<'a, T>(&self, tensors: &'a Tensors<T>) -> Vec<(View, &'a [T])> {
+        let mut parts = Vec::new();
+        for (tensor, panels) in tensors.iter().zip(self.parameter_views(false)) {
+            let mut rest = &tensor.data[..];
+            for view in panels {
+                let (part, others) = rest.split_at(view.len as usize);
+                parts.push((view, part));
+                rest = others;
+            }
+        }
+        parts
     }
 
     /// The batch's inputs.
@@ -592,10 +653,11 @@ impl Plan {
             for slot in 0..optimizer.slots() {
                 writes.push(self.whole(self.states + slot * segments + s, 0));
             }
+            writes.push(self.ledger_view());
             Op {
                 call: optimizer.call(len as u32, step, grad_scale),
                 activation: Activation::Identity,
-                reads: vec![self.whole(self.grads + s, 0), self.ledger_view()],
+                reads: vec![self.whole(self.grads + s, 0)],
                 writes,
                 layer: None,
                 part: Self::part_number(segments, s),

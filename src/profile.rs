@@ -12,7 +12,12 @@ use crate::data::{Dataset, Targets};
 use crate::device::Device;
 use crate::error::Result;
 use crate::executor::Executor;
-use crate::kernels::{Call, copy, dense_forward, multiply_add};
+use crate::kernels::{
+    Access, Call, activation, activation_grad, binary_cross_entropy, copy, cross_entropy,
+    dense_backward_input, dense_backward_params, dense_forward, huber, loss_sum, multiply_add,
+    softmax, softmax_cross_entropy, softmax_grad, squared_error,
+};
+use crate::optimizer::{Adam, Optimizer, RmsProp, Sgd};
 use crate::plan::{BufferSpec, Op, Payload, View};
 use crate::trainer::{Trainer, check_batch, initial_weights, target_payload};
 
@@ -94,7 +99,7 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
         offset: 0,
         len: count,
     };
-    let mut executor = Executor::new(device, &specs, 0, 2)?;
+    let mut executor = Executor::new(device, &specs, &[], 0, 2)?;
     let mut rate = |call: Call, reads: &[usize], writes: &[usize], work: u64| -> Result<f64> {
         let op = Op {
             call,
@@ -138,6 +143,148 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
     Ok(Peak { flops, bytes })
 }
 
+/// Measures each kernel of the table alone, for about `seconds` each, at a size that training has: matrices of 256×512×512, 4,096
+/// rows of 256, a million elements. Whatever a network uses, its kernels are among them.
+///
+/// # Errors
+/// Of the device.
+pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
+    // Every operand has room for the largest of them.
+    const ROOM: u64 = 1 << 20;
+    const OPERANDS: usize = 5;
+    let specs: Vec<BufferSpec> = (0..OPERANDS)
+        .map(|i| BufferSpec::fixed(&format!("operand {i}"), ROOM))
+        .collect();
+    let view = |buffer| View {
+        buffer,
+        offset: 0,
+        len: ROOM,
+    };
+    // In (0, 1), so that logarithms and quotients are finite.
+    let numbers: Vec<f32> = (0..ROOM)
+        .map(|i| (i * 7919 % 1999 + 1) as f32 / 2000.0)
+        .collect();
+    let mut executor = Executor::new(device, &specs, &[], 0, REPEATS)?;
+    let mut times = Vec::new();
+    for call in sample_calls() {
+        for buffer in 0..OPERANDS {
+            executor.write(view(buffer), Payload::Floats(&numbers))?;
+        }
+        let operands = call.kernel().operands;
+        let reads = operands.iter().filter(|o| o.access == Access::Read).count();
+        let op = Op {
+            call,
+            activation: Activation::Tanh,
+            reads: (0..reads).map(view).collect(),
+            writes: (reads..operands.len()).map(view).collect(),
+            layer: None,
+            part: None,
+        };
+        times.push(op_time(&mut executor, &op, seconds)?);
+    }
+    Ok(times)
+}
+
+/// Every kernel with parameters of a size that training has.
+fn sample_calls() -> Vec<Call> {
+    const COUNT: u32 = 1 << 20;
+    let (rows, cols, scale) = (4096, 256, 1.0 / 256.0);
+    let (batch, inputs, outputs) = (256, 512, 512);
+    let rate = 1e-3;
+    vec![
+        Call::DenseForward(dense_forward::Params {
+            rows: batch,
+            inputs,
+            outputs,
+            first: 0,
+            stride: outputs,
+            store_z: 0,
+        }),
+        Call::DenseBackwardInput(dense_backward_input::Params {
+            rows: batch,
+            inputs,
+            outputs,
+            first: 0,
+            stride: outputs,
+            accumulate: 0,
+            last: 1,
+        }),
+        Call::DenseBackwardParams(dense_backward_params::Params {
+            rows: batch,
+            inputs,
+            outputs,
+            first: 0,
+            stride: outputs,
+            accumulate: 0,
+        }),
+        Call::ElementwiseActivation(activation::Params { count: COUNT }),
+        Call::ActivationGrad(activation_grad::Params { count: COUNT }),
+        Call::Softmax(softmax::Params { rows, cols }),
+        Call::SoftmaxGrad(softmax_grad::Params { rows, cols }),
+        Call::SquaredError(squared_error::Params { rows, cols, scale }),
+        Call::Huber(huber::Params {
+            rows,
+            cols,
+            scale,
+            threshold: 1.0,
+        }),
+        Call::BinaryCrossEntropy(binary_cross_entropy::Params { rows, cols, scale }),
+        Call::CrossEntropy(cross_entropy::Params {
+            rows,
+            cols,
+            labels: 0,
+            entropy: 0,
+        }),
+        Call::SoftmaxCrossEntropy(softmax_cross_entropy::Params {
+            rows,
+            cols,
+            labels: 0,
+            entropy: 0,
+        }),
+        Call::LossSum(loss_sum::Params {
+            rows: COUNT,
+            accumulate: 0,
+        }),
+        Optimizer::from(Sgd::default()).call(COUNT, 1, rate),
+        Optimizer::from(Sgd {
+            momentum: 0.9,
+            ..Sgd::default()
+        })
+        .call(COUNT, 1, rate),
+        Optimizer::from(RmsProp::default()).call(COUNT, 1, rate),
+        Optimizer::from(Adam::default()).call(COUNT, 1, rate),
+        Call::MultiplyAdd(multiply_add::Params {
+            count: COUNT,
+            rounds: 64,
+            factor: 0.75,
+            term: 0.3,
+        }),
+        Call::Copy(copy::Params { count: COUNT }),
+    ]
+}
+
+/// Time of one op on what its buffers hold, from submissions of many.
+fn op_time(executor: &mut Executor, op: &Op, seconds: f64) -> Result<OpTime> {
+    // As many as keep a submission short.
+    let once = time(0.0, 1, || {
+        executor.submit(std::slice::from_ref(op), &[])?;
+        executor.wait()
+    })?;
+    let count = ((0.1 / once) as usize).clamp(1, REPEATS);
+    let repeated = vec![op.clone(); count];
+    let seconds = time(seconds, count, || {
+        executor.submit(&repeated, &[])?;
+        executor.wait()
+    })?;
+    let cost = op.call.cost();
+    Ok(OpTime {
+        name: op.to_string(),
+        seconds,
+        flops: cost.flops,
+        bytes: 4 * cost.words,
+    })
+}
+
 /// Measures a training step of this trainer's network on its device with a batch like `batch`: the step with its parts, and
 /// each op alone, each for about `seconds`. The trainer is left as it was.
 ///
@@ -148,35 +295,13 @@ pub fn step(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<(StepTim
     let plan = trainer.plan();
     let rows = batch.rows() as u64;
     let ops = step_ops(trainer, batch);
-    let mut executor = Executor::new(
-        trainer.device(),
-        &plan.buffers,
-        rows,
-        REPEATS.max(ops.len()),
-    )?;
+    let mut executor = Executor::of_plan(trainer.device(), plan, rows, REPEATS.max(ops.len()))?;
     // Real activations, not zeros.
     upload(trainer, batch, &mut executor)?;
     executor.submit(&ops, &[])?;
     let mut times = Vec::new();
     for op in &ops {
-        // As many as keep a submission short.
-        let once = time(0.0, 1, || {
-            executor.submit(std::slice::from_ref(op), &[])?;
-            executor.wait()
-        })?;
-        let count = ((0.1 / once) as usize).clamp(1, REPEATS);
-        let repeated = vec![op.clone(); count];
-        let seconds = time(seconds, count, || {
-            executor.submit(&repeated, &[])?;
-            executor.wait()
-        })?;
-        let cost = op.call.cost();
-        times.push(OpTime {
-            name: op.to_string(),
-            seconds,
-            flops: cost.flops,
-            bytes: 4 * cost.words,
-        });
+        times.push(op_time(&mut executor, op, seconds)?);
     }
     Ok((whole, times))
 }
@@ -191,7 +316,7 @@ pub fn step_time(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<Ste
     let rows = batch.rows() as u64;
     plan.check_rows(rows)?;
     let ops = step_ops(trainer, batch);
-    let mut executor = Executor::new(trainer.device(), &plan.buffers, rows, ops.len())?;
+    let mut executor = Executor::of_plan(trainer.device(), plan, rows, ops.len())?;
     upload(trainer, batch, &mut executor)?;
     let batch_upload = [
         (plan.x_view(rows), Payload::Floats(batch.inputs().data())),
@@ -231,9 +356,7 @@ fn step_ops(trainer: &Trainer, batch: &Dataset) -> Vec<Op> {
     let plan = trainer.plan();
     let rows = batch.rows() as u32;
     let labels = matches!(batch.targets(), Targets::Classes(_));
-    let mut ops = plan.forward(rows, rows.into());
-    ops.extend(plan.loss(rows, rows.into(), labels));
-    ops.extend(plan.backward(rows, rows.into(), false));
+    let mut ops = plan.gradients(rows, rows.into(), labels, false);
     ops.extend(plan.update(trainer.optimizer(), 1, rows.into()));
     ops
 }
@@ -247,4 +370,18 @@ fn upload(trainer: &Trainer, batch: &Dataset, executor: &mut Executor) -> Result
     })?;
     executor.write(plan.x_view(rows), Payload::Floats(batch.inputs().data()))?;
     executor.write(plan.targets_view(rows), target_payload(batch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_is_among_the_samples() {
+        let calls = sample_calls();
+        for kernel in crate::kernels::ALL {
+            let found = calls.iter().any(|call| call.kernel().name == kernel.name);
+            assert!(found, "{}", kernel.name);
+        }
+    }
 }

@@ -42,6 +42,18 @@ impl<T> Tensors<T> {
         self.get(&format!("{}.bias", 2 * layer))
     }
 
+    /// Weight of dense layer `layer`, to change.
+    pub fn weight_mut(&mut self, layer: usize) -> Option<&mut Tensor<T>> {
+        let name = format!("{}.weight", 2 * layer);
+        self.tensors.iter_mut().find(|tensor| tensor.name == name)
+    }
+
+    /// Bias of dense layer `layer`, to change.
+    pub fn bias_mut(&mut self, layer: usize) -> Option<&mut Tensor<T>> {
+        let name = format!("{}.bias", 2 * layer);
+        self.tensors.iter_mut().find(|tensor| tensor.name == name)
+    }
+
     /// All tensors, layer after layer.
     pub fn iter(&self) -> std::slice::Iter<'_, Tensor<T>> {
         self.tensors.iter()

@@ -8,7 +8,7 @@ use crate::init::layer_rng;
 use crate::loss::{Criterion, TargetKind};
 use crate::metrics::{Evaluation, correct};
 use crate::optimizer::Optimizer;
-use crate::plan::{Op, Payload, Plan, View};
+use crate::plan::{LEDGER_FAULTS, LEDGER_OVERFLOW, LEDGER_SUMS, Op, Payload, Plan, View};
 use crate::spec::Mlp;
 use crate::tensor::{self, Tensor, Tensors};
 
@@ -67,7 +67,7 @@ impl Trainer {
     ) -> Result<Self> {
         let optimizer = optimizer.into();
         let plan = Plan::new(network, criterion.into(), &optimizer, device.plan_limits())?;
-        let executor = Executor::new(device, &plan.buffers, 0, plan.max_ops(&optimizer))?;
+        let executor = Executor::of_plan(device, &plan, 0, plan.max_ops(&optimizer))?;
         let mut trainer = Self {
             device: device.clone(),
             optimizer,
@@ -145,7 +145,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// One update from one batch: forward, loss, backward, optimiser. Nothing is read back.
+    /// One update from one batch: forward, loss, backward, optimiser. Nothing is read back. Micro-batches that were
+    /// [accumulated](Self::accumulate) and not yet applied take part in it.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::Targets`], [`Error::Label`] or [`Error::Value`] if the batch does not fit, before anything
@@ -192,10 +193,8 @@ impl Trainer {
         self.reserve(batch.rows())?;
         let (rows, room) = (batch.rows() as u32, self.room as u64);
         let labels = matches!(batch.targets(), Targets::Classes(_));
-        let mut ops = self.plan.forward(rows, room);
-        ops.extend(self.plan.loss(rows, room, labels));
-        ops.extend(self.plan.backward(rows, room, self.pending > 0));
-        Ok(ops)
+        let accumulate = self.pending > 0;
+        Ok(self.plan.gradients(rows, room, labels, accumulate))
     }
 
     fn update_ops(&self, more_rows: u64) -> Vec<Op> {
@@ -231,6 +230,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::NonFiniteLoss`] if the loss of some batch was NaN or infinite; the updates of those batches were skipped.
+    /// [`Error::NonFiniteUpdate`] if an update would have made some weights so; those weights were left as they were.
     /// [`Error::NothingAccumulated`] if there was no batch.
     pub fn take_loss(&mut self) -> Result<f64> {
         pollster::block_on(self.take_loss_async())
@@ -248,16 +248,23 @@ impl Trainer {
         }
         let ledger = self.plan.ledger_view();
         let read = self.executor.read_f64(&[ledger]).await?;
-        let (sum, faults) = (read[0][0], read[0][1]);
-        // The other words belong to the micro-batches that are pending and to the optimiser.
-        self.executor
-            .write(ledger.head(2), Payload::Floats(&[0.0; 2]))?;
+        let read = &read[0];
+        // The words after these belong to the micro-batches that are pending and to the optimiser.
+        let taken = LEDGER_OVERFLOW + 1;
+        self.executor.write(
+            ledger.head(taken as u64),
+            Payload::Floats(&[0.0; LEDGER_OVERFLOW + 1]),
+        )?;
         let rows = std::mem::take(&mut self.loss_rows);
-        if faults > 0.0 {
+        if read[LEDGER_FAULTS] > 0.0 {
             return Err(Error::NonFiniteLoss {
-                batches: faults as u64,
+                batches: read[LEDGER_FAULTS] as u64,
             });
         }
+        if read[LEDGER_OVERFLOW] > 0.0 {
+            return Err(Error::NonFiniteUpdate);
+        }
+        let sum: f64 = LEDGER_SUMS.iter().map(|&word| read[word]).sum();
         Ok(sum * self.plan.criterion.batch_scale(rows))
     }
 
@@ -278,11 +285,10 @@ impl Trainer {
         let cols = self.plan.network.outputs();
         let labels = matches!(data.targets(), Targets::Classes(_));
         let (mut loss, mut right) = (0.0, 0);
-        self.reserve(data.rows().min(EVALUATION_ROWS))?;
-        for chunk in data.batches(self.room.min(data.rows()))? {
+        let rows = self.evaluation_rows(data.rows())?;
+        for chunk in data.batches(rows)? {
             let (rows, room) = (chunk.rows() as u32, self.room as u64);
-            let mut ops = self.plan.forward(rows, room);
-            ops.extend(self.plan.loss(rows, room, labels));
+            let ops = self.plan.evaluation(rows, room, labels);
             self.submit_batch(&ops, &chunk)?;
             let losses = self.plan.losses_view(room).head(rows.into());
             let outputs = self
@@ -304,10 +310,26 @@ impl Trainer {
         })
     }
 
+    /// How many of `rows` rows go through the network at a time, with room made for them: fewer where memory is tight, and never
+    /// fewer than training has used.
+    fn evaluation_rows(&mut self, rows: usize) -> Result<usize> {
+        let mut room = rows.min(EVALUATION_ROWS);
+        loop {
+            match self.reserve(room) {
+                Ok(()) => return Ok(self.room.min(rows)),
+                Err(Error::OutOfMemory { .. } | Error::Limit { .. }) if self.room > 0 => {
+                    return Ok(self.room.min(rows));
+                }
+                Err(Error::OutOfMemory { .. } | Error::Limit { .. }) if room > 1 => room /= 2,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// The network's output (N, O) for inputs x (N, I): a of the last layer, so logits where that is the identity.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the width does not fit; [`Error::DeviceLost`].
+    /// [`Error::Shape`] if the width does not fit; [`Error::Value`] if an output is not finite; [`Error::DeviceLost`].
     pub fn predict(&mut self, x: &Matrix) -> Result<Matrix> {
         pollster::block_on(self.predict_async(x))
     }
@@ -318,8 +340,19 @@ impl Trainer {
     /// As [`predict`](Self::predict).
     pub async fn predict_async(&mut self, x: &Matrix) -> Result<Matrix> {
         let outputs = self.predict_f64_async(x).await?;
-        let data = outputs.into_iter().map(|x| x as f32).collect();
-        Matrix::new(self.plan.network.outputs(), data)
+        let cols = self.plan.network.outputs();
+        let data: Vec<f32> = outputs.into_iter().map(|x| x as f32).collect();
+        if let Some(i) = data.iter().position(|x| !x.is_finite()) {
+            return Err(Error::Value {
+                what: "the network's output".into(),
+                value: data[i],
+                row: i / cols,
+                col: i % cols,
+                allowed: "finite: some sum overflowed f32; scale the inputs or look at the weights"
+                    .into(),
+            });
+        }
+        Matrix::new(cols, data)
     }
 
     /// [`predict`](Self::predict) in the device's own precision: f64 on [`Device::reference`]. Row after row.
@@ -332,10 +365,10 @@ impl Trainer {
 
     async fn predict_f64_async(&mut self, x: &Matrix) -> Result<Vec<f64>> {
         check_inputs(&self.plan, x)?;
-        self.reserve(x.rows().min(EVALUATION_ROWS))?;
+        let rows = self.evaluation_rows(x.rows())?;
         let cols = self.plan.network.outputs() as u64;
         let mut out = Vec::with_capacity(x.rows() * cols as usize);
-        for chunk in x.data().chunks(self.room * x.cols()) {
+        for chunk in x.data().chunks(rows * x.cols()) {
             let rows = (chunk.len() / x.cols()) as u32;
             let room = self.room as u64;
             let ops = self.plan.forward(rows, room);

@@ -4,6 +4,8 @@
 //! - [`gradients()`] runs a training step of your network op by op: each op's result against the f64 twin fed the device's
 //!   own inputs, and each gradient against an f64 run of the whole plan.
 //! - [`finite_differences()`] holds the f64 reference itself against central differences.
+//! - [`training()`] follows a whole run step by step.
+//! - [`dimensions()`] holds the shapes of derivatives against the parameters'.
 //! - [`activation()`] holds an activation's fragment, its Rust functions and its derivative against each other.
 //!
 //! The bounds follow from the lengths of the sums and from WGSL's accuracy rules; none is tuned. A comparison holds if
@@ -11,6 +13,7 @@
 
 mod activation;
 mod differences;
+mod dimensions;
 mod gradients;
 mod kernels;
 mod training;
@@ -21,6 +24,7 @@ use serde::Serialize;
 
 pub use activation::activation;
 pub use differences::finite_differences;
+pub use dimensions::dimensions;
 pub use gradients::gradients;
 pub use kernels::{KernelOptions, kernels, kernels_with};
 pub use training::training;

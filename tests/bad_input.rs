@@ -861,7 +861,7 @@ fn optimiser_arguments_out_of_range_are_refused() {
             .into(),
             "eps",
             "is -0.00000001,",
-            "≥ 0",
+            "at least 1.2e-38",
         ),
         (
             RmsProp {
@@ -923,7 +923,7 @@ fn optimiser_arguments_out_of_range_are_refused() {
             Adam { eps: -1.0, ..adam }.into(),
             "adam's eps",
             "is -1,",
-            "≥ 0",
+            "at least 1.2e-38",
         ),
         (
             Adam {
@@ -1188,9 +1188,9 @@ fn a_network_far_beyond_the_memory_is_refused_at_once() {
     let Error::OutOfMemory { need, .. } = error else {
         unreachable!()
     };
-    // Weights, gradients and two slots of state, and little else.
+    // Weights, gradients and two slots of state, and little else: the read-back buffer's 4 MiB above all.
     let state = 16 * network.parameters();
-    assert!((state..state + (1 << 20)).contains(&need), "{need}");
+    assert!((state..state + (8 << 20)).contains(&need), "{need}");
 }
 
 /// A GPU whose bindings hold so many numbers.

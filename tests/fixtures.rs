@@ -250,6 +250,19 @@ fn first_step_agrees(device: &Device) {
         let mut trainer = fixture.trainer(device);
         let report = verify::gradients(&mut trainer, &batch).unwrap();
         assert!(report.passed(), "{}: {report}", fixture.name);
+        let torch = fixture.array("output");
+        let output = trainer.predict_f64(batch.inputs()).unwrap();
+        let check = report
+            .checks
+            .iter()
+            .find(|check| check.name == "output, whole plan");
+        let bound = check.unwrap().largest_bound + 1e-9 * largest(torch);
+        let error = distance(&output, torch);
+        assert!(
+            error <= bound,
+            "{}, output: {error:e} > {bound:e}",
+            fixture.name
+        );
         trainer.accumulate(&batch).unwrap();
         for gradient in &trainer.gradients_f64().unwrap() {
             let torch = fixture.array(&format!("grad.{}", gradient.name));

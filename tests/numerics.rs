@@ -80,7 +80,7 @@ fn losses_are_stable_for_logits_up_to_1e4() {
 }
 
 #[test]
-fn every_activation_and_derivative_is_finite_and_right_up_to_1e4() {
+fn every_activation_fits_its_fragment_and_its_derivative() {
     for device in devices() {
         for phi in Activation::table() {
             let report = verify::activation(&device, &phi).unwrap();

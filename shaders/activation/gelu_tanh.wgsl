@@ -2,7 +2,7 @@
 // s(2u) + z * s(2u) * s(-2u) * 2u', u' = sqrt(2/pi) * (1 + 3 * 0.044715 * z^2)
 
 fn gelu_pair(z: f32) -> vec2<f32> {
-    return sigmoid_pair(1.5957691 * z * (1.0 + 0.044715 * z * z));
+    return sigmoid_pair(1.5957692 * z * (1.0 + 0.044715 * z * z));
 }
 
 fn activate(z: f32) -> f32 {
@@ -11,5 +11,5 @@ fn activate(z: f32) -> f32 {
 
 fn activate_grad(z: f32) -> f32 {
     let s = gelu_pair(z);
-    return s.x + z * (s.x * s.y * (1.5957691 * (1.0 + 0.134145 * z * z)));
+    return s.x + z * (s.x * s.y * (1.5957692 * (1.0 + 0.134145 * z * z)));
 }

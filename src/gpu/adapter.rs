@@ -75,6 +75,7 @@ pub(crate) async fn open(options: &DeviceOptions) -> Result<Gpu> {
     }
     let choice = options.adapter.clone().or_else(|| {
         let name = std::env::var("WGPU_ADAPTER_NAME").ok()?;
+        let name = Some(name).filter(|name| !name.is_empty())?;
         Some(AdapterChoice::Name(name))
     });
     let described = |adapters: &[wgpu::Adapter]| -> Vec<AdapterDescription> {
@@ -107,5 +108,5 @@ pub(crate) async fn open(options: &DeviceOptions) -> Result<Gpu> {
             available: available.join("\n"),
         });
     };
-    Gpu::open(adapters.swap_remove(index), options).await
+    Gpu::open(adapters.swap_remove(index), index, options).await
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::activation::ActivationKey;
 use crate::error::Result;
-use crate::gpu::readback::Readback;
+use crate::gpu::readback::{Readback, Region};
 use crate::gpu::upload::Ring;
-use crate::gpu::{Gpu, PARAMS_STRIDE, Pipeline};
+use crate::gpu::{Gpu, GpuBuffer, PARAMS_STRIDE, Pipeline};
 use crate::plan::{BufferSpec, Op, Payload, View};
 
 /// What a dispatch needs besides its parameters; made once for each op of the plan.
@@ -32,9 +32,10 @@ type PreparedKey = (
 pub(crate) struct GpuExecutor {
     pub gpu: Arc<Gpu>,
     specs: Vec<BufferSpec>,
-    rows: u64,
-    buffers: Vec<wgpu::Buffer>,
-    params: wgpu::Buffer,
+    /// Buffers that batches are uploaded to.
+    uploads: Vec<usize>,
+    buffers: Vec<GpuBuffer>,
+    params: GpuBuffer,
     prepared: HashMap<PreparedKey, Prepared>,
     ring: Ring,
     readback: Readback,
@@ -47,55 +48,54 @@ const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_DST);
 
 impl GpuExecutor {
-    /// Buffers for at most `rows` rows, zeroed, and room for `ops` dispatches in one submission.
-    pub fn new(gpu: &Arc<Gpu>, specs: &[BufferSpec], rows: u64, ops: usize) -> Result<Self> {
+    /// Buffers for at most `rows` rows, zeroed, and room for `ops` dispatches and the buffers `uploads` in one submission.
+    pub fn new(
+        gpu: &Arc<Gpu>,
+        specs: &[BufferSpec],
+        uploads: &[usize],
+        rows: u64,
+        ops: usize,
+    ) -> Result<Self> {
         let params_bytes = PARAMS_STRIDE * ops as u64;
-        let ring_size = Self::ring_size(specs, rows, params_bytes);
+        let ring_size = Self::ring_size(specs, uploads, rows, params_bytes);
         let sizes: Vec<(&str, u64)> = specs
             .iter()
-            .map(|spec| (spec.name.as_str(), 4 * spec.len(rows)))
+            .map(|spec| (spec.name.as_str(), spec.len(rows).saturating_mul(4)))
             .collect();
-        let other = params_bytes + Ring::bytes(ring_size);
-        let buffers = gpu.create_buffers("the network", other, &sizes, USAGE)?;
-        let in_use = Self::buffer_bytes(specs, rows);
+        let network = sizes.iter().map(|(_, size)| *size);
+        let network = network.fold(0, u64::saturating_add);
+        let total = network
+            .saturating_add(params_bytes)
+            .saturating_add(Ring::bytes(ring_size))
+            .saturating_add(Readback::bytes(network));
+        gpu.check_memory("the network", total)?;
+        let buffers = gpu.create_buffers("the network", &sizes, USAGE)?;
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let params =
-            gpu.create_buffers("the parameters", in_use, &[("params", params_bytes)], usage)?;
-        let ring = Ring::new(gpu, in_use + params_bytes, ring_size)?;
+        let sizes = [("params", params_bytes)];
+        let mut params = gpu.create_buffers("the parameters", &sizes, usage)?;
+        let Some(params) = params.pop() else {
+            unreachable!("one buffer was asked for")
+        };
         Ok(Self {
             gpu: Arc::clone(gpu),
             specs: specs.to_vec(),
-            rows,
-            created: buffers.len() as u64 + 4,
+            uploads: uploads.to_vec(),
+            // Three of the ring, the parameters and the read-back.
+            created: buffers.len() as u64 + 5,
             buffers,
-            params: params.into_iter().next().unwrap_or_else(|| unreachable!()),
+            params,
             prepared: HashMap::new(),
-            ring,
-            readback: Readback::default(),
+            ring: Ring::new(gpu, ring_size)?,
+            readback: Readback::new(gpu, network)?,
         })
     }
 
-    fn buffer_bytes(specs: &[BufferSpec], rows: u64) -> u64 {
-        specs
+    /// An upload carries the parameters of all dispatches and a batch.
+    fn ring_size(specs: &[BufferSpec], uploads: &[usize], rows: u64, params: u64) -> u64 {
+        let batch = uploads
             .iter()
-            .map(|spec| spec.len(rows).saturating_mul(4))
-            .fold(0, u64::saturating_add)
-    }
-
-    /// An upload carries the parameters of all dispatches, the inputs and the targets.
-    fn ring_size(specs: &[BufferSpec], rows: u64, params: u64) -> u64 {
-        let batch = ["x", "targets"].map(|name| {
-            let spec = specs.iter().find(|spec| spec.name == name);
-            spec.map_or(0, |spec| 4 * spec.len(rows))
-        });
-        params + batch.iter().sum::<u64>()
-    }
-
-    fn in_use(&self) -> u64 {
-        Self::buffer_bytes(&self.specs, self.rows)
-            + self.params.size()
-            + Ring::bytes(self.ring.size)
-            + self.readback.bytes()
+            .map(|&i| specs[i].len(rows).saturating_mul(4));
+        batch.fold(params, u64::saturating_add)
     }
 
     /// Buffers, bind groups and pipelines made so far; it stands still once every kind of call was made.
@@ -111,21 +111,21 @@ impl GpuExecutor {
             .collect();
         let sizes: Vec<(&str, u64)> = growing
             .iter()
-            .map(|&i| (self.specs[i].name.as_str(), 4 * self.specs[i].len(rows)))
+            .map(|&i| {
+                let spec = &self.specs[i];
+                (spec.name.as_str(), spec.len(rows).saturating_mul(4))
+            })
             .collect();
-        let ring_size = Self::ring_size(&self.specs, rows, self.params.size());
+        let ring_size = Self::ring_size(&self.specs, &self.uploads, rows, self.params.size());
         // The old workspace goes only when the new one is there: a failure leaves everything as it was.
-        let new = self
-            .gpu
-            .create_buffers("the workspace", self.in_use(), &sizes, USAGE)?;
-        let in_use = self.in_use() + sizes.iter().map(|(_, size)| size).sum::<u64>();
-        let ring = Ring::new(&self.gpu, in_use, ring_size)?;
+        let new = self.gpu.create_buffers("the workspace", &sizes, USAGE)?;
+        let ring = Ring::new(&self.gpu, ring_size)?;
         for (i, buffer) in growing.into_iter().zip(new) {
             self.buffers[i] = buffer;
             self.created += 1;
         }
         self.ring = ring;
-        self.rows = rows;
+        self.created += 3;
         self.prepared.clear();
         Ok(())
     }
@@ -253,11 +253,13 @@ impl GpuExecutor {
 
     /// Reads views back.
     pub async fn read(&mut self, views: &[View]) -> Result<Vec<Vec<f32>>> {
-        let in_use = self.in_use();
-        let regions: Vec<(&wgpu::Buffer, u64, u64)> = views
+        let regions: Vec<Region<'_>> = views
             .iter()
-            .map(|view| (&self.buffers[view.buffer], 4 * view.offset, 4 * view.len))
+            .map(|view| {
+                let buffer: &wgpu::Buffer = &self.buffers[view.buffer];
+                (buffer, 4 * view.offset, 4 * view.len)
+            })
             .collect();
-        self.readback.read(&self.gpu, in_use, &regions).await
+        self.readback.read(&self.gpu, &regions).await
     }
 }

@@ -1,48 +1,48 @@
 //! Bringing numbers back to the host.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures::channel::oneshot;
 
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuBuffer, lock};
 
-/// Bytes brought back at once.
-const MOST: u64 = 64 << 20;
+/// Bytes brought back at once, at most.
+const MOST: u64 = 4 << 20;
 
-/// The buffer that read-backs go through; it grows to what was asked for, up to [`MOST`].
-#[derive(Debug, Default)]
+/// A part of a buffer to read: byte offset and length.
+pub(super) type Region<'a> = (&'a wgpu::Buffer, u64, u64);
+
+/// The buffer that read-backs go through, allocated with everything else, so that results can be had however tight the
+/// memory is. What exceeds it comes in pieces.
+#[derive(Debug)]
 pub(super) struct Readback {
-    buffer: Option<wgpu::Buffer>,
+    staging: GpuBuffer,
+    /// A read-back was begun and not ended: its future was dropped, maybe with the buffer mapped.
+    abandoned: bool,
 }
 
 impl Readback {
-    /// Bytes in use.
-    pub fn bytes(&self) -> u64 {
-        self.buffer.as_ref().map_or(0, wgpu::Buffer::size)
+    /// Bytes of the buffer for read-backs of at most `total` bytes.
+    pub fn bytes(total: u64) -> u64 {
+        total.clamp(4, MOST)
     }
 
-    /// Reads regions (buffer, byte offset, byte length), each in as many pieces as it takes.
-    pub async fn read(
-        &mut self,
-        gpu: &Arc<Gpu>,
-        in_use: u64,
-        regions: &[(&wgpu::Buffer, u64, u64)],
-    ) -> Result<Vec<Vec<f32>>> {
-        let total: u64 = regions.iter().map(|(_, _, len)| *len).sum();
-        let size = total.clamp(4, MOST);
-        if self.bytes() < size {
-            let in_use = in_use - self.bytes();
-            self.buffer = None;
-            let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-            let sizes = [("readback", size.next_power_of_two().min(MOST))];
-            self.buffer = gpu
-                .create_buffers("a read-back", in_use, &sizes, usage)?
-                .pop();
-        }
-        let Some(staging) = &self.buffer else {
-            unreachable!("the buffer was created above")
+    pub fn new(gpu: &Gpu, total: u64) -> Result<Self> {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let sizes = [("readback", Self::bytes(total))];
+        let mut buffers = gpu.create_buffers("the read-back buffer", &sizes, usage)?;
+        let Some(staging) = buffers.pop() else {
+            unreachable!("one buffer was asked for")
         };
+        Ok(Self {
+            staging,
+            abandoned: false,
+        })
+    }
+
+    /// Reads regions, each in as many pieces as it takes.
+    pub async fn read(&mut self, gpu: &Arc<Gpu>, regions: &[Region<'_>]) -> Result<Vec<Vec<f32>>> {
         let mut out: Vec<Vec<f32>> = regions
             .iter()
             .map(|(_, _, len)| Vec::with_capacity((*len / 4) as usize))
@@ -53,71 +53,90 @@ impl Readback {
         for (r, &(_, _, len)) in regions.iter().enumerate() {
             let mut at = 0;
             while at < len {
-                let bytes = (len - at).min(staging.size() - filled);
+                let bytes = (len - at).min(self.staging.size() - filled);
                 trip.push((r, at, bytes));
                 filled += bytes;
                 at += bytes;
-                if filled == staging.size() {
-                    fetch(gpu, staging, regions, &trip, &mut out).await?;
+                if filled == self.staging.size() {
+                    self.fetch(gpu, regions, &trip, &mut out).await?;
                     trip.clear();
                     filled = 0;
                 }
             }
         }
-        fetch(gpu, staging, regions, &trip, &mut out).await?;
+        self.fetch(gpu, regions, &trip, &mut out).await?;
         Ok(out)
     }
-}
 
-async fn fetch(
-    gpu: &Arc<Gpu>,
-    staging: &wgpu::Buffer,
-    regions: &[(&wgpu::Buffer, u64, u64)],
-    trip: &[(usize, u64, u64)],
-    out: &mut [Vec<f32>],
-) -> Result<()> {
-    if trip.is_empty() {
-        return Ok(());
-    }
-    gpu.check()?;
-    let mut encoder = gpu.device.create_command_encoder(&Default::default());
-    let mut filled = 0;
-    for &(r, at, bytes) in trip {
-        let (buffer, offset, _) = regions[r];
-        encoder.copy_buffer_to_buffer(buffer, offset + at, staging, filled, Some(bytes));
-        filled += bytes;
-    }
-    let submission = gpu.queue.submit([encoder.finish()]);
-    let (sender, receiver) = oneshot::channel();
-    staging.map_async(wgpu::MapMode::Read, ..filled, move |result| {
-        let _ = sender.send(result);
-    });
-    // Nobody else polls the device while the caller awaits.
-    let waiter = Arc::clone(gpu);
-    std::thread::spawn(move || {
-        let _ = waiter.wait(Some(submission));
-        let _ = waiter.wait(None);
-    });
-    let mapped = receiver.await;
-    gpu.check()?;
-    if !matches!(mapped, Ok(Ok(()))) {
-        return Err(Error::Gpu {
-            message: "the read-back buffer cannot be mapped".into(),
-        });
-    }
-    {
-        let view = staging.get_mapped_range(..filled).map_err(|e| Error::Gpu {
-            message: e.to_string(),
-        })?;
-        let mut at = 0;
-        for &(r, _, bytes) in trip {
-            let bytes = bytes as usize;
-            out[r].extend(bytemuck::pod_collect_to_vec::<u8, f32>(
-                &view[at..at + bytes],
-            ));
-            at += bytes;
+    async fn fetch(
+        &mut self,
+        gpu: &Arc<Gpu>,
+        regions: &[Region<'_>],
+        trip: &[(usize, u64, u64)],
+        out: &mut [Vec<f32>],
+    ) -> Result<()> {
+        if trip.is_empty() {
+            return Ok(());
         }
+        gpu.check()?;
+        let staging = &self.staging;
+        if self.abandoned {
+            // Ends the mapping, or the wait for it.
+            staging.unmap();
+        }
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        let mut filled = 0;
+        for &(r, at, bytes) in trip {
+            let (buffer, offset, _) = regions[r];
+            encoder.copy_buffer_to_buffer(buffer, offset + at, staging, filled, Some(bytes));
+            filled += bytes;
+        }
+        let submission = gpu.queue.submit([encoder.finish()]);
+        let (sender, receiver) = oneshot::channel();
+        let sender = Arc::new(Mutex::new(Some(sender)));
+        self.abandoned = true;
+        let on_mapped = Arc::clone(&sender);
+        staging.map_async(wgpu::MapMode::Read, ..filled, move |result| {
+            if let Some(sender) = lock(&on_mapped).take() {
+                let _ = sender.send(result);
+            }
+        });
+        // Nobody else polls the device while the caller awaits. When the device is lost no callback ever comes: giving
+        // the sender up ends the wait below.
+        let waiter = Arc::clone(gpu);
+        let wait = move || {
+            if waiter.wait(Some(submission)).is_err() {
+                lock(&sender).take();
+            }
+        };
+        std::thread::Builder::new()
+            .name("wgrad read-back".into())
+            .spawn(wait)
+            .map_err(|e| Error::Gpu {
+                message: format!("no thread can be had to wait for the GPU: {e}"),
+            })?;
+        let mapped = receiver.await;
+        gpu.check()?;
+        if !matches!(mapped, Ok(Ok(()))) {
+            return Err(Error::Gpu {
+                message: "the read-back buffer cannot be mapped".into(),
+            });
+        }
+        {
+            let view = staging.get_mapped_range(..filled).map_err(|e| Error::Gpu {
+                message: e.to_string(),
+            })?;
+            let mut at = 0;
+            for &(r, _, bytes) in trip {
+                let bytes = bytes as usize;
+                out[r].extend(bytemuck::pod_collect_to_vec::<u8, f32>(
+                    &view[at..at + bytes],
+                ));
+                at += bytes;
+            }
+        }
+        staging.unmap();
+        self.abandoned = false;
+        Ok(())
     }
-    staging.unmap();
-    Ok(())
 }

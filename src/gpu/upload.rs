@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuBuffer};
 
 /// Submissions in flight at most.
 const SLOTS: usize = 3;
@@ -16,7 +16,7 @@ const FAILED: u8 = 2;
 
 #[derive(Debug)]
 struct Slot {
-    buffer: wgpu::Buffer,
+    buffer: GpuBuffer,
     state: Arc<AtomicU8>,
     submission: Option<wgpu::SubmissionIndex>,
 }
@@ -39,14 +39,13 @@ impl Slot {
 pub(super) struct Ring {
     slots: Vec<Slot>,
     next: usize,
-    pub size: u64,
 }
 
 impl Ring {
-    pub fn new(gpu: &Gpu, in_use: u64, size: u64) -> Result<Self> {
+    pub fn new(gpu: &Gpu, size: u64) -> Result<Self> {
         let sizes = [("upload", size); SLOTS];
         let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
-        let buffers = gpu.create_buffers("the upload buffers", in_use, &sizes, usage)?;
+        let buffers = gpu.create_buffers("the upload buffers", &sizes, usage)?;
         let slots = buffers.into_iter().map(|buffer| {
             let slot = Slot {
                 buffer,
@@ -59,25 +58,22 @@ impl Ring {
         Ok(Self {
             slots: slots.collect(),
             next: 0,
-            size,
         })
     }
 
     /// Bytes that a ring of this size takes.
     pub fn bytes(size: u64) -> u64 {
-        SLOTS as u64 * size
+        size.saturating_mul(SLOTS as u64)
     }
 
     /// Fills the next free buffer with `parts` (offset, bytes), waiting for it if need be, and gives it to the device.
     pub fn fill(&mut self, gpu: &Gpu, parts: &[(u64, &[u8])]) -> Result<&wgpu::Buffer> {
         let slot = &mut self.slots[self.next];
-        let submission = slot.submission.take();
-        if slot.state.load(Ordering::SeqCst) == IN_FLIGHT {
-            gpu.wait(submission)?;
-        }
-        if slot.state.load(Ordering::SeqCst) == IN_FLIGHT {
-            // The callback may lag behind the submission by one poll.
-            gpu.wait(None)?;
+        let mut submission = slot.submission.take();
+        // When another thread polls the device, it may hold our callback for a moment after our own poll returns.
+        while slot.state.load(Ordering::SeqCst) == IN_FLIGHT {
+            gpu.wait(submission.take())?;
+            std::thread::yield_now();
         }
         let unmappable = || Error::Gpu {
             message: "an upload buffer cannot be mapped".into(),

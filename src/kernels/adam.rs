@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
 use crate::activation::Activation;
@@ -36,10 +38,9 @@ impl Twin for Adam {
         family: Family::Elements,
         operands: &[
             read("grad"),
-            read("ledger"),
             write("weight"),
             write("exp_avg"),
-            write("exp_avg_sq"),
+            write("exp_avg_sq"), write("ledger"),
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
@@ -52,25 +53,35 @@ impl Twin for Adam {
     /// g = grad_scale·grad + l2·w,  m ← beta1·m + (1 − beta1)·g,  v ← beta2·v + (1 − beta2)·g²,
     /// w ← shrink·w − lr/(1 − beta1ᵗ)·m/(√v/√(1 − beta2ᵗ) + eps), t = step less the refused ones.
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
-        let [grad, ledger] = floats(reads);
-        let [weight, exp_avg, exp_avg_sq] = written(writes);
-        if !ledger[2].value().is_finite() {
+        let [grad] = floats(reads);
+        let [weight, exp_avg, exp_avg_sq, ledger] = written(writes);
+        if !ledger[5].value().is_finite() {
             return;
         }
         let n = p.count as usize;
+        let overflow = AtomicBool::new(false);
         let (beta1, one_minus_beta1) = (F::of(p.beta1), F::of(p.one_minus_beta1));
         let (beta2, one_minus_beta2) = (F::of(p.beta2), F::of(p.one_minus_beta2));
         let (l2, shrink, scale) = (F::of(p.l2), F::of(p.shrink), F::of(p.grad_scale));
         let eps = F::of(p.eps);
-        let t = F::of(p.step.into()) - ledger[3];
+        let t = F::of(p.step.into()) - ledger[6];
         let step_size = F::of(p.lr) / -(t * F::of(p.ln_beta1)).exp_m1();
         let root_correction2 = (-(t * F::of(p.ln_beta2)).exp_m1()).sqrt();
         cpu::each3(&mut weight[..n], exp_avg, exp_avg_sq, grad, |w, m, v, g| {
             let g = scale * g + l2 * *w;
-            *m = beta1 * *m + one_minus_beta1 * g;
-            *v = beta2 * *v + one_minus_beta2 * (g * g);
-            *w = shrink * *w - step_size * (*m / (v.sqrt() / root_correction2 + eps));
+            let next_m = beta1 * *m + one_minus_beta1 * g;
+            let next_v = beta2 * *v + one_minus_beta2 * (g * g);
+            let next =
+                shrink * *w - step_size * (next_m / (next_v.sqrt() / root_correction2 + eps));
+            if [next, next_m, next_v].iter().all(|x| x.value().is_finite()) {
+                (*w, *m, *v) = (next, next_m, next_v);
+            } else {
+                overflow.store(true, Ordering::Relaxed);
+            }
         });
+        if overflow.into_inner() {
+            ledger[4] = F::of(1.0);
+        }
     }
 
     fn cost(p: &Params) -> Cost {
@@ -117,11 +128,12 @@ impl Twin for Adam {
         for count in g.counts() {
             for p in variants {
                 let p = Params { count, ..p };
-                let reads = vec![g.floats(count), g.ledger()];
+                let reads = vec![g.floats(count)];
                 let writes = vec![
                     g.floats(count),
                     g.floats(count),
                     g.fractions(count),
+                    g.ledger(),
                 ];
                 let call = super::Call::Adam(p);
                 cases.push(Case::new(call, &Activation::Identity, reads, writes));

@@ -87,7 +87,9 @@ impl Twin for CrossEntropy {
             for (c, d) in delta.iter_mut().enumerate() {
                 *d = F::of(0.0);
                 let t = t.at(r, c);
-                if t.value() > 0.0 {
+                if !a[c].value().is_finite() {
+                    fault = true;
+                } else if t.value() > 0.0 {
                     let quotient = t / a[c] * phi.grad(saved[c]);
                     let finite = quotient.value().abs() <= f64::from(f32::MAX);
                     if a[c].value() > 0.0 && finite {
@@ -100,9 +102,10 @@ impl Twin for CrossEntropy {
             loss[0] = if fault {
                 F::of(f64::INFINITY)
             } else {
-                F::sum((0..cols).filter(|&c| t.at(r, c).value() > 0.0).map(|c| {
+                // Two terms, because a device adds them one by one.
+                F::sum((0..cols).filter(|&c| t.at(r, c).value() > 0.0).flat_map(|c| {
                     let t = t.at(r, c);
-                    entropy_term(t, p.entropy) - t * a[c].ln()
+                    [entropy_term(t, p.entropy), -(t * a[c].ln())]
                 }))
             };
         });

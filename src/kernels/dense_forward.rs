@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Family, Kernel, Read, Twin, Work, activate, floats, read, write, written};
 use crate::activation::Activation;
 use crate::cpu;
 use crate::scalar::{Mat, Scalar};
@@ -68,7 +68,7 @@ impl Twin for DenseForward {
         if p.store_z == 0 {
             cpu::for_rows(a, stride, rows, outputs, |_, a| {
                 for (a, &b) in a.iter_mut().zip(bias) {
-                    *a = phi.f(*a + b);
+                    *a = activate(phi, *a + b);
                 }
             });
         } else {
@@ -76,7 +76,7 @@ impl Twin for DenseForward {
             cpu::for_rows2((z, stride), (a, stride), rows, outputs, |_, z, a| {
                 for ((z, a), &b) in z.iter_mut().zip(a).zip(bias) {
                     *z = *a + b;
-                    *a = phi.f(*z);
+                    *a = activate(phi, *z);
                 }
             });
         }

@@ -1,4 +1,4 @@
-use super::cases::{Case, Generator};
+use super::cases::{self, Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
 use crate::activation::Activation;
 use crate::scalar::Scalar;
@@ -27,22 +27,29 @@ impl Twin for LossSum {
         Work::Rows { rows: 1, cols: 256 }
     }
 
-    /// ledger[0] += Σ loss if finite, else ledger[1] += 1;  ledger[2] (+)= Σ loss;
-    /// ledger[3] += 1 when a new sum begins after one that was not finite.
+    /// ledger[0] += Σ loss and ledger[2] += 1 if finite, moved into ledger[1] every 512 batches, else ledger[3] += 1;
+    /// ledger[6] += 1 when a new window begins after one that was not finite;  ledger[5] (+)= Σ loss.
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [loss] = floats(reads);
         let [ledger] = written(writes);
         let total = F::sum(loss[..p.rows as usize].iter().copied());
-        if total.value().is_finite() {
-            ledger[0] += total;
+        let sum = ledger[0] + total;
+        if total.value().is_finite() && sum.value().is_finite() {
+            ledger[0] = sum;
+            ledger[2] += F::of(1.0);
+            if ledger[2].value() >= 512.0 {
+                ledger[1] += ledger[0];
+                ledger[0] = F::of(0.0);
+                ledger[2] = F::of(0.0);
+            }
         } else {
-            ledger[1] += F::of(1.0);
+            ledger[3] += F::of(1.0);
         }
-        ledger[2] = if p.accumulate != 0 {
-            total + ledger[2]
+        ledger[5] = if p.accumulate != 0 {
+            total + ledger[5]
         } else {
-            if !ledger[2].value().is_finite() {
-                ledger[3] += F::of(1.0);
+            if !ledger[5].value().is_finite() {
+                ledger[6] += F::of(1.0);
             }
             total
         };
@@ -60,7 +67,12 @@ impl Twin for LossSum {
         for rows in g.counts() {
             for accumulate in [0, 1] {
                 let reads = vec![g.floats(rows)];
-                let writes = vec![g.ledger()];
+                let mut ledger = g.ledger();
+                // Once the first sum is full after this batch.
+                if let cases::Data::Floats(ledger) = &mut ledger {
+                    ledger[2] += f32::from(accumulate as u8);
+                }
+                let writes = vec![ledger];
                 let call = super::Call::LossSum(Params { rows, accumulate });
                 cases.push(Case::new(call, &Activation::Identity, reads, writes));
             }

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
 use crate::activation::Activation;
@@ -27,9 +29,8 @@ impl Twin for Momentum {
         family: Family::Elements,
         operands: &[
             read("grad"),
-            read("ledger"),
             write("weight"),
-            write("velocity"),
+            write("velocity"), write("ledger"),
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
@@ -41,30 +42,39 @@ impl Twin for Momentum {
 
     /// g = grad_scale·grad + weight_decay·w,  v ← momentum·v + (1 − dampening)·g,  w ← w − lr·(v, or g + momentum·v).
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
-        let [grad, ledger] = floats(reads);
-        let [weight, velocity] = written(writes);
-        if !ledger[2].value().is_finite() {
+        let [grad] = floats(reads);
+        let [weight, velocity, ledger] = written(writes);
+        if !ledger[5].value().is_finite() {
             return;
         }
         let n = p.count as usize;
-        let first = (F::of(p.step.into()) - ledger[3]).value() <= 1.0;
+        let overflow = AtomicBool::new(false);
+        let first = (F::of(p.step.into()) - ledger[6]).value() <= 1.0;
         let (lr, momentum) = (F::of(p.lr), F::of(p.momentum));
         let (decay, scale) = (F::of(p.weight_decay), F::of(p.grad_scale));
         let one_minus_dampening = F::of(p.one_minus_dampening);
         cpu::each2(&mut weight[..n], velocity, grad, |w, v, g| {
             let g = scale * g + decay * *w;
-            *v = if !first {
+            let next_v = if !first {
                 momentum * *v + one_minus_dampening * g
             } else {
                 g
             };
             let direction = if p.nesterov == 0 {
-                *v
+                next_v
             } else {
-                g + momentum * *v
+                g + momentum * next_v
             };
-            *w = *w - lr * direction;
+            let next = *w - lr * direction;
+            if next.value().is_finite() && next_v.value().is_finite() {
+                (*w, *v) = (next, next_v);
+            } else {
+                overflow.store(true, Ordering::Relaxed);
+            }
         });
+        if overflow.into_inner() {
+            ledger[4] = F::of(1.0);
+        }
     }
 
     fn cost(p: &Params) -> Cost {
@@ -111,10 +121,11 @@ impl Twin for Momentum {
         for count in g.counts() {
             for p in variants {
                 let p = Params { count, ..p };
-                let reads = vec![g.floats(count), g.ledger()];
+                let reads = vec![g.floats(count)];
                 let writes = vec![
                     g.floats(count),
                     g.floats(count),
+                    g.ledger(),
                 ];
                 let call = super::Call::Momentum(p);
                 cases.push(Case::new(call, &Activation::Identity, reads, writes));

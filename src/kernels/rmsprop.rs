@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
 use crate::activation::Activation;
@@ -25,9 +27,8 @@ impl Twin for RmsProp {
         family: Family::Elements,
         operands: &[
             read("grad"),
-            read("ledger"),
             write("weight"),
-            write("square_avg"),
+            write("square_avg"), write("ledger"),
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
@@ -39,20 +40,29 @@ impl Twin for RmsProp {
 
     /// g = grad_scale·grad + weight_decay·w,  s ← alpha·s + (1 − alpha)·g²,  w ← w − lr·g/(√s + eps).
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
-        let [grad, ledger] = floats(reads);
-        let [weight, square_avg] = written(writes);
-        if !ledger[2].value().is_finite() {
+        let [grad] = floats(reads);
+        let [weight, square_avg, ledger] = written(writes);
+        if !ledger[5].value().is_finite() {
             return;
         }
         let n = p.count as usize;
+        let overflow = AtomicBool::new(false);
         let (lr, eps) = (F::of(p.lr), F::of(p.eps));
         let (alpha, one_minus_alpha) = (F::of(p.alpha), F::of(p.one_minus_alpha));
         let (decay, scale) = (F::of(p.weight_decay), F::of(p.grad_scale));
         cpu::each2(&mut weight[..n], square_avg, grad, |w, s, g| {
             let g = scale * g + decay * *w;
-            *s = alpha * *s + one_minus_alpha * (g * g);
-            *w = *w - lr * (g / (s.sqrt() + eps));
+            let next_s = alpha * *s + one_minus_alpha * (g * g);
+            let next = *w - lr * (g / (next_s.sqrt() + eps));
+            if next.value().is_finite() && next_s.value().is_finite() {
+                (*w, *s) = (next, next_s);
+            } else {
+                overflow.store(true, Ordering::Relaxed);
+            }
         });
+        if overflow.into_inner() {
+            ledger[4] = F::of(1.0);
+        }
     }
 
     fn cost(p: &Params) -> Cost {
@@ -78,10 +88,11 @@ impl Twin for RmsProp {
         for count in g.counts() {
             for p in variants {
                 let p = Params { count, ..p };
-                let reads = vec![g.floats(count), g.ledger()];
+                let reads = vec![g.floats(count)];
                 let writes = vec![
                     g.floats(count),
                     g.fractions(count),
+                    g.ledger(),
                 ];
                 let call = super::Call::RmsProp(p);
                 cases.push(Case::new(call, &Activation::Identity, reads, writes));

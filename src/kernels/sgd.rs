@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
 use crate::activation::Activation;
@@ -22,8 +24,7 @@ impl Twin for Sgd {
         family: Family::Elements,
         operands: &[
             read("grad"),
-            read("ledger"),
-            write("weight"),
+            write("weight"), write("ledger"),
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
@@ -35,17 +36,26 @@ impl Twin for Sgd {
 
     /// g = grad_scale·grad + weight_decay·w,  w ← w − lr·g.
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
-        let [grad, ledger] = floats(reads);
-        let [weight] = written(writes);
-        if !ledger[2].value().is_finite() {
+        let [grad] = floats(reads);
+        let [weight, ledger] = written(writes);
+        if !ledger[5].value().is_finite() {
             return;
         }
         let n = p.count as usize;
+        let overflow = AtomicBool::new(false);
         let (lr, decay, scale) = (F::of(p.lr), F::of(p.weight_decay), F::of(p.grad_scale));
         cpu::each1(&mut weight[..n], grad, |w, g| {
             let g = scale * g + decay * *w;
-            *w = *w - lr * g;
+            let next = *w - lr * g;
+            if next.value().is_finite() {
+                *w = next;
+            } else {
+                overflow.store(true, Ordering::Relaxed);
+            }
         });
+        if overflow.into_inner() {
+            ledger[4] = F::of(1.0);
+        }
     }
 
     fn cost(p: &Params) -> Cost {
@@ -68,9 +78,10 @@ impl Twin for Sgd {
         for count in g.counts() {
             for p in variants {
                 let p = Params { count, ..p };
-                let reads = vec![g.floats(count), g.ledger()];
+                let reads = vec![g.floats(count)];
                 let writes = vec![
                     g.floats(count),
+                    g.ledger(),
                 ];
                 let call = super::Call::Sgd(p);
                 cases.push(Case::new(call, &Activation::Identity, reads, writes));

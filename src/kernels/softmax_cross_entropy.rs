@@ -50,9 +50,10 @@ impl Twin for SoftmaxCrossEntropy {
             let total = F::sum(shifted_exp(z, m));
             let mass = F::sum((0..cols).map(|c| t.at(r, c)));
             let log_total = total.ln();
-            loss[0] = F::sum((0..cols).filter(|&c| t.at(r, c).value() > 0.0).map(|c| {
+            // Two terms, because a device adds them one by one.
+            loss[0] = F::sum((0..cols).filter(|&c| t.at(r, c).value() > 0.0).flat_map(|c| {
                 let t = t.at(r, c);
-                t * ((m - z[c]) + log_total) + entropy_term(t, p.entropy)
+                [t * ((m - z[c]) + log_total), entropy_term(t, p.entropy)]
             }));
             for ((c, d), e) in delta.iter_mut().enumerate().zip(shifted_exp(z, m)) {
                 *d = e / total * mass - t.at(r, c);

@@ -5,7 +5,7 @@ use crate::activation::{Activation, Saved};
 use crate::bounded::Bounded;
 use crate::cpu::CpuExecutor;
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::kernels::{Call, activation as elementwise, activation_grad};
 use crate::plan::{BufferSpec, Op, Payload, View};
@@ -22,8 +22,15 @@ fn arguments() -> Vec<f32> {
 /// fragment and functions are the user's.
 ///
 /// # Errors
-/// Of the device; a disagreement is no error but a failed [`Check`].
+/// [`Error::Argument`] for softmax; of the device; a disagreement is no error but a failed [`Check`].
 pub fn activation(device: &Device, phi: &Activation) -> Result<Report> {
+    if *phi == Activation::Softmax {
+        return Err(Error::Argument {
+            name: "the activation to verify".into(),
+            value: "softmax".into(),
+            allowed: "a function of one number; verify::kernels checks softmax".into(),
+        });
+    }
     let z = arguments();
     let n = z.len();
     let count = n as u32;
@@ -58,7 +65,7 @@ pub fn activation(device: &Device, phi: &Activation) -> Result<Report> {
             4,
         ),
     ];
-    let mut executor = Executor::new(device, &specs, 0, ops.len())?;
+    let mut executor = Executor::new(device, &specs, &[], 0, ops.len())?;
     let mut reference = CpuExecutor::<Bounded>::new(&specs, 0)?;
     for (buffer, data) in [&z, &ones, &saved].into_iter().enumerate() {
         executor.write(view(buffer), Payload::Floats(data))?;

@@ -34,13 +34,8 @@ pub fn finite_differences(trainer: &mut Trainer, batch: &Dataset) -> Result<Repo
     let rows = batch.rows() as u64;
     let mut reference = CpuExecutor::<f64>::new(&plan.buffers, rows)?;
     let views = plan.parameter_views(false);
-    for (tensor, panels) in weights.iter().zip(&views) {
-        let mut at = 0;
-        for view in panels {
-            let end = at + view.len as usize;
-            reference.set(*view, tensor.data[at..end].iter().copied());
-            at = end;
-        }
+    for (view, part) in plan.placed(&weights) {
+        reference.set(view, part.iter().copied());
     }
     reference.write(plan.x_view(rows), Payload::Floats(batch.inputs().data()));
     reference.write(plan.targets_view(rows), target_payload(batch));
@@ -132,9 +127,8 @@ impl Probe<'_> {
     /// The loss at the present weights.
     fn loss(&mut self) -> f64 {
         let rows = self.rows as u32;
-        self.reference.run(&self.plan.forward(rows, self.rows));
-        self.reference
-            .run(&self.plan.loss(rows, self.rows, self.labels));
+        let ops = self.plan.evaluation(rows, self.rows, self.labels);
+        self.reference.run(&ops);
         let losses = self.reference.floats(self.plan.losses_view(self.rows));
         losses.iter().sum::<f64>() * self.plan.criterion.batch_scale(self.rows)
     }

@@ -26,7 +26,7 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
     let rows = batch.rows() as u64;
     plan.check_rows(rows)?;
 
-    let mut device = Executor::new(trainer.device(), &plan.buffers, rows, 1)?;
+    let mut device = Executor::of_plan(trainer.device(), plan, rows, 1)?;
     // Judges each op from the device's inputs; and the whole plan, without looking at the device.
     let mut judge = CpuExecutor::<Bounded>::new(&plan.buffers, rows)?;
     let mut whole = CpuExecutor::<Bounded>::new(&plan.buffers, rows)?;
@@ -35,30 +35,37 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
         whole.write(view, payload);
         device.write(view, payload)
     };
-    for (tensor, panels) in weights.iter().zip(plan.parameter_views(false)) {
-        let mut at = 0;
-        for view in panels {
-            let end = at + view.len as usize;
-            feed(view, Payload::Floats(&tensor.data[at..end]))?;
-            at = end;
-        }
+    for (view, part) in plan.placed(&weights) {
+        feed(view, Payload::Floats(part))?;
     }
     feed(plan.x_view(rows), Payload::Floats(batch.inputs().data()))?;
     feed(plan.targets_view(rows), target_payload(batch))?;
 
     let labels = matches!(batch.targets(), Targets::Classes(_));
-    let mut ops = plan.forward(rows as u32, rows);
-    ops.extend(plan.loss(rows as u32, rows, labels));
-    ops.extend(plan.backward(rows as u32, rows, false));
+    let ops = plan.gradients(rows as u32, rows, labels, false);
     let mut checks = Vec::new();
     for op in &ops {
         checks.push(judge_op(plan, op, &mut device, &mut judge)?);
         whole.run(&[op.as_device()]);
     }
     // Before the update, which leaves them alone.
+    let output = plan.output_view(rows);
+    let result = pollster::block_on(device.read_f64(&[output]))?.concat();
+    let name = "output, whole plan".into();
+    checks.push(Check::compare(name, &result, whole.floats(output)));
     checks.extend(check_gradients(trainer, &mut device, &whole, rows)?);
-    for op in &plan.update(optimizer, 1, rows) {
-        checks.push(judge_op(plan, op, &mut device, &mut judge)?);
+    // Twice, because the first finds no state yet; and a micro-batch on top of the gradients that are there.
+    for step in 1..=2 {
+        for op in &plan.update(optimizer, step, rows) {
+            let check = judge_op(plan, op, &mut device, &mut judge)?;
+            let name = format!("{}, update {step}", check.name);
+            checks.push(Check { name, ..check });
+        }
+    }
+    for op in &plan.backward(rows as u32, rows, true) {
+        let check = judge_op(plan, op, &mut device, &mut judge)?;
+        let name = format!("{}, accumulating", check.name);
+        checks.push(Check { name, ..check });
     }
     Ok(Report {
         title: format!(

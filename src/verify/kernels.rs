@@ -149,7 +149,7 @@ fn run(device: &Device, case: &Case, name: &str) -> Result<Check> {
         layer: None,
         part: None,
     };
-    let mut executor = Executor::new(device, &specs, 0, 1)?;
+    let mut executor = Executor::new(device, &specs, &[], 0, 1)?;
     let mut reference = CpuExecutor::<Bounded>::new(&specs, 0)?;
     for (i, data) in operands.iter().enumerate() {
         executor.write(whole(i), payload(data))?;

@@ -12,7 +12,7 @@ use crate::data::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::init::unit;
-use crate::plan::{Op, Payload, Plan, View};
+use crate::plan::{LEDGER_WINDOW, Op, Payload, Plan, View};
 use crate::scalar::Scalar;
 use crate::trainer::{Trainer, check_batch, target_payload};
 
@@ -49,23 +49,17 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
     let (plan, optimizer) = (trainer.plan(), trainer.optimizer());
     plan.check_rows(room)?;
     let most = plan.max_ops(optimizer);
-    let mut device = Executor::new(trainer.device(), &plan.buffers, room, most)?;
+    let mut device = Executor::of_plan(trainer.device(), plan, room, most)?;
     let mut judge = CpuExecutor::<Bounded>::new(&plan.buffers, room)?;
     // The unperturbed run and the perturbed ones.
     let mut runs = (0..=PERTURBED)
         .map(|_| CpuExecutor::<f64>::new(&plan.buffers, room))
         .collect::<Result<Vec<_>>>()?;
-    let views = plan.parameter_views(false);
-    for (tensor, panels) in weights.iter().zip(&views) {
-        let mut at = 0;
-        for view in panels {
-            let end = at + view.len as usize;
-            let part = Payload::Floats(&tensor.data[at..end]);
-            device.write(*view, part)?;
-            judge.write(*view, part);
-            runs.iter_mut().for_each(|run| run.write(*view, part));
-            at = end;
-        }
+    for (view, part) in plan.placed(&weights) {
+        let part = Payload::Floats(part);
+        device.write(view, part)?;
+        judge.write(view, part);
+        runs.iter_mut().for_each(|run| run.write(view, part));
     }
 
     let mut rng = ChaCha8Rng::seed_from_u64(0);
@@ -104,7 +98,7 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
         let loss = |run: &CpuExecutor<f64>| run.floats(loss_view)[0] * scale;
         // The loss of this step itself: each row's, and their sum's.
         let rows: f64 = own_bound(plan.losses_view(room)).take(batch.rows()).sum();
-        let total = bounds[&plan.ledger_view()][2].err;
+        let total = bounds[&plan.ledger_view()][LEDGER_WINDOW].err;
         let own = (rows + total) * scale;
         for run in &runs[1..] {
             envelope = f64::max(envelope, (loss(run) - loss(&runs[0])).abs());
@@ -121,7 +115,12 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
         ),
         curve.iter().map(|(_, reference, _)| *reference),
     ));
-    for ((name, _), panels) in plan.network.tensors().into_iter().zip(&views) {
+    for ((name, _), panels) in plan
+        .network
+        .tensors()
+        .into_iter()
+        .zip(&plan.parameter_views(false))
+    {
         let results = pollster::block_on(device.read_f64(panels))?.concat();
         let reference = floats(&runs[0], panels);
         let mut bound = 0.0;
@@ -160,15 +159,14 @@ fn step_ops(
 ) -> (Vec<Op>, usize, View, f64) {
     let rows = batch.rows() as u32;
     let labels = matches!(batch.targets(), Targets::Classes(_));
-    let mut ops = plan.forward(rows, room);
-    ops.extend(plan.loss(rows, room, labels));
+    let mut ops = plan.evaluation(rows, room, labels);
     let forward = ops.len();
     ops.extend(plan.backward(rows, room, false));
     ops.extend(plan.update(trainer.optimizer(), step, rows.into()));
-    // The ledger's third word is the loss of this batch alone.
+    // One word of the ledger is the loss of this batch alone.
     let ledger = plan.ledger_view();
     let loss = View {
-        offset: ledger.offset + 2,
+        offset: ledger.offset + LEDGER_WINDOW as u64,
         len: 1,
         ..ledger
     };
