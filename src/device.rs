@@ -196,14 +196,26 @@ impl Device {
     /// # Errors
     /// Of opening the GPU that was found; having none is no error.
     pub fn auto() -> Result<Self> {
+        pollster::block_on(Self::auto_async())
+    }
+
+    /// [`Device::auto`] for asynchronous code.
+    ///
+    /// # Errors
+    /// As [`Device::auto`].
+    pub async fn auto_async() -> Result<Self> {
         if std::env::var_os("WGPU_ADAPTER_NAME").is_some_and(|name| !name.is_empty()) {
-            return Self::gpu();
+            return Self::gpu_async().await;
         }
-        match Self::adapters().iter().find(|adapter| !adapter.software) {
-            Some(adapter) => Self::open(&DeviceOptions {
-                adapter: Some(AdapterChoice::Index(adapter.index)),
-                ..DeviceOptions::default()
-            }),
+        let adapters = Self::adapters_async().await;
+        match adapters.iter().find(|adapter| !adapter.software) {
+            Some(adapter) => {
+                Self::open_async(&DeviceOptions {
+                    adapter: Some(AdapterChoice::Index(adapter.index)),
+                    ..DeviceOptions::default()
+                })
+                .await
+            }
             None => Ok(Self::cpu()),
         }
     }
@@ -211,6 +223,11 @@ impl Device {
     /// Every adapter that can compute, best first.
     pub fn adapters() -> Vec<AdapterDescription> {
         pollster::block_on(gpu::adapter::adapters())
+    }
+
+    /// [`Device::adapters`] for asynchronous code.
+    pub async fn adapters_async() -> Vec<AdapterDescription> {
+        gpu::adapter::adapters().await
     }
 
     /// The adapter, if this is a GPU.

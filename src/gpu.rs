@@ -7,18 +7,22 @@
 
 pub(crate) mod adapter;
 pub(crate) mod executor;
+mod memory;
+mod pipeline;
 mod readback;
 mod upload;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::activation::{Activation, ActivationKey};
 use crate::device::{DeviceOptions, Fault};
 use crate::error::{Error, Result};
-use crate::kernels::{Access, Kernel};
+pub(crate) use crate::gpu::memory::GpuBuffer;
+use crate::gpu::memory::driver_memory;
+pub(crate) use crate::gpu::pipeline::Pipeline;
+use crate::gpu::pipeline::PipelineKey;
 use crate::plan::Limits;
 
 /// Each dispatch's parameters begin on a multiple of this: the strictest alignment of uniform offsets.
@@ -29,39 +33,6 @@ pub(crate) const PARAMS_STRIDE: u64 = 256;
 struct Troubles {
     lost: Option<String>,
     errors: Vec<String>,
-}
-
-/// A compiled kernel variant. The activation is kept, so that a custom one's address is never reused while it is a key.
-#[derive(Debug)]
-pub(crate) struct Pipeline {
-    pub pipeline: wgpu::ComputePipeline,
-    pub layout: wgpu::BindGroupLayout,
-    _activation: Activation,
-}
-
-/// Kernel, activation, bits of the override constant.
-type PipelineKey = (&'static str, ActivationKey, u64);
-
-/// A buffer, counted among the bytes in use on its device for as long as it lives.
-#[derive(Debug)]
-pub(crate) struct GpuBuffer {
-    buffer: wgpu::Buffer,
-    bytes: u64,
-    in_use: Arc<AtomicU64>,
-}
-
-impl std::ops::Deref for GpuBuffer {
-    type Target = wgpu::Buffer;
-
-    fn deref(&self) -> &wgpu::Buffer {
-        &self.buffer
-    }
-}
-
-impl Drop for GpuBuffer {
-    fn drop(&mut self) {
-        self.in_use.fetch_sub(self.bytes, Ordering::SeqCst);
-    }
 }
 
 /// An open GPU device.
@@ -254,223 +225,4 @@ impl Gpu {
         // wgpu lets go of the memory when it is next polled.
         let _ = catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Poll)));
     }
-
-    fn out_of_memory(&self, what: &str, need: u64, have: Option<u64>) -> Error {
-        Error::OutOfMemory {
-            what: format!("{what} on {}", self.info.name),
-            need,
-            have,
-            advice: "use a smaller network, an optimiser with less state, or smaller batches \
-                     with accumulate() and apply()"
-                .into(),
-        }
-    }
-
-    /// Whether `bytes` more fit the device's memory, as far as it is known.
-    pub fn check_memory(&self, what: &str, bytes: u64) -> Result<()> {
-        let need = self.in_use.load(Ordering::SeqCst).saturating_add(bytes);
-        if self.memory.is_some_and(|memory| need > memory) {
-            return Err(self.out_of_memory(what, need, self.memory));
-        }
-        Ok(())
-    }
-
-    /// Creates buffers within error scopes, after a check of the exact byte count.
-    pub fn create_buffers(
-        &self,
-        what: &str,
-        sizes: &[(&str, u64)],
-        usage: wgpu::BufferUsages,
-    ) -> Result<Vec<GpuBuffer>> {
-        self.check()?;
-        let total = sizes.iter().map(|(_, size)| *size);
-        let total = total.fold(0, u64::saturating_add);
-        self.check_memory(what, total)?;
-        let mut buffers = Vec::new();
-        for &(name, size) in sizes {
-            if size > self.limits.max_buffer_size {
-                return Err(Error::Limit {
-                    what: format!("buffer {name}"),
-                    need: size,
-                    limit: self.limits.max_buffer_size,
-                    advice: "use smaller batches with accumulate() and apply()".into(),
-                });
-            }
-            let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-            let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-            let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(name),
-                // No buffer is empty: a binding needs at least one element.
-                size: size.max(4),
-                usage,
-                mapped_at_creation: false,
-            });
-            let memory = pollster::block_on(memory.pop());
-            let validation = pollster::block_on(validation.pop());
-            let before = self.in_use.load(Ordering::SeqCst);
-            if memory.is_some() {
-                let need = before.saturating_add(total);
-                return Err(self.out_of_memory(what, need, self.memory));
-            }
-            self.check_lost()?;
-            if let Some(error) = validation {
-                return Err(Error::Gpu {
-                    message: error.to_string(),
-                });
-            }
-            self.in_use.fetch_add(size, Ordering::SeqCst);
-            buffers.push(GpuBuffer {
-                buffer,
-                bytes: size,
-                in_use: Arc::clone(&self.in_use),
-            });
-        }
-        self.check()?;
-        Ok(buffers)
-    }
-
-    /// The compiled variant of a kernel.
-    pub fn pipeline(
-        &self,
-        kernel: &'static Kernel,
-        activation: &Activation,
-        constants: &'static [(&'static str, f64)],
-    ) -> Result<Arc<Pipeline>> {
-        let activation = if kernel.activation {
-            activation
-        } else {
-            &Activation::Identity
-        };
-        // A family has one override constant at most.
-        let constant = constants.first().map_or(0, |(_, value)| value.to_bits());
-        let key = (kernel.name, activation.key(), constant);
-        if let Some(found) = lock(&self.pipelines).get(&key) {
-            return Ok(Arc::clone(found));
-        }
-        let compiled = Arc::new(self.compile(kernel, activation, constants)?);
-        lock(&self.pipelines).insert(key, Arc::clone(&compiled));
-        Ok(compiled)
-    }
-
-    fn compile(
-        &self,
-        kernel: &'static Kernel,
-        activation: &Activation,
-        constants: &[(&str, f64)],
-    ) -> Result<Pipeline> {
-        self.check()?;
-        let mut text = kernel.wgsl(activation);
-        for fault in self
-            .faults
-            .iter()
-            .filter(|fault| fault.kernel == kernel.name)
-        {
-            text = fault.plant(&text).unwrap_or(text);
-        }
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(kernel.name),
-            source: wgpu::ShaderSource::Wgsl(text.into()),
-        };
-        let custom = matches!(activation, Activation::Custom(_));
-        let module = if self.shader_checks || custom || !self.faults.is_empty() {
-            self.device.create_shader_module(descriptor)
-        } else {
-            // SAFETY: our kernels guard every access by the sizes in their parameters, which the plan derives from the same
-            // sizes as the buffers; tests/kernels.rs runs each of them with guard words around every operand, with checks
-            // and without. Their loops end: each counts up to a parameter.
-            unsafe {
-                self.device.create_shader_module_trusted(
-                    descriptor,
-                    wgpu::ShaderRuntimeChecks::unchecked(),
-                )
-            }
-        };
-        let layout = self.bind_group_layout(kernel);
-        let pipeline_layout = self
-            .device
-            .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: Some(kernel.name),
-                bind_group_layouts: &[Some(&layout)],
-                immediate_size: 0,
-            });
-        let pipeline = self
-            .device
-            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(kernel.name),
-                layout: Some(&pipeline_layout),
-                module: &module,
-                entry_point: Some(kernel.name),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    constants,
-                    // Every word of workgroup memory is written before it is read.
-                    zero_initialize_workgroup_memory: false,
-                },
-                cache: None,
-            });
-        let error = pollster::block_on(scope.pop());
-        self.check_lost()?;
-        if let Some(error) = error {
-            return Err(Error::Kernel {
-                kernel: format!("{} ({activation})", kernel.name),
-                adapter: self.info.name.clone(),
-                message: error.to_string(),
-            });
-        }
-        self.check()?;
-        Ok(Pipeline {
-            pipeline,
-            layout,
-            _activation: activation.clone(),
-        })
-    }
-
-    /// Binding 0: parameters at a dynamic offset; then the operands in order.
-    fn bind_group_layout(&self, kernel: &Kernel) -> wgpu::BindGroupLayout {
-        let entry = |binding: usize, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
-            binding: binding as u32,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty,
-                has_dynamic_offset,
-                min_binding_size: None,
-            },
-            count: None,
-        };
-        let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true)];
-        for (i, operand) in kernel.operands.iter().enumerate() {
-            let ty = wgpu::BufferBindingType::Storage {
-                read_only: operand.access == Access::Read,
-            };
-            entries.push(entry(i + 1, ty, false));
-        }
-        self.device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some(kernel.name),
-                entries: &entries,
-            })
-    }
-}
-
-/// Bytes of the largest device-local heap, where the backend can be asked.
-#[cfg(not(any(target_vendor = "apple", target_family = "wasm")))]
-fn driver_memory(adapter: &wgpu::Adapter) -> Option<u64> {
-    // SAFETY: the adapter outlives the guard, and the call below only reads properties.
-    let vulkan = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
-    // SAFETY: the physical device belongs to this instance.
-    let memory = unsafe {
-        vulkan
-            .shared_instance()
-            .raw_instance()
-            .get_physical_device_memory_properties(vulkan.raw_physical_device())
-    };
-    let heaps = &memory.memory_heaps[..memory.memory_heap_count as usize];
-    // Bit 0 of a heap's flags is VK_MEMORY_HEAP_DEVICE_LOCAL_BIT.
-    let local = heaps.iter().filter(|heap| heap.flags.as_raw() & 1 != 0);
-    local.map(|heap| heap.size).max()
-}
-
-#[cfg(any(target_vendor = "apple", target_family = "wasm"))]
-fn driver_memory(_: &wgpu::Adapter) -> Option<u64> {
-    None
 }

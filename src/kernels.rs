@@ -6,10 +6,14 @@
 use std::fmt;
 
 use crate::activation::Activation;
-use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 
 pub(crate) mod cases;
+mod fragment;
+mod launch;
+
+pub(crate) use fragment::check_fragment;
+pub(crate) use launch::{MAX_TILED, Work};
 
 /// How a kernel uses an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,89 +178,6 @@ macro_rules! params {
             }
         }
     };
-}
-
-/// What a call has to do, from which [`Launch`] follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Work {
-    /// An (m, n) product over k.
-    Tiles { m: u32, n: u32, k: u32 },
-    /// Rows of so many columns.
-    Rows { rows: u32, cols: u32 },
-    /// So many elements.
-    Elements { count: u32 },
-}
-
-/// Override constants and workgroup counts of a dispatch; both come from the same [`Work`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Launch {
-    pub constants: &'static [(&'static str, f64)],
-    pub groups: [u32; 3],
-}
-
-/// At most so many workgroups in one dimension: WebGPU's default limit, which no adapter undercuts.
-const MAX_GROUPS: u32 = 65_535;
-
-/// Rows or columns that a grid of the smallest tiles covers.
-pub(crate) const MAX_TILED: u64 = MAX_GROUPS as u64 * 4 * SMALL_TILE as u64;
-
-/// A grid of at least `groups` workgroups for kernels that number them `y·groups.x + x`.
-fn folded(groups: u32) -> [u32; 3] {
-    let x = groups.clamp(1, MAX_GROUPS);
-    [x, groups.div_ceil(x).max(1), 1]
-}
-
-/// Side of a workgroup in invocations; its tile is four times that.
-const SMALL_TILE: u32 = 8;
-const LARGE_TILE: u32 = 16;
-
-impl Work {
-    pub fn launch(self) -> Launch {
-        match self {
-            Work::Tiles { m, n, .. } => {
-                let t = tile_side(m, n);
-                let constants: &[(&str, f64)] = if t == LARGE_TILE {
-                    &[("T", 16.0)]
-                } else {
-                    &[("T", 8.0)]
-                };
-                Launch {
-                    constants,
-                    groups: [n.div_ceil(4 * t), m.div_ceil(4 * t), 1],
-                }
-            }
-            Work::Rows { rows, cols } => {
-                const LANES: [&[(&str, f64)]; 7] = [
-                    &[("LANES", 1.0)],
-                    &[("LANES", 2.0)],
-                    &[("LANES", 4.0)],
-                    &[("LANES", 8.0)],
-                    &[("LANES", 16.0)],
-                    &[("LANES", 32.0)],
-                    &[("LANES", 64.0)],
-                ];
-                // A lane takes at least four columns: below that, the tree costs more than it saves.
-                let lanes_log2 = cols.div_ceil(4).next_power_of_two().ilog2().min(6);
-                Launch {
-                    constants: LANES[lanes_log2 as usize],
-                    groups: folded(rows.div_ceil(64 >> lanes_log2)),
-                }
-            }
-            Work::Elements { count } => Launch {
-                constants: &[],
-                groups: folded(count.div_ceil(256)),
-            },
-        }
-    }
-}
-
-/// Large tiles reuse more of what they load; small ones waste less at the edges of small matrices.
-fn tile_side(m: u32, n: u32) -> u32 {
-    if m >= 128 && n >= 128 {
-        LARGE_TILE
-    } else {
-        SMALL_TILE
-    }
 }
 
 /// An operand that a twin reads.
@@ -431,51 +352,4 @@ kernels! {
 /// The kernel of this name.
 pub fn find(name: &str) -> Option<&'static Kernel> {
     ALL.iter().find(|k| k.name == name)
-}
-
-/// Whether a user's fragment compiles and declares what an activation needs. No GPU takes part.
-pub(crate) fn check_fragment(name: &str, wgsl: &str) -> Result<()> {
-    let fail = |message: String| Error::Fragment {
-        name: name.to_owned(),
-        message,
-    };
-    let check = |text: &str| {
-        let module = wgpu::naga::front::wgsl::parse_str(text)
-            .map_err(|e| fail(e.emit_to_string_with_path(text, name)))?;
-        wgpu::naga::valid::Validator::new(
-            wgpu::naga::valid::ValidationFlags::all(),
-            wgpu::naga::valid::Capabilities::empty(),
-        )
-        .validate(&module)
-        .map_err(|e| fail(e.emit_to_string_with_path(text, name)))?;
-        Ok(module)
-    };
-    // The fragment comes first, so that the compiler's line is the fragment's; WGSL's order of declarations is free.
-    let module = check(&format!("{wgsl}\n{MATH}"))?;
-    for function in ["activate", "activate_grad"] {
-        let f32_type = |handle| {
-            module.types[handle].inner
-                == wgpu::naga::TypeInner::Scalar(wgpu::naga::Scalar {
-                    kind: wgpu::naga::ScalarKind::Float,
-                    width: 4,
-                })
-        };
-        let found = module.functions.iter().any(|(_, f)| {
-            f.name.as_deref() == Some(function)
-                && matches!(&f.arguments[..], [x] if f32_type(x.ty))
-                && f.result.as_ref().is_some_and(|r| f32_type(r.ty))
-        });
-        if !found {
-            return Err(fail(format!(
-                "it declares no `fn {function}(z: f32) -> f32`"
-            )));
-        }
-    }
-    // Within each kernel, where names may clash; first in front, for the line, then behind, as it is compiled.
-    for kernel in ALL.iter().filter(|kernel| kernel.activation) {
-        let rest = format!("{}\n{}\n{MATH}", kernel.source, kernel.family.wgsl());
-        check(&format!("{wgsl}\n{rest}"))?;
-        check(&format!("{rest}\n{wgsl}"))?;
-    }
-    Ok(())
 }

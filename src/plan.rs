@@ -3,7 +3,8 @@
 //! The order of backpropagation stands here and nowhere else; every executor runs this list. There is no wgpu, no WGSL
 //! and no arithmetic in this file.
 
-use std::fmt;
+mod buffers;
+mod op;
 
 use crate::activation::{Activation, Saved};
 use crate::error::{Error, Result};
@@ -16,112 +17,8 @@ use crate::optimizer::Optimizer;
 use crate::spec::{Layout, Mlp, Slot};
 use crate::tensor::Tensors;
 
-/// A buffer that an executor has to provide.
-#[derive(Debug, Clone)]
-pub(crate) struct BufferSpec {
-    pub name: String,
-    /// Elements, or elements a row.
-    elements: u64,
-    pub per_row: bool,
-}
-
-impl BufferSpec {
-    /// A buffer whose size does not depend on the batch.
-    pub fn fixed(name: &str, elements: u64) -> Self {
-        Self {
-            name: name.to_owned(),
-            elements,
-            per_row: false,
-        }
-    }
-
-    /// Elements when there is room for `rows` rows.
-    pub fn len(&self, rows: u64) -> u64 {
-        if self.per_row {
-            self.elements.saturating_mul(rows)
-        } else {
-            self.elements
-        }
-    }
-}
-
-/// Elements [offset, offset + len) of a buffer. Views of per-row buffers cover the room for all rows; a kernel's
-/// parameters say how many rows count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct View {
-    pub buffer: usize,
-    pub offset: u64,
-    pub len: u64,
-}
-
-impl View {
-    pub fn range(&self) -> std::ops::Range<usize> {
-        self.offset as usize..(self.offset + self.len) as usize
-    }
-
-    /// The first `len` elements.
-    pub fn head(self, len: u64) -> Self {
-        Self {
-            len: len.min(self.len),
-            ..self
-        }
-    }
-}
-
-/// Numbers or words on their way into a buffer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Payload<'a> {
-    Floats(&'a [f32]),
-    Words(&'a [u32]),
-}
-
-impl Payload<'_> {
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Payload::Floats(x) => bytemuck::cast_slice(x),
-            Payload::Words(x) => bytemuck::cast_slice(x),
-        }
-    }
-}
-
-/// One dispatch: a kernel with its parameters and operands.
-#[derive(Debug, Clone)]
-pub(crate) struct Op {
-    pub call: Call,
-    pub activation: Activation,
-    pub reads: Vec<View>,
-    pub writes: Vec<View>,
-    /// Layer, from 0.
-    pub layer: Option<usize>,
-    /// Panel of the layer's weight, or segment of the parameters, where there is more than one.
-    pub part: Option<usize>,
-}
-
-impl Op {
-    /// The same op with its parameters as a GPU holds them, rounded to f32.
-    pub fn as_device(&self) -> Self {
-        Self {
-            call: self.call.as_device(),
-            ..self.clone()
-        }
-    }
-}
-
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.call.kernel().name)?;
-        if let Some(layer) = self.layer {
-            write!(f, ", layer {layer}")?;
-        }
-        if let Some(part) = self.part {
-            write!(f, ", part {part}")?;
-        }
-        if self.call.kernel().activation {
-            write!(f, ", {}", self.activation)?;
-        }
-        Ok(())
-    }
-}
+pub(crate) use buffers::{BufferSpec, Payload, View};
+pub(crate) use op::Op;
 
 /// What a plan may assume of the executor.
 #[derive(Debug, Clone, Copy)]

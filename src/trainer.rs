@@ -1,11 +1,16 @@
 //! Training: steps, micro-batches, evaluation. No mathematics; the plan has the order and the kernels have the rest.
 
+mod check;
+
+pub(crate) use check::check_batch;
+use check::check_inputs;
+
 use crate::data::{Dataset, Matrix, Targets};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::init::layer_rng;
-use crate::loss::{Criterion, TargetKind};
+use crate::loss::Criterion;
 use crate::metrics::{Evaluation, correct};
 use crate::optimizer::Optimizer;
 use crate::plan::{LEDGER_FAULTS, LEDGER_OVERFLOW, LEDGER_SUMS, Op, Payload, Plan, View};
@@ -534,75 +539,4 @@ pub(crate) fn target_payload(batch: &Dataset) -> Payload<'_> {
         Targets::Classes(labels) => Payload::Words(labels),
         Targets::Values(values) => Payload::Floats(values.data()),
     }
-}
-
-fn check_inputs(plan: &Plan, x: &Matrix) -> Result<()> {
-    if x.rows() == 0 {
-        return Err(Error::EmptyData { what: "x".into() });
-    }
-    if x.cols() != plan.network.inputs() {
-        return Err(Error::Shape {
-            what: "x".into(),
-            got: format!("({}, {})", x.rows(), x.cols()),
-            expected: format!("({}, {})", x.rows(), plan.network.inputs()),
-            advice: format!("the network takes {}", plan.network),
-        });
-    }
-    Ok(())
-}
-
-/// Whether a batch fits the network and the loss.
-pub(crate) fn check_batch(plan: &Plan, batch: &Dataset) -> Result<()> {
-    check_inputs(plan, batch.inputs())?;
-    let outputs = plan.network.outputs();
-    let loss = plan.criterion.loss;
-    let kind = loss.targets();
-    match batch.targets() {
-        Targets::Classes(labels) => {
-            if kind != TargetKind::Classes {
-                return Err(Error::Targets {
-                    loss: loss.name().into(),
-                    expected: "a row of numbers a row".into(),
-                    got: "class indices".into(),
-                    advice: match kind {
-                        TargetKind::Fractions => {
-                            "make the data with Dataset::values, a column of 0s and 1s for each output"
-                        }
-                        _ => "make the data with Dataset::values, or use Loss::CrossEntropy",
-                    }
-                    .into(),
-                });
-            }
-            if let Some(row) = labels.iter().position(|&label| label as usize >= outputs) {
-                return Err(Error::Label {
-                    row,
-                    label: labels[row],
-                    classes: outputs,
-                });
-            }
-        }
-        Targets::Values(values) => {
-            if values.cols() != outputs {
-                return Err(Error::Shape {
-                    what: "targets".into(),
-                    got: format!("({}, {})", values.rows(), values.cols()),
-                    expected: format!("({}, {outputs})", values.rows()),
-                    advice: format!("the network is {}", plan.network),
-                });
-            }
-            if kind != TargetKind::Values {
-                let data = values.data();
-                if let Some(i) = data.iter().position(|t| !(0.0..=1.0).contains(t)) {
-                    return Err(Error::Value {
-                        what: format!("the targets of {}", loss.name()),
-                        value: data[i],
-                        row: i / outputs,
-                        col: i % outputs,
-                        allowed: "a probability, in [0, 1]".into(),
-                    });
-                }
-            }
-        }
-    }
-    Ok(())
 }

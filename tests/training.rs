@@ -330,6 +330,9 @@ fn asynchronous_calls_give_what_the_blocking_ones_do() {
     .unwrap();
     trainer.step(&data).unwrap();
     pollster::block_on(async {
+        assert_eq!(Device::adapters_async().await, Device::adapters());
+        let auto = Device::auto_async().await.unwrap();
+        assert_eq!(auto.to_string(), Device::auto().unwrap().to_string());
         let a = trainer.evaluate_async(&data).await.unwrap();
         assert_eq!(a, trainer.evaluate(&data).unwrap());
         let a = trainer.predict_async(data.inputs()).await.unwrap();
