@@ -60,7 +60,15 @@ impl Options {
             match argument.as_str() {
                 // What cargo bench passes on.
                 "--bench" => {}
-                "--seconds" => seconds = value()?.parse()?,
+                "--seconds" => {
+                    let value = value()?;
+                    let parsed = value
+                        .parse()
+                        .ok()
+                        .filter(|s: &f64| *s >= 0.0 && s.is_finite());
+                    seconds =
+                        parsed.ok_or(format!("--seconds takes a number ≥ 0, not {value:?}"))?;
+                }
                 "--json" => json = Some(value()?),
                 "--adapter" => adapter = Some(value()?),
                 other => {
@@ -95,6 +103,11 @@ fn trainer(device: &Device, widths: &[usize]) -> Result<Trainer, wgrad::Error> {
     Trainer::new(device, &network, Loss::CrossEntropy, Sgd::default(), 1)
 }
 
+fn name(widths: &[usize], rows: usize) -> String {
+    let widths: Vec<String> = widths.iter().map(usize::to_string).collect();
+    format!("{} ({rows})", widths.join("-"))
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -126,9 +139,8 @@ fn measure(
     }
     let (_, gpu_ops) = profile::step(&gpu, &batch, seconds / 4.0)?;
     let (_, cpu_ops) = profile::step(&cpu, &batch, seconds / 4.0)?;
-    let widths: Vec<String> = widths.iter().map(usize::to_string).collect();
     Ok(NetworkResult {
-        name: format!("{} ({rows})", widths.join("-")),
+        name: name(widths, rows),
         gpu: median_step(&gpu_turns),
         cpu: median_step(&cpu_turns),
         ops: gpu_ops.into_iter().zip(cpu_ops).collect(),
@@ -146,30 +158,30 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-/// The rate that says more about an op: of its arithmetic, or of its memory traffic.
-fn rate(op: &OpTime) -> String {
-    // Four operations a byte are beyond what memory can feed anywhere.
-    if op.flops > 4 * op.bytes {
-        format!("{:.2} GFLOP/s", op.flops as f64 / op.seconds / 1e9)
+/// An op's rate of whichever of arithmetic and memory traffic it is nearer to the peak of, and its share of that.
+fn rate(op: &OpTime, peak: &Peak) -> String {
+    let share = 100.0 * op.share(peak);
+    if op.flops as f64 / peak.flops > op.bytes as f64 / peak.bytes {
+        let rate = op.flops as f64 / op.seconds / 1e9;
+        format!("{rate:.3} GFLOP/s, {share:.0} %")
     } else {
-        format!("{:.2} GB/s", op.bytes as f64 / op.seconds / 1e9)
+        let rate = op.bytes as f64 / op.seconds / 1e9;
+        format!("{rate:.3} GB/s, {share:.0} %")
     }
 }
 
 fn print_ops(title: &str, ops: &[(OpTime, OpTime)], gpu_peak: &Peak, cpu_peak: &Peak) {
     println!("\n## {title}\n");
-    println!("| op | GPU | rate | of peak | CPU | rate | of peak | GPU is faster by |");
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("| op | GPU | rate, of peak | CPU | rate, of peak | GPU speed-up |");
+    println!("|---|---|---|---|---|---|");
     for (gpu, cpu) in ops {
         println!(
-            "| {} | {} | {} | {:.0} % | {} | {} | {:.0} % | {:.2}× |",
+            "| {} | {} | {} | {} | {} | {:.3}× |",
             gpu.name,
             duration(gpu.seconds),
-            rate(gpu),
-            100.0 * gpu.share(gpu_peak),
+            rate(gpu, gpu_peak),
             duration(cpu.seconds),
-            rate(cpu),
-            100.0 * cpu.share(cpu_peak),
+            rate(cpu, cpu_peak),
             cpu.seconds / gpu.seconds,
         );
     }
@@ -191,7 +203,7 @@ fn peak(device: &Device, seconds: f64) -> Result<Peak, wgrad::Error> {
 
 fn print_steps(results: &Results) {
     println!("\n## Training steps (ReLU, cross-entropy, SGD; batch in brackets)\n");
-    println!("| network | GPU step | compute | upload | read-back | CPU step | GPU is faster by |");
+    println!("| network | GPU step | compute | upload | read-back | CPU step | GPU speed-up |");
     println!("|---|---|---|---|---|---|---|");
     for result in &results.networks {
         println!(
@@ -253,7 +265,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     print_ops("Every kernel", &results.kernels, &gpu_peak, &cpu_peak);
     for (widths, rows) in NETWORKS {
         if results.software && widths[0] >= LARGEST {
-            println!("\nSkipped on a software adapter: {widths:?} with batch {rows}.");
+            println!("\nSkipped on a software adapter: {}.", name(widths, rows));
             continue;
         }
         let result = measure(&options, widths, rows)?;

@@ -258,8 +258,9 @@ fn gelu_tanh_argument<F: Scalar>(z: F) -> F {
 impl Activation {
     /// A function of your own: a WGSL fragment for the GPU and two Rust functions for the twins.
     ///
-    /// The fragment declares `fn activate(z: f32) -> f32` and `fn activate_grad(z: f32) -> f32`; it may call the helpers
-    /// of `shaders/math.wgsl`. `f` and `grad` are φ and φ′ as functions of z.
+    /// The fragment declares `fn activate(z: f32) -> f32` and `fn activate_grad(z: f32) -> f32`, in f32. It may call the
+    /// helpers of `shaders/math.wgsl`: `exp_nonpositive`, `expm1_nonpositive`, `log1p_unit`, `sigmoid_pair` (σ(x) and σ(−x)),
+    /// `tanh_accurate`, `erf`, `is_finite`. `f` and `grad` are φ and φ′ as functions of z.
     /// [`verify::activation`](crate::verify::activation()) tells whether fragment and functions agree, and whether φ′ is
     /// the derivative of φ.
     ///

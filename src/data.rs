@@ -37,7 +37,7 @@ impl Matrix {
             return Err(Error::Shape {
                 what: "a matrix".into(),
                 got: format!("{} elements", data.len()),
-                expected: format!("a multiple of {cols} columns"),
+                expected: format!("a multiple of {cols} elements"),
                 advice: "give whole rows".into(),
             });
         }
@@ -63,7 +63,7 @@ impl Matrix {
             return Err(Error::Shape {
                 what: format!("row {r}"),
                 got: format!("{} columns", rows[r].as_ref().len()),
-                expected: format!("{cols} columns, as row 0 has"),
+                expected: format!("{cols} columns as row 0 has"),
                 advice: "rows must have one length".into(),
             });
         }
@@ -169,7 +169,7 @@ impl Dataset {
             return Err(Error::Shape {
                 what: "targets".into(),
                 got: format!("{} rows", targets.rows()),
-                expected: format!("{} rows", inputs.rows()),
+                expected: format!("{} rows as x has", inputs.rows()),
                 advice: "every row of x needs one target".into(),
             });
         }

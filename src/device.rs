@@ -64,7 +64,16 @@ pub struct DeviceOptions {
 }
 
 /// A fault planted in a kernel: the first occurrence of some WGSL, replaced. Meant for tests of the tests: a verification that
-/// passes on a device with a fault proves nothing.
+/// passes on a device with a fault proves nothing. The text to replace stands in `shaders/`.
+///
+/// ```no_run
+/// use wgrad::{Device, DeviceOptions, Fault};
+/// let device = Device::open(&DeviceOptions {
+///     faults: vec![Fault::new("dense_forward", "+ bias[o]", "")],
+///     ..DeviceOptions::default()
+/// })?;
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Name of the kernel.
@@ -269,7 +278,11 @@ impl fmt::Display for Device {
                     f,
                     "{} ({}, {}, {})",
                     adapter.name, adapter.kind, adapter.backend, adapter.driver
-                )
+                )?;
+                match gpu.faults() {
+                    0 => Ok(()),
+                    n => write!(f, " with {n} fault(s) planted"),
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Everything that can go wrong. The message says what came, what is allowed and what to do.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The network has no layers, no inputs, or a layer without outputs.
@@ -28,7 +28,7 @@ pub enum Error {
     },
 
     /// Two shapes do not fit.
-    #[error("{what} has shape {got}, but {expected} is needed: {advice}")]
+    #[error("{what}: got {got}, expected {expected}: {advice}")]
     Shape {
         /// What was given.
         what: String,
@@ -59,7 +59,7 @@ pub enum Error {
     },
 
     /// A class index that the network has no output for.
-    #[error("row {row} has label {label}, but the network has {classes} outputs: labels go from 0 to {last}", last = .classes - 1)]
+    #[error("row {row} of this batch has label {label}, but the network has {classes} outputs: labels go from 0 to {last}", last = .classes - 1)]
     Label {
         /// Row in the batch, from 0.
         row: usize,
@@ -70,7 +70,7 @@ pub enum Error {
     },
 
     /// A number that is NaN or infinite, or outside the range that a loss allows.
-    #[error("{what} has {value} at row {row}, column {col}, but must be {allowed}")]
+    #[error("{what}: {value} stands at row {row}, column {col}, but must be {allowed}")]
     Value {
         /// What was given.
         what: String,
@@ -111,7 +111,7 @@ pub enum Error {
     },
 
     /// A custom activation's fragment does not compile.
-    #[error("the WGSL fragment of activation {name:?} does not compile:\n{message}")]
+    #[error("the WGSL fragment of activation {name:?} cannot be used:\n{message}")]
     Fragment {
         /// Name of the activation.
         name: String,
@@ -132,8 +132,9 @@ pub enum Error {
 
     /// The training loss is not finite. The updates concerned were skipped, so the weights are as they were before.
     #[error(
-        "the loss of {batches} batch(es) was not finite; their updates were skipped and the weights are unharmed: \
-         lower the learning rate, scale the inputs, or see that outputs under −t·ln(a) stay above 0"
+        "the loss of {batches} batch(es) was not finite; their updates were skipped, and the weights are as those batches \
+         found them: start again from earlier weights with a lower learning rate, scale the inputs, or see that outputs \
+         under −t·ln(a) stay above 0"
     )]
     NonFiniteLoss {
         /// Batches since the loss was last taken.
@@ -223,4 +224,11 @@ pub enum Error {
         /// The driver's message.
         message: String,
     },
+}
+
+/// The message, so that `unwrap` and a `main` that returns the error tell what to do.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
 }

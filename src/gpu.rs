@@ -86,7 +86,9 @@ impl Gpu {
         let troubles = Arc::new(Mutex::new(Troubles::default()));
         let seen = Arc::clone(&troubles);
         device.set_device_lost_callback(move |reason, message| {
-            lock(&seen).lost = Some(format!("{reason:?}: {message}"));
+            let reason = format!("{reason:?}: {message}");
+            let reason = reason.trim_end_matches([':', ' ']).to_owned();
+            lock(&seen).lost.get_or_insert(reason);
         });
         let seen = Arc::clone(&troubles);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -147,6 +149,11 @@ impl Gpu {
             }
         }
         Ok(())
+    }
+
+    /// Faults planted in its kernels.
+    pub fn faults(&self) -> usize {
+        self.faults.len()
     }
 
     /// Whether the adapter is a program on the CPU.

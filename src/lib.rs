@@ -31,7 +31,8 @@
 //! # What it does and does not
 //! It trains fully connected networks in f32: dense layers with any of the [activations](Activation) or your own, the
 //! [losses](Loss) and [optimisers](Optimizer) listed there, on one device. It has no convolutions, no attention, no automatic
-//! differentiation of arbitrary programs, no half precision and no multi-GPU training.
+//! differentiation of arbitrary programs, no half precision, no dropout and no multi-GPU
+//! training. (To freeze a layer, hand its weights to [`Trainer::set_weights`] after each step.)
 //!
 //! # How it is built
 //! *One plan, several executors.* A network, a loss and an optimiser are lowered once to a flat list of ops (forward, loss, the
@@ -76,8 +77,8 @@
 //! |---|---|---|
 //! | Liao, *Notes on Backpropagation of NN models* | W₁ (N×p), W₂ (C×N); δ₁ = ŷ − y, δ₂ = (1 − tanh²(z₁)) ∘ (W₂ᵀδ₁); ∂L/∂W₂ = δ₁a₁ᵀ | layers 0 and 1 with the same W; δ₁ is `delta` of layer **1**, δ₂ of layer **0**; columns are our rows |
 //! | *Backpropagation and Learning* | n = Wᵀâ + b, W (H×L); A = diag σ′(n); S = −2Ae, Ŝ = ÂWS; ∂F/∂W = âSᵀ | n = z, W = our Wᵀ, S = δ, e = t − a; hats are the layer before; total squared error is `Loss::SquaredError.sum()` |
-//! | Farhat, *Backpropagation* | z_{sj} = Σ a_{sk} w_{kj} + b_j; Δᴸ = a − y, Δˡ = (Δˡ⁺¹Wᵀ) ⊙ θˡ; (1/m) Σ_s a_{si}Δ_{sj} | rows are samples; w = our Wᵀ, Δ = δ, θ = φ′; the mean over s is `Reduction::Mean` |
-//! | Sadeghi, *Backpropagation Computations in Matrix Form* | δ_L = 2(a_L − y) ⊙ σ′_L(z_L), δ_ℓ = (W_{ℓ+1}ᵀδ_{ℓ+1}) ⊙ σ′_ℓ(z_ℓ), ∂/∂W_ℓ = δ_ℓa_{ℓ−1}ᵀ | the same, with columns as our rows; cost is `Loss::SquaredError`; his numerical check is [`verify::finite_differences`] |
+//! | Farhat, *Backpropagation* | `z_{sj} = Σ a_{sk} w_{kj} + b_j`; Δᴸ = a − y, Δˡ = (Δˡ⁺¹Wᵀ) ⊙ θˡ; `(1/m) Σ_s a_{si}Δ_{sj}` | rows are samples; w = our Wᵀ, Δ = δ, θ = φ′; the mean over s is `Reduction::Mean` |
+//! | Sadeghi, *Backpropagation Computations in Matrix Form* | `δ_L = 2(a_L − y) ⊙ σ′_L(z_L)`, `δ_ℓ = (W_{ℓ+1}ᵀδ_{ℓ+1}) ⊙ σ′_ℓ(z_ℓ)`, `∂/∂W_ℓ = δ_ℓa_{ℓ−1}ᵀ` | the same, with columns as our rows; cost is `Loss::SquaredError`; his checks are [`verify::dimensions`] and [`verify::finite_differences`] |
 //! | Garg, *Assignment 4* | h′(x) = (sign(x)+1)/2; δ⁽³⁾ = h′(z⁽³⁾)·(−y/a⁽³⁾), or a⁽³⁾ − y with softmax | `ReluWith { grad_at_zero: 0.5 }`; [`Loss::OutputCrossEntropy`] with that, or with [`Activation::Softmax`] |
 //!
 //! # Recipes
@@ -144,16 +145,27 @@ pub mod tensor;
 pub mod trainer;
 pub mod verify;
 
+#[doc(inline)]
 pub use activation::Activation;
+#[doc(inline)]
 pub use data::{Batches, Dataset, Matrix, Targets};
+#[doc(inline)]
 pub use device::{AdapterChoice, AdapterDescription, Device, DeviceOptions, Fault};
+#[doc(inline)]
 pub use error::{Error, Result};
+#[doc(inline)]
 pub use init::Init;
+#[doc(inline)]
 pub use loss::{Criterion, Loss, Reduction};
+#[doc(inline)]
 pub use metrics::Evaluation;
+#[doc(inline)]
 pub use optimizer::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+#[doc(inline)]
 pub use spec::{Layer, Mlp};
+#[doc(inline)]
 pub use tensor::{Tensor, Tensors};
+#[doc(inline)]
 pub use trainer::Trainer;
 
 /// The README's program is a test too.

@@ -19,7 +19,11 @@ pub struct Evaluation {
 
 impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "loss {:.5}", self.loss)?;
+        if self.loss.abs() < 1e-2 {
+            write!(f, "loss {:.3e}", self.loss)?;
+        } else {
+            write!(f, "loss {:.5}", self.loss)?;
+        }
         if let Some(accuracy) = self.accuracy {
             write!(f, ", accuracy {:.2} %", 100.0 * accuracy)?;
         }

@@ -216,7 +216,7 @@ impl Plan {
             let most = self.limits.binding / widest.len(1);
             return Err(Error::Limit {
                 what: format!(
-                    "buffer {} ({} wide) for a batch of {rows} rows in one storage binding",
+                    "buffer {} ({} wide) for a batch of {rows} rows, in bytes of one storage binding,",
                     widest.name,
                     widest.len(1)
                 ),

@@ -200,7 +200,7 @@ impl Layout {
             let most = max_segment / inputs;
             if most == 0 {
                 return Err(Error::Limit {
-                    what: format!("one row of layer {l}'s weight ({inputs} inputs)"),
+                    what: format!("one row of layer {l}'s weight ({inputs} inputs), in bytes,"),
                     need: 4 * inputs,
                     limit: 4 * max_segment,
                     advice: "a row must fit one storage binding: use fewer inputs".into(),

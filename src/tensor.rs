@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 
 /// A named, row-major array.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tensor<T = f32> {
     /// PyTorch's name in `nn.Sequential(Linear, activation, …)`: `{2l}.weight` or `{2l}.bias` of dense layer l.
     pub name: String,
@@ -16,7 +18,7 @@ pub struct Tensor<T = f32> {
 }
 
 /// The parameters of a network, or something of the same shapes: for each layer its weight and its bias.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tensors<T = f32> {
     tensors: Vec<Tensor<T>>,
 }
@@ -32,6 +34,11 @@ impl<T> Tensors<T> {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 
+    /// The tensor of this name, to change.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Tensor<T>> {
+        self.tensors.iter_mut().find(|tensor| tensor.name == name)
+    }
+
     /// Weight of dense layer `layer`, from 0.
     pub fn weight(&self, layer: usize) -> Option<&Tensor<T>> {
         self.get(&format!("{}.weight", 2 * layer))
@@ -44,14 +51,12 @@ impl<T> Tensors<T> {
 
     /// Weight of dense layer `layer`, to change.
     pub fn weight_mut(&mut self, layer: usize) -> Option<&mut Tensor<T>> {
-        let name = format!("{}.weight", 2 * layer);
-        self.tensors.iter_mut().find(|tensor| tensor.name == name)
+        self.get_mut(&format!("{}.weight", 2 * layer))
     }
 
     /// Bias of dense layer `layer`, to change.
     pub fn bias_mut(&mut self, layer: usize) -> Option<&mut Tensor<T>> {
-        let name = format!("{}.bias", 2 * layer);
-        self.tensors.iter_mut().find(|tensor| tensor.name == name)
+        self.get_mut(&format!("{}.bias", 2 * layer))
     }
 
     /// All tensors, layer after layer.

@@ -22,7 +22,8 @@ const EVALUATION_ROWS: usize = 256;
 
 /// A network in training on a device. Parameters, gradients and optimiser state stay there; only
 /// [`evaluate`](Self::evaluate), [`predict`](Self::predict), [`take_loss`](Self::take_loss), [`weights`](Self::weights) and
-/// [`gradients`](Self::gradients) bring anything back.
+/// [`gradients`](Self::gradients) bring anything back, and these have asynchronous forms, for any executor;
+/// [`step`](Self::step) only submits, and waits for nothing but a free place among the submissions in flight.
 ///
 /// ```
 /// use wgrad::{Activation::*, Adam, Dataset, Device, Loss, Matrix, Mlp, Trainer};
@@ -273,7 +274,8 @@ impl Trainer {
         Ok(sum * self.plan.criterion.batch_scale(rows))
     }
 
-    /// Loss over a data set, and accuracy where targets are class indices, with the weights as they are.
+    /// Loss over a data set, and accuracy where targets are class indices, with the weights as they are. Where some sum
+    /// overflows f32, or −ln 0 is met, the loss is infinite or NaN.
     ///
     /// # Errors
     /// As [`step`](Self::step) if the data does not fit.

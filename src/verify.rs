@@ -132,7 +132,8 @@ impl Check {
     }
 }
 
-/// The outcome of a verification: one line a check, and a verdict.
+/// The outcome of a verification: one line a check, and a verdict. As JSON, a NaN or an infinity becomes `null`. Checks of an
+/// optimiser count what its dispatch covers: all parameters with their padding, its state, and the ledger of losses.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// What was verified.
@@ -157,41 +158,52 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} on {}", self.title, self.device)?;
+        writeln!(f, "{}\non {}", self.title, self.device)?;
         let width = self.checks.iter().map(|check| check.name.chars().count());
         let width = width.max().unwrap_or(0).max(4);
         writeln!(
             f,
-            "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  verdict",
-            "what", "elements", "error", "bound", "at"
+            "{:width$} {:>9} {:>8} {:>8}  verdict",
+            "what", "elements", "error", "bound"
         )?;
         for check in &self.checks {
             write!(
                 f,
-                "{:width$}  {:>9}  {:>9.1e}  {:>9.1e}  {:>9}  {}",
+                "{:width$} {:>9} {:>8.1e} {:>8.1e}  {}",
                 check.name,
                 check.elements,
                 check.error,
                 check.bound,
-                check.place,
                 if check.passed { "ok" } else { "FAILED" }
             )?;
             if check.skipped > 0 {
                 write!(f, " ({} skipped at kinks)", check.skipped)?;
             }
-            if !check.passed {
-                write!(f, ": {} instead of {}", check.device, check.reference)?;
+            if !check.passed && check.elements > 0 {
+                write!(
+                    f,
+                    ": {:.8e} instead of {:.8e} at {}",
+                    check.device, check.reference, check.place
+                )?;
+                if !check.reference.is_finite() {
+                    write!(f, " (what it was computed from was not finite already)")?;
+                }
             }
             if let Some(note) = &check.note {
                 write!(f, " ({note})")?;
             }
             writeln!(f)?;
         }
-        let failed = self.failures().count();
-        if self.passed() {
-            write!(f, "all {} checks passed", self.checks.len())
-        } else {
-            write!(f, "{failed} of {} checks FAILED", self.checks.len())
+        match self.failures().next() {
+            None if self.passed() => write!(f, "all {} checks passed", self.checks.len()),
+            None => write!(f, "nothing was checked"),
+            Some(first) => write!(
+                f,
+                "{} of {} checks FAILED, first: {}",
+                self.failures().count(),
+                self.checks.len(),
+                first.name
+            ),
         }
     }
 }

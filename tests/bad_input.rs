@@ -284,7 +284,7 @@ fn arguments_beyond_f32_are_refused_or_harmless() {
 fn a_batch_whose_width_does_not_fit_is_refused_with_both_shapes() {
     leaves_no_trace_in_a_classifier(|trainer| {
         let batch = Dataset::classes(matrix(6, 4), vec![0; 6]).unwrap();
-        let parts = ["x has shape (6, 4)", "(6, 3) is needed", "3 inputs"];
+        let parts = ["x: got (6, 4)", "expected (6, 3)", "3 inputs"];
         let [shape, needed, network] = parts;
         refused!(
             trainer.step(&batch),
@@ -336,7 +336,7 @@ fn targets_whose_width_does_not_fit_are_refused_with_both_shapes() {
             refused!(
                 result,
                 Error::Shape { .. },
-                ["targets has shape (6, 4)", "(6, 2) is needed", "2 identity"]
+                ["targets: got (6, 4)", "expected (6, 2)", "2 identity"]
             );
         }
     });
@@ -1669,7 +1669,7 @@ fn training_that_diverges_is_reported_and_leaves_finite_weights() {
         }
         if let Err(error) = taken {
             let message = error.to_string();
-            assert!(message.contains("lower the learning rate"), "{message}");
+            assert!(message.contains("lower learning rate"), "{message}");
         }
     };
     for device in devices() {
@@ -2194,4 +2194,11 @@ fn trainers_on_one_device_in_many_threads_do_not_disturb_each_other() {
             }
         });
     });
+}
+
+/// `unwrap`, `expect` and a `main` that returns the error print its Debug form.
+#[test]
+fn the_debug_form_of_an_error_is_its_message() {
+    let error = Matrix::new(3, vec![0.0; 7]).unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
 }

@@ -37,7 +37,7 @@ fn weights_split_into_row_panels_are_proven_like_whole_ones() {
         check
             .name
             .starts_with("dense_backward_input, layer 1, part")
-            && !check.name.ends_with("accumulating")
+            && !check.name.ends_with("summed")
     });
     assert_eq!(panels.count(), 7, "{report}");
 

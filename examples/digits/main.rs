@@ -1,7 +1,7 @@
 //! Handwritten digits: trains on 80 % of the UCI optical digits and tests on the rest.
 //!
 //! `cargo run --release --example digits` takes the best GPU; `-- --cpu` the CPU path, `-- --adapter NAME` an adapter
-//! whose name contains NAME, `-- --epochs N` another number of epochs.
+//! whose name contains NAME, `-- --epochs N` another number of epochs. Fails if the held-out accuracy stays under 97 %.
 
 mod setting;
 
@@ -27,7 +27,12 @@ impl Arguments {
             match argument.as_str() {
                 "--cpu" => device = Some(Device::cpu()),
                 "--adapter" => device = Some(Device::gpu_named(&value()?)?),
-                "--epochs" => epochs = value()?.parse()?,
+                "--epochs" => {
+                    let value = value()?;
+                    epochs = value
+                        .parse()
+                        .map_err(|_| format!("--epochs takes a whole number, not {value:?}"))?;
+                }
                 _ => {
                     return Err(format!(
                         "unknown argument {argument}; there are --cpu, --adapter NAME and --epochs N"
@@ -59,7 +64,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
 
     let steps = train.batches(BATCH)?.len() as u64;
     let bar = ProgressBar::new(epochs * steps).with_style(ProgressStyle::with_template(
-        "{bar:40} {pos}/{len} steps, {per_sec}, {eta} left",
+        "{bar:40} {pos}/{len} steps, {eta} left",
     )?);
     let start = Instant::now();
     for epoch in 0..epochs {
@@ -69,9 +74,11 @@ fn run() -> Result<bool, Box<dyn Error>> {
         }
         let loss = trainer.take_loss()?;
         let tested = trainer.evaluate(&test)?;
+        let accuracy = 100.0 * tested.accuracy.unwrap_or_default();
         let line = format!(
-            "epoch {:2}  training loss {loss:.5}  held-out {tested}",
-            epoch + 1
+            "epoch {:2}  training loss {loss:.5}  held-out loss {:.5}, accuracy {accuracy:.2} %",
+            epoch + 1,
+            tested.loss
         );
         // Without a terminal there is no bar to print above.
         if bar.is_hidden() {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 pub(crate) fn check_fragment(name: &str, wgsl: &str) -> Result<()> {
     let fail = |message: String| Error::Fragment {
         name: name.to_owned(),
-        message,
+        message: message.trim_end().to_owned(),
     };
     let check = |text: &str| {
         let module = wgpu::naga::front::wgsl::parse_str(text)

@@ -31,7 +31,7 @@ pub(crate) fn check_batch(plan: &Plan, batch: &Dataset) -> Result<()> {
             if kind != TargetKind::Classes {
                 return Err(Error::Targets {
                     loss: loss.name().into(),
-                    expected: "a row of numbers a row".into(),
+                    expected: "a row of numbers for each row of x".into(),
                     got: "class indices".into(),
                     advice: match kind {
                         TargetKind::Fractions => {

@@ -64,7 +64,7 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
     }
     for op in &plan.backward(rows as u32, rows, true) {
         let check = judge_op(plan, op, &mut device, &mut judge)?;
-        let name = format!("{}, accumulating", check.name);
+        let name = format!("{}, summed", check.name);
         checks.push(Check { name, ..check });
     }
     Ok(Report {

@@ -33,10 +33,10 @@ pub fn kernels(device: &Device) -> Result<Report> {
     kernels_with(device, &KernelOptions::default())
 }
 
-/// [`kernels`], of a part of the table.
+/// [`kernels()`], of a part of the table.
 ///
 /// # Errors
-/// As [`kernels`].
+/// As [`kernels()`].
 pub fn kernels_with(device: &Device, options: &KernelOptions) -> Result<Report> {
     if let Some(name) = options
         .kernel
