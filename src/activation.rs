@@ -122,6 +122,26 @@ macro_rules! activations {
                 }
             }
 
+            /// φ of each element in place, of those that are finite: max and min of a GPU may drop a NaN, so the kernels hand
+            /// what is not finite on as it is. The choice of φ stands outside the loop, so that the loop can be vectorised.
+            pub(crate) fn apply_to<F: Scalar>(&self, row: &mut [F]) {
+                fn each<F: Scalar>(row: &mut [F], f: impl Fn(F) -> F) {
+                    for z in row {
+                        let a = f(*z);
+                        *z = if z.is_finite() { a } else { *z };
+                    }
+                }
+                match self {
+                    $(Self::$variant $({ $($field),+ })? => {
+                        $($(let $field = *$field;)+)?
+                        $(let _ = $(&$field);+;)?
+                        each(row, |$z: F| $f)
+                    })+
+                    Self::Softmax => {}
+                    Self::Custom(custom) => each(row, |z| z.custom(&*custom.0.f)),
+                }
+            }
+
             /// φ′ from what [`saved`](Self::saved) names.
             pub(crate) fn grad<F: Scalar>(&self, saved: F) -> F {
                 match self {

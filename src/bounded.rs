@@ -135,6 +135,10 @@ impl Scalar for Bounded {
         self.value
     }
 
+    fn is_finite(self) -> bool {
+        self.value.is_finite()
+    }
+
     /// WGSL: exp(x) is within (3 + 2·|x|) ULP.
     fn exp(self) -> Self {
         let value = self.value.exp();

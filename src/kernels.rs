@@ -205,11 +205,6 @@ pub(crate) fn written<'a, 'b, F, const N: usize>(
         .unwrap_or_else(|_| unreachable!("{n} written operands where the kernel has {N}"))
 }
 
-/// φ(z), or z itself where that is not finite: max and min of a GPU may drop a NaN, so the kernels hand it on as it is.
-pub(crate) fn activate<F: Scalar>(phi: &Activation, z: F) -> F {
-    if z.value().is_finite() { phi.f(z) } else { z }
-}
-
 /// What a kernel's file declares. A kernel without a twin does not compile.
 pub(crate) trait Twin {
     type Params: ParamsStruct;

@@ -52,7 +52,7 @@
 //! | `src/plan.rs` | the lowering; the δ recursion |
 //! | `src/kernels.rs`, `kernels/*.rs`, `shaders/*.wgsl` | one kernel a file, in Rust (parameters, operands, twin, awkward cases) and in WGSL |
 //! | `src/gpu.rs`, `gpu/*.rs` | the only place that names wgpu |
-//! | `src/cpu.rs`, `scalar.rs`, `bounded.rs` | the CPU executor and its number types |
+//! | `src/cpu.rs`, `scalar.rs`, `bounded.rs`, `elementary.rs` | the CPU executor, its number types and its elementary functions |
 //! | `src/trainer.rs` | steps, micro-batches, evaluation |
 //! | `src/verify.rs`, `verify/*.rs` | the proof |
 //! | `src/profile.rs` | where the time goes |
@@ -129,6 +129,7 @@ mod bounded;
 mod cpu;
 pub mod data;
 pub mod device;
+mod elementary;
 pub mod error;
 mod executor;
 mod gpu;

@@ -54,8 +54,11 @@ pub(crate) trait Scalar:
     fn of(x: f64) -> Self;
     /// The value, for read-outs and for branches whose two sides agree mathematically.
     fn value(self) -> f64;
+    /// Whether the value is neither NaN nor infinite.
+    fn is_finite(self) -> bool;
 
     fn exp(self) -> Self;
+    /// eˣ − 1 for x ≤ 0.
     fn exp_m1(self) -> Self;
     /// ln(1 + x) for x in [0, 1].
     fn ln_1p(self) -> Self;
@@ -119,7 +122,7 @@ pub(crate) trait Scalar:
 }
 
 macro_rules! float_scalar {
-    ($float:ident, $erf:path, { $($extra:item)* }) => {
+    ($float:ident, $functions:path, { $($extra:item)* }) => {
         impl Scalar for $float {
             fn of(x: f64) -> Self {
                 x as $float
@@ -127,23 +130,31 @@ macro_rules! float_scalar {
             fn value(self) -> f64 {
                 f64::from(self)
             }
+            fn is_finite(self) -> bool {
+                $float::is_finite(self)
+            }
             fn exp(self) -> Self {
-                $float::exp(self)
+                use $functions as functions;
+                functions::exp(self)
             }
             fn exp_m1(self) -> Self {
-                $float::exp_m1(self)
+                use $functions as functions;
+                functions::exp_m1(self)
             }
             fn ln_1p(self) -> Self {
-                $float::ln_1p(self)
+                use $functions as functions;
+                functions::ln_1p(self)
             }
             fn ln(self) -> Self {
                 $float::ln(self)
             }
             fn tanh(self) -> Self {
-                $float::tanh(self)
+                use $functions as functions;
+                functions::tanh(self)
             }
             fn erf(self) -> Self {
-                $erf(self)
+                use $functions as functions;
+                functions::erf(self)
             }
             fn sqrt(self) -> Self {
                 $float::sqrt(self)
@@ -177,8 +188,26 @@ macro_rules! float_scalar {
     };
 }
 
-float_scalar!(f64, libm::erf, {});
-float_scalar!(f32, libm::erff, {
+/// The standard library's functions, and libm's erf.
+mod standard {
+    pub use libm::erf;
+
+    pub fn exp(x: f64) -> f64 {
+        x.exp()
+    }
+    pub fn exp_m1(x: f64) -> f64 {
+        x.exp_m1()
+    }
+    pub fn ln_1p(x: f64) -> f64 {
+        x.ln_1p()
+    }
+    pub fn tanh(x: f64) -> f64 {
+        x.tanh()
+    }
+}
+
+float_scalar!(f64, standard, {});
+float_scalar!(f32, crate::elementary, {
     fn matmul(
         c: &mut [Self],
         c_stride: usize,

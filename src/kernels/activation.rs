@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, activate, floats, read, write, written};
+use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
 use crate::activation::Activation;
 use crate::cpu;
 use crate::scalar::Scalar;
@@ -34,7 +34,12 @@ impl Twin for ElementwiseActivation {
     ) {
         let [z] = floats(reads);
         let [a] = written(writes);
-        cpu::each1(&mut a[..p.count as usize], z, |a, z| *a = activate(phi, z));
+        const BLOCK: usize = 4096;
+        let count = p.count as usize;
+        cpu::for_rows(&mut a[..count], BLOCK, count.div_ceil(BLOCK), 8 * BLOCK, |r, a| {
+            a.copy_from_slice(&z[r * BLOCK..][..a.len()]);
+            phi.apply_to(a);
+        });
     }
 
     fn cost(p: &Params) -> Cost {

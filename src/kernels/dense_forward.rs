@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, activate, floats, read, write, written};
+use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
 use crate::activation::Activation;
 use crate::cpu;
 use crate::scalar::{Mat, Scalar};
@@ -65,19 +65,24 @@ impl Twin for DenseForward {
             Mat::rows(weight, inputs).transposed(),
             false,
         );
+        let add_bias = |a: &mut [F]| {
+            for (a, &b) in a.iter_mut().zip(bias) {
+                *a += b;
+            }
+        };
         if p.store_z == 0 {
-            cpu::for_rows(a, stride, rows, outputs, |_, a| {
-                for (a, &b) in a.iter_mut().zip(bias) {
-                    *a = activate(phi, *a + b);
-                }
+            cpu::for_rows(a, stride, rows, 4 * outputs, |_, a| {
+                let a = &mut a[..outputs];
+                add_bias(a);
+                phi.apply_to(a);
             });
         } else {
             let z = &mut z[first..];
-            cpu::for_rows2((z, stride), (a, stride), rows, outputs, |_, z, a| {
-                for ((z, a), &b) in z.iter_mut().zip(a).zip(bias) {
-                    *z = *a + b;
-                    *a = activate(phi, *z);
-                }
+            cpu::for_rows2((z, stride), (a, stride), rows, 4 * outputs, |_, z, a| {
+                let a = &mut a[..outputs];
+                add_bias(a);
+                z[..outputs].copy_from_slice(a);
+                phi.apply_to(a);
             });
         }
     }

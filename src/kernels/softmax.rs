@@ -13,8 +13,10 @@ pub(crate) struct Softmax;
 
 /// exp(z − m) of a row with m its largest element: softmax's numerators. m is a constant here: softmax does not depend
 /// on it, so a device that holds a slightly different maximum computes the same function.
-pub(super) fn shifted_exp<F: Scalar>(z: &[F], m: F) -> impl Iterator<Item = F> + '_ {
-    z.iter().map(move |&z| (z - m).min(F::of(0.0)).exp())
+pub(super) fn shifted_exp<F: Scalar>(z: &[F], m: F, out: &mut [F]) {
+    for (e, &z) in out.iter_mut().zip(z) {
+        *e = (z - m).min(F::of(0.0)).exp();
+    }
 }
 
 /// The largest element, as a constant.
@@ -50,10 +52,10 @@ impl Twin for Softmax {
         let (rows, cols) = (p.rows as usize, p.cols as usize);
         cpu::for_rows(a, cols, rows, 8 * cols, |r, a| {
             let z = &z[r * cols..][..cols];
-            let m = row_max(z);
-            let total = F::sum(shifted_exp(z, m));
-            for (a, e) in a.iter_mut().zip(shifted_exp(z, m)) {
-                *a = e / total;
+            shifted_exp(z, row_max(z), a);
+            let total = F::sum(a.iter().copied());
+            for a in a {
+                *a = *a / total;
             }
         });
     }

@@ -47,7 +47,8 @@ impl Twin for SoftmaxCrossEntropy {
         cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, |r, loss, delta| {
             let z = &z[r * cols..][..cols];
             let m = row_max(z);
-            let total = F::sum(shifted_exp(z, m));
+            shifted_exp(z, m, delta);
+            let total = F::sum(delta.iter().copied());
             let mass = F::sum((0..cols).map(|c| t.at(r, c)));
             let log_total = total.ln();
             // Two terms, because a device adds them one by one.
@@ -55,8 +56,8 @@ impl Twin for SoftmaxCrossEntropy {
                 let t = t.at(r, c);
                 [t * ((m - z[c]) + log_total), entropy_term(t, p.entropy)]
             }));
-            for ((c, d), e) in delta.iter_mut().enumerate().zip(shifted_exp(z, m)) {
-                *d = e / total * mass - t.at(r, c);
+            for (c, d) in delta.iter_mut().enumerate() {
+                *d = *d / total * mass - t.at(r, c);
             }
         });
     }
