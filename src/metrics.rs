@@ -32,7 +32,7 @@ impl fmt::Display for Evaluation {
 }
 
 /// Index of the largest element, the first of equals.
-pub(crate) fn argmax(row: &[f32]) -> usize {
+pub(crate) fn argmax(row: &[f64]) -> usize {
     let mut best = 0;
     for (i, &x) in row.iter().enumerate() {
         if x > row[best] {
@@ -43,7 +43,7 @@ pub(crate) fn argmax(row: &[f32]) -> usize {
 }
 
 /// Rows whose largest output (of `cols`) is the class; `None` if targets are no classes.
-pub(crate) fn correct(outputs: &[f32], cols: usize, targets: &Targets) -> Option<usize> {
+pub(crate) fn correct(outputs: &[f64], cols: usize, targets: &Targets) -> Option<usize> {
     let Targets::Classes(labels) = targets else {
         return None;
     };

@@ -297,17 +297,15 @@ impl Trainer {
             let (rows, room) = (chunk.rows() as u32, self.room as u64);
             let ops = self.plan.evaluation(rows, room, labels);
             self.submit_batch(&ops, &chunk)?;
-            let losses = self.plan.losses_view(room).head(rows.into());
-            let outputs = self
-                .plan
-                .output_view(room)
-                .head(u64::from(rows) * cols as u64);
-            loss += self.executor.read_f64(&[losses]).await?[0]
-                .iter()
-                .sum::<f64>();
+            let mut views = vec![self.plan.losses_view(room).head(rows.into())];
             if labels {
-                let outputs = self.executor.read(&[outputs]).await?;
-                right += correct(&outputs[0], cols, chunk.targets()).unwrap_or(0);
+                let outputs = u64::from(rows) * cols as u64;
+                views.push(self.plan.output_view(room).head(outputs));
+            }
+            let read = self.executor.read_f64(&views).await?;
+            loss += read[0].iter().sum::<f64>();
+            if let Some(outputs) = read.get(1) {
+                right += correct(outputs, cols, chunk.targets()).unwrap_or(0);
             }
         }
         Ok(Evaluation {
