@@ -52,6 +52,7 @@ fn adam(
         exp_avg_sq[e] = v;
         weight[e] = next;
     } else {
+        // From many invocations maybe, all with the same value.
         ledger[4] = 1.0;
     }
 }

@@ -1,7 +1,7 @@
 // loss[r] = -sum over c of t[r, c] * ln(a[r, c]),  delta[r, c] = -t[r, c]/a[r, c] * activate_grad(saved[r, c]).
 // a, saved (z or a), delta (rows, cols); t: a class index a row, or (rows, cols) probabilities; loss (rows).
 // With `entropy`, sum over c of t * ln(t) is added: the Kullback-Leibler divergence, with the same delta.
-// Where t is 0 both terms are 0, whatever a is. Where t > 0 and a <= 0, or the quotient overflows, the loss is
+// Where t is 0 both terms are 0, whatever finite number a is. Where t > 0 and a <= 0, or the quotient overflows, the loss is
 // infinite and delta 0: nothing spreads, and the optimisers refuse a step whose loss is not finite. It is infinite too
 // where any a is not finite.
 

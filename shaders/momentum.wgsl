@@ -46,6 +46,7 @@ fn momentum(
         velocity[e] = v;
         weight[e] = next;
     } else {
+        // From many invocations maybe, all with the same value.
         ledger[4] = 1.0;
     }
 }

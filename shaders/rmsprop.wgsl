@@ -36,6 +36,7 @@ fn rmsprop(
         square_avg[e] = s;
         weight[e] = next;
     } else {
+        // From many invocations maybe, all with the same value.
         ledger[4] = 1.0;
     }
 }

@@ -30,6 +30,7 @@ fn sgd(
     if (is_finite(next)) {
         weight[e] = next;
     } else {
+        // From many invocations maybe, all with the same value.
         ledger[4] = 1.0;
     }
 }

@@ -118,10 +118,10 @@
 //! `src/kernels/NAME.rs` (copy `huber`, the smallest that needs a parameter of its own) and its line in the `kernels!` table of
 //! `src/kernels.rs`; then the variant in `src/loss.rs`, with what it takes as targets, what the last layer must be, whether its
 //! mean is over elements, and its call; and its place in `Loss::table()`, from which the tests take it. Plant a fault in
-//! `tests/mutations.rs`; the table there asks for one.
+//! `tests/mutations.rs` and give `src/profile.rs` a sample call: tests ask for both.
 //!
-//! **To add an optimiser**: a shader and a kernel file as above (copy `rmsprop`: reads `grad` and `ledger`, writes `weight` and
-//! its slots of state, refuses a step whose loss is not finite), and in `src/optimizer.rs` its configuration struct with
+//! **To add an optimiser**: a shader and a kernel file as above (copy `rmsprop`: reads `grad`, writes `weight`, its
+//! slots of state and the `ledger`, refuses a step whose loss is not finite and an element that would overflow), and in `src/optimizer.rs` its configuration struct with
 //! `Default`, its number of slots, its call and its checks.
 
 pub mod activation;

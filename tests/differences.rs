@@ -1,13 +1,9 @@
 //! The first rung: the f64 twins' gradients against central differences, every activation × loss × depth.
 
-use wgrad::{Activation, Dataset, Device, Loss, Matrix, Mlp, Reduction, Sgd, Trainer, verify};
+mod common;
 
-/// Deterministic numbers in (−1, 1).
-fn numbers(n: usize, salt: usize) -> Vec<f32> {
-    (0..n)
-        .map(|i| ((i * 7919 + salt * 104_729 + 13) % 1999) as f32 / 1000.0 - 1.0)
-        .collect()
-}
+use common::numbers;
+use wgrad::{Activation, Dataset, Device, Loss, Matrix, Mlp, Reduction, Sgd, Trainer, verify};
 
 /// Rows of probabilities, none of them 0.
 fn probabilities(rows: usize, cols: usize) -> Matrix {

@@ -2,15 +2,10 @@
 
 mod common;
 
+use common::numbers;
 use wgrad::{
     Activation::*, Adam, Dataset, Device, DeviceOptions, Loss, Matrix, Mlp, Sgd, Trainer, verify,
 };
-
-fn numbers(n: usize, salt: usize) -> Vec<f32> {
-    (0..n)
-        .map(|i| ((i * 7919 + salt * 104_729 + 13) % 1999) as f32 / 1000.0 - 1.0)
-        .collect()
-}
 
 /// A GPU whose bindings hold `bytes`.
 fn small_bindings(bytes: u64) -> Device {

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::numbers;
 use wgrad::{
     Activation::*, Adam, Dataset, Device, DeviceOptions, Init, Loss, Matrix, Mlp, RmsProp, Sgd,
     Tensors, Trainer, verify,
@@ -9,12 +10,6 @@ use wgrad::{
 
 fn devices() -> [Device; 3] {
     [common::gpu(), Device::cpu(), Device::reference()]
-}
-
-fn numbers(n: usize, salt: usize) -> Vec<f32> {
-    (0..n)
-        .map(|i| ((i * 7919 + salt * 104_729 + 13) % 1999) as f32 / 1000.0 - 1.0)
-        .collect()
 }
 
 fn classes(rows: usize, inputs: usize, classes: usize) -> Dataset {

@@ -41,7 +41,6 @@ impl Twin for DenseBackwardInput {
         Work::Tiles {
             m: p.rows,
             n: p.inputs,
-            k: p.outputs,
         }
     }
 

@@ -39,7 +39,6 @@ impl Twin for DenseBackwardParams {
         Work::Tiles {
             m: p.outputs,
             n: p.inputs,
-            k: p.rows,
         }
     }
 

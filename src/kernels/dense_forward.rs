@@ -39,7 +39,6 @@ impl Twin for DenseForward {
         Work::Tiles {
             m: p.rows,
             n: p.outputs,
-            k: p.inputs,
         }
     }
 

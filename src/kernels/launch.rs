@@ -3,8 +3,8 @@
 /// What a call has to do, from which [`Launch`] follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// An (m, n) product over k.
-    Tiles { m: u32, n: u32, k: u32 },
+    /// An (m, n) product.
+    Tiles { m: u32, n: u32 },
     /// Rows of so many columns.
     Rows { rows: u32, cols: u32 },
     /// So many elements.
@@ -37,7 +37,7 @@ const LARGE_TILE: u32 = 16;
 impl Work {
     pub fn launch(self) -> Launch {
         match self {
-            Work::Tiles { m, n, .. } => {
+            Work::Tiles { m, n } => {
                 let t = tile_side(m, n);
                 let constants: &[(&str, f64)] = if t == LARGE_TILE {
                     &[("T", 16.0)]

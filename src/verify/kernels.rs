@@ -25,7 +25,7 @@ pub struct KernelOptions {
 
 /// Runs every kernel on awkward shapes (single elements, one beside each tile edge, sums and rows beyond 65,535) with every
 /// activation, NaNs around every operand and in every gap, and compares each element with the f64 twin within its rounding
-/// bound. One check a kernel and activation. Minutes on a software adapter.
+/// bound. One check a kernel and activation. Seconds to minutes on a software adapter.
 ///
 /// # Errors
 /// Of the device; a wrong result is no error but a failed [`Check`].

@@ -19,3 +19,10 @@ pub fn gpu_with(options: DeviceOptions) -> Device {
     };
     Device::open(&options).unwrap_or_else(|error| panic!("no GPU for the tests: {error}"))
 }
+
+/// Deterministic numbers in (−1, 1).
+pub fn numbers(n: usize, salt: usize) -> Vec<f32> {
+    (0..n)
+        .map(|i| ((i * 7919 + salt * 104_729 + 13) % 1999) as f32 / 1000.0 - 1.0)
+        .collect()
+}
