@@ -148,6 +148,18 @@ impl Word for f64 {
     }
 }
 
+/// Words of the ledger of training; shaders/loss_sum.wgsl says what each is.
+pub(crate) mod word {
+    pub const RECENT: usize = 0;
+    pub const OLDER: usize = 1;
+    pub const BATCHES: usize = 2;
+    pub const FAULTS: usize = 3;
+    pub const OVERFLOW: usize = 4;
+    pub const WINDOW: usize = 5;
+    pub const REFUSED: usize = 6;
+    pub const COUNT: usize = 7;
+}
+
 /// A kernel's parameters: the host struct that its WGSL `Params` mirrors field by field.
 pub(crate) trait ParamsStruct: Copy + fmt::Debug {
     const FIELDS: &'static [(&'static str, Field)];

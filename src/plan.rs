@@ -10,7 +10,7 @@ use crate::activation::{Activation, Saved};
 use crate::error::{Error, Result};
 use crate::kernels::{
     Call, dense_backward_input, dense_backward_params, dense_forward, loss_sum, softmax,
-    softmax_grad,
+    softmax_grad, word,
 };
 use crate::loss::{Criterion, Loss};
 use crate::optimizer::Optimizer;
@@ -44,13 +44,6 @@ impl Limits {
 
 /// Bytes of parameters, gradients and state that no device of today has: 4 TiB.
 const ABSURD: u64 = 1 << 42;
-
-/// Words of the ledger, and where those stand that the host reads; see shaders/loss_sum.wgsl.
-const LEDGER: u64 = 7;
-pub(crate) const LEDGER_SUMS: [usize; 2] = [0, 1];
-pub(crate) const LEDGER_FAULTS: usize = 3;
-pub(crate) const LEDGER_OVERFLOW: usize = 4;
-pub(crate) const LEDGER_WINDOW: usize = 5;
 
 /// Buffers of one layer.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +134,7 @@ impl Plan {
         let unfused = *last == Activation::Softmax && !criterion.loss.takes_logits(last);
         let output_grad = unfused.then(|| add("output_grad".into(), outputs, true));
         let losses = add("losses".into(), 1, true);
-        let ledger = add("ledger".into(), LEDGER, false);
+        let ledger = add("ledger".into(), word::COUNT as u64, false);
         let placeholder = add("placeholder".into(), 1, false);
         let mut add_segments = |name: &str| {
             let segments = layout.segments.iter().enumerate();

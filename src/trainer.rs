@@ -10,10 +10,11 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::init::layer_rng;
+use crate::kernels::word;
 use crate::loss::Criterion;
 use crate::metrics::{Evaluation, correct};
 use crate::optimizer::Optimizer;
-use crate::plan::{LEDGER_FAULTS, LEDGER_OVERFLOW, LEDGER_SUMS, Op, Payload, Plan, View};
+use crate::plan::{Op, Payload, Plan, View};
 use crate::spec::Mlp;
 use crate::tensor::{self, Tensor, Tensors};
 
@@ -256,21 +257,21 @@ impl Trainer {
         let read = self.executor.read_f64(&[ledger]).await?;
         let read = &read[0];
         // The words after these belong to the micro-batches that are pending and to the optimiser.
-        let taken = LEDGER_OVERFLOW + 1;
+        let taken = word::OVERFLOW + 1;
         self.executor.write(
             ledger.head(taken as u64),
-            Payload::Floats(&[0.0; LEDGER_OVERFLOW + 1]),
+            Payload::Floats(&[0.0; word::OVERFLOW + 1]),
         )?;
         let rows = std::mem::take(&mut self.loss_rows);
-        if read[LEDGER_FAULTS] > 0.0 {
+        if read[word::FAULTS] > 0.0 {
             return Err(Error::NonFiniteLoss {
-                batches: read[LEDGER_FAULTS] as u64,
+                batches: read[word::FAULTS] as u64,
             });
         }
-        if read[LEDGER_OVERFLOW] > 0.0 {
+        if read[word::OVERFLOW] > 0.0 {
             return Err(Error::NonFiniteUpdate);
         }
-        let sum: f64 = LEDGER_SUMS.iter().map(|&word| read[word]).sum();
+        let sum = read[word::RECENT] + read[word::OLDER];
         Ok(sum * self.plan.criterion.batch_scale(rows))
     }
 

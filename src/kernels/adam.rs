@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
 use crate::cpu;
 use crate::scalar::Scalar;
@@ -55,7 +55,7 @@ impl Twin for Adam {
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [grad] = floats(reads);
         let [weight, exp_avg, exp_avg_sq, ledger] = written(writes);
-        if !ledger[5].value().is_finite() {
+        if !ledger[word::WINDOW].value().is_finite() {
             return;
         }
         let n = p.count as usize;
@@ -64,7 +64,7 @@ impl Twin for Adam {
         let (beta2, one_minus_beta2) = (F::of(p.beta2), F::of(p.one_minus_beta2));
         let (l2, shrink, scale) = (F::of(p.l2), F::of(p.shrink), F::of(p.grad_scale));
         let eps = F::of(p.eps);
-        let t = F::of(p.step.into()) - ledger[6];
+        let t = F::of(p.step.into()) - ledger[word::REFUSED];
         let step_size = F::of(p.lr) / -(t * F::of(p.ln_beta1)).exp_m1();
         let root_correction2 = (-(t * F::of(p.ln_beta2)).exp_m1()).sqrt();
         cpu::each3(&mut weight[..n], exp_avg, exp_avg_sq, grad, |w, m, v, g| {
@@ -80,7 +80,7 @@ impl Twin for Adam {
             }
         });
         if overflow.into_inner() {
-            ledger[4] = F::of(1.0);
+            ledger[word::OVERFLOW] = F::of(1.0);
         }
     }
 

@@ -1,5 +1,5 @@
 use super::cases::{self, Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
 use crate::scalar::Scalar;
 
@@ -33,23 +33,23 @@ impl Twin for LossSum {
         let [loss] = floats(reads);
         let [ledger] = written(writes);
         let total = F::sum(loss[..p.rows as usize].iter().copied());
-        let sum = ledger[0] + total;
+        let sum = ledger[word::RECENT] + total;
         if total.value().is_finite() && sum.value().is_finite() {
-            ledger[0] = sum;
-            ledger[2] += F::of(1.0);
-            if ledger[2].value() >= 512.0 {
-                ledger[1] += ledger[0];
-                ledger[0] = F::of(0.0);
-                ledger[2] = F::of(0.0);
+            ledger[word::RECENT] = sum;
+            ledger[word::BATCHES] += F::of(1.0);
+            if ledger[word::BATCHES].value() >= 512.0 {
+                ledger[word::OLDER] += ledger[word::RECENT];
+                ledger[word::RECENT] = F::of(0.0);
+                ledger[word::BATCHES] = F::of(0.0);
             }
         } else {
-            ledger[3] += F::of(1.0);
+            ledger[word::FAULTS] += F::of(1.0);
         }
-        ledger[5] = if p.accumulate != 0 {
-            total + ledger[5]
+        ledger[word::WINDOW] = if p.accumulate != 0 {
+            total + ledger[word::WINDOW]
         } else {
-            if !ledger[5].value().is_finite() {
-                ledger[6] += F::of(1.0);
+            if !ledger[word::WINDOW].value().is_finite() {
+                ledger[word::REFUSED] += F::of(1.0);
             }
             total
         };
@@ -70,7 +70,7 @@ impl Twin for LossSum {
                 let mut ledger = g.ledger();
                 // Once the first sum is full after this batch.
                 if let cases::Data::Floats(ledger) = &mut ledger {
-                    ledger[2] += f32::from(accumulate as u8);
+                    ledger[word::BATCHES] += f32::from(accumulate as u8);
                 }
                 let writes = vec![ledger];
                 let call = super::Call::LossSum(Params { rows, accumulate });

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
 use crate::cpu;
 use crate::scalar::Scalar;
@@ -44,12 +44,12 @@ impl Twin for Momentum {
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [grad] = floats(reads);
         let [weight, velocity, ledger] = written(writes);
-        if !ledger[5].value().is_finite() {
+        if !ledger[word::WINDOW].value().is_finite() {
             return;
         }
         let n = p.count as usize;
         let overflow = AtomicBool::new(false);
-        let first = (F::of(p.step.into()) - ledger[6]).value() <= 1.0;
+        let first = (F::of(p.step.into()) - ledger[word::REFUSED]).value() <= 1.0;
         let (lr, momentum) = (F::of(p.lr), F::of(p.momentum));
         let (decay, scale) = (F::of(p.weight_decay), F::of(p.grad_scale));
         let one_minus_dampening = F::of(p.one_minus_dampening);
@@ -73,7 +73,7 @@ impl Twin for Momentum {
             }
         });
         if overflow.into_inner() {
-            ledger[4] = F::of(1.0);
+            ledger[word::OVERFLOW] = F::of(1.0);
         }
     }
 

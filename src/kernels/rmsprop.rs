@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
 use crate::cpu;
 use crate::scalar::Scalar;
@@ -42,7 +42,7 @@ impl Twin for RmsProp {
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [grad] = floats(reads);
         let [weight, square_avg, ledger] = written(writes);
-        if !ledger[5].value().is_finite() {
+        if !ledger[word::WINDOW].value().is_finite() {
             return;
         }
         let n = p.count as usize;
@@ -61,7 +61,7 @@ impl Twin for RmsProp {
             }
         });
         if overflow.into_inner() {
-            ledger[4] = F::of(1.0);
+            ledger[word::OVERFLOW] = F::of(1.0);
         }
     }
 

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
 use crate::cpu;
 use crate::scalar::Scalar;
@@ -38,7 +38,7 @@ impl Twin for Sgd {
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [grad] = floats(reads);
         let [weight, ledger] = written(writes);
-        if !ledger[5].value().is_finite() {
+        if !ledger[word::WINDOW].value().is_finite() {
             return;
         }
         let n = p.count as usize;
@@ -54,7 +54,7 @@ impl Twin for Sgd {
             }
         });
         if overflow.into_inner() {
-            ledger[4] = F::of(1.0);
+            ledger[word::OVERFLOW] = F::of(1.0);
         }
     }
 

@@ -12,7 +12,8 @@ use crate::data::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::init::unit;
-use crate::plan::{LEDGER_WINDOW, Op, Payload, Plan, View};
+use crate::kernels::word;
+use crate::plan::{Op, Payload, Plan, View};
 use crate::scalar::Scalar;
 use crate::trainer::{Trainer, check_batch, target_payload};
 
@@ -98,7 +99,7 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
         let loss = |run: &CpuExecutor<f64>| run.floats(loss_view)[0] * scale;
         // The loss of this step itself: each row's, and their sum's.
         let rows: f64 = own_bound(plan.losses_view(room)).take(batch.rows()).sum();
-        let total = bounds[&plan.ledger_view()][LEDGER_WINDOW].err;
+        let total = bounds[&plan.ledger_view()][word::WINDOW].err;
         let own = (rows + total) * scale;
         for run in &runs[1..] {
             envelope = f64::max(envelope, (loss(run) - loss(&runs[0])).abs());
@@ -166,7 +167,7 @@ fn step_ops(
     // One word of the ledger is the loss of this batch alone.
     let ledger = plan.ledger_view();
     let loss = View {
-        offset: ledger.offset + LEDGER_WINDOW as u64,
+        offset: ledger.offset + word::WINDOW as u64,
         len: 1,
         ..ledger
     };
