@@ -1,6 +1,9 @@
 // grad_weight[o, i] (+)= sum over r of delta[r, first + o] * x[r, i],  grad_bias[o] (+)= sum over r of delta[r, first + o].
-// delta (rows, stride); x (rows, inputs): the layer's input; grad_weight (outputs, inputs), grad_bias (outputs): a panel
-// beginning at output `first`. `accumulate` adds to what is there: micro-batches.
+// delta (rows, stride); x (rows, inputs): the layer's input, or rows of a data set that is on the device: see
+// operand/x_resident.wgsl; grad_weight (outputs, inputs), grad_bias (outputs): a panel beginning at output `first`.
+// `accumulate` adds to what is there: micro-batches.
+// On a grid of P workgroups in depth the rows are divided among them: grad_weight is (P, outputs, inputs) then and
+// grad_bias (P, outputs), which sum_parts adds up.
 
 struct Params {
     rows: u32,
@@ -9,55 +12,69 @@ struct Params {
     first: u32,
     stride: u32,
     accumulate: u32,
+    format: u32,
+    start: u32,
+    scale: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> delta: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> grad_weight: array<f32>;
-@group(0) @binding(4) var<storage, read_write> grad_bias: array<f32>;
+@group(0) @binding(1) var<storage, read> delta: array<DeltaWord>;
+@group(0) @binding(2) var<storage, read> x: array<InputWord>;
+@group(0) @binding(3) var<storage, read> order: array<u32>;
+@group(0) @binding(4) var<storage, read_write> grad_weight: array<f32>;
+@group(0) @binding(5) var<storage, read_write> grad_bias: array<f32>;
 
 const A_ALONG_K = false;
 const B_ALONG_K = false;
+const SUM_A = true;
 
-fn element_a(m: u32, k: u32) -> f32 {
-    if (m < params.outputs && k < params.rows) {
-        return delta[k * params.stride + params.first + m];
-    }
-    return 0.0;
+// Which of the parts this workgroup computes.
+var<private> part: u32;
+
+fn extents() -> vec3<u32> {
+    return vec3<u32>(params.outputs, params.inputs, params.rows);
 }
 
-fn element_b(k: u32, n: u32) -> f32 {
-    if (k < params.rows && n < params.inputs) {
-        return x[k * params.inputs + n];
-    }
-    return 0.0;
+fn four_a(m: u32, k: u32) -> vec4<f32> {
+    return delta_four(k, m);
 }
 
-@compute @workgroup_size(T, T)
-fn dense_backward_params(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let product = tile_product(group, local, params.rows);
-    let origin = tile_origin(group, local);
-    for (var i = 0u; i < 4u; i++) {
-        let o = origin.x + i;
-        for (var j = 0u; j < 4u; j++) {
-            let n = origin.y + j;
-            if (o < params.outputs && n < params.inputs) {
-                let at = o * params.inputs + n;
-                var sum = product.c[i][j];
-                if (params.accumulate != 0u) {
-                    sum += grad_weight[at];
-                }
-                grad_weight[at] = sum;
-            }
-        }
-        // One invocation of the first column of tiles owns each output's bias.
-        if (origin.y == 0u && o < params.outputs) {
-            var sum = product.a_sum[i];
+fn four_b(k: u32, n: u32) -> vec4<f32> {
+    return x_four(k, n);
+}
+
+fn finish(o: u32, i: u32, product: vec4<f32>) {
+    for (var j = 0u; j < 4u; j++) {
+        if (o < params.outputs && i + j < params.inputs) {
+            let at = (part * params.outputs + o) * params.inputs + i + j;
+            var sum = product[j];
             if (params.accumulate != 0u) {
-                sum += grad_bias[o];
+                sum += grad_weight[at];
             }
-            grad_bias[o] = sum;
+            grad_weight[at] = sum;
         }
     }
+}
+
+fn finish_sum(o: u32, sums: vec4<f32>) {
+    for (var j = 0u; j < 4u; j++) {
+        if (o + j < params.outputs) {
+            let at = part * params.outputs + o + j;
+            var sum = sums[j];
+            if (params.accumulate != 0u) {
+                sum += grad_bias[at];
+            }
+            grad_bias[at] = sum;
+        }
+    }
+}
+
+@compute @workgroup_size(TX, TY)
+fn dense_backward_params(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_id) local: vec3<u32>,
+) {
+    part = group.z;
+    multiply(group, groups, local);
 }

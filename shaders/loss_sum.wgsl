@@ -4,16 +4,18 @@
 // [3] the number of batches whose loss was not finite; [4] is 1 after an update that would have overflowed somewhere;
 // [5] the loss since the last update, summed over micro-batches (`accumulate`): it stays non-finite once it is;
 // [6] the number of updates refused because of that, which the optimisers do not count as steps.
-// loss (rows); ledger (7). One workgroup, one fixed order.
+// loss (rows); ledger (7); history (any): the batch's loss goes to its place `slot`. One workgroup, one fixed order.
 
 struct Params {
     rows: u32,
     accumulate: u32,
+    slot: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> loss: array<f32>;
 @group(0) @binding(2) var<storage, read_write> ledger: array<f32>;
+@group(0) @binding(3) var<storage, read_write> history: array<f32>;
 
 @compute @workgroup_size(GROUP)
 fn loss_sum(@builtin(local_invocation_index) local: u32) {
@@ -23,6 +25,7 @@ fn loss_sum(@builtin(local_invocation_index) local: u32) {
     }
     let total = row_sum(local, sum);
     if (local == 0u) {
+        history[params.slot] = total;
         if (is_finite(total) && is_finite(ledger[0] + total)) {
             ledger[0] += total;
             ledger[2] += 1.0;

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::kernels::Read;
+use crate::kernels::{Call, Read, StepAt};
 use crate::plan::{BufferSpec, Op, Payload, View};
 use crate::scalar::{Mat, Scalar};
 
@@ -303,14 +303,42 @@ impl<F: Scalar> CpuExecutor<F> {
         }
     }
 
-    /// Runs ops in order.
-    pub fn run(&mut self, ops: &[Op]) {
-        for op in ops {
-            self.run_op(op);
+    /// Copies a batch in and runs ops in order.
+    pub fn submit(&mut self, ops: &[Op], uploads: &[(View, Payload<'_>)]) {
+        for &(view, payload) in uploads {
+            self.write(view, payload);
+        }
+        self.run(ops);
+    }
+
+    /// [`submit`](Self::submit) for several steps.
+    pub fn run_steps(&mut self, ops: &[Op], steps: &[StepAt], uploads: &[(View, Payload<'_>)]) {
+        self.submit(&[], uploads);
+        for at in steps {
+            for op in ops {
+                self.run_op(op, op.call.at(at));
+            }
         }
     }
 
-    fn run_op(&mut self, op: &Op) {
+    /// Copies rows of a data set to the beginning of a view.
+    pub fn gather<'a>(&mut self, view: View, rows: &[u32], row: impl Fn(usize) -> Payload<'a>) {
+        let mut at = view;
+        for &r in rows {
+            let payload = row(r as usize);
+            self.write(at, payload);
+            at.offset += (payload.bytes().len() / 4) as u64;
+        }
+    }
+
+    /// Runs ops in order.
+    pub fn run(&mut self, ops: &[Op]) {
+        for op in ops {
+            self.run_op(op, op.call);
+        }
+    }
+
+    fn run_op(&mut self, op: &Op, call: Call) {
         // What an op writes is taken out of the list while it runs; the plan never lets one read a buffer it writes.
         let mut taken: Vec<(usize, Vec<F>)> = Vec::with_capacity(op.writes.len());
         for view in &op.writes {
@@ -337,7 +365,7 @@ impl<F: Scalar> CpuExecutor<F> {
             }
             writes.sort_by_key(|(operand, _)| *operand);
             let mut writes: Vec<&mut [F]> = writes.into_iter().map(|(_, x)| x).collect();
-            op.call.run_twin(&op.activation, &reads, &mut writes);
+            call.run_twin(&op.activation, &reads, &mut writes);
         }));
         for (buffer, contents) in taken {
             self.buffers[buffer] = Storage::Floats(contents);

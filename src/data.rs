@@ -273,7 +273,7 @@ impl Dataset {
         Ok(Batches {
             data: self,
             size,
-            order: (0..self.rows()).collect(),
+            order: order(self.rows(), None),
             at: 0,
         })
     }
@@ -285,6 +285,15 @@ fn shuffle(order: &mut [usize], rng: &mut impl Rng) {
         let j = ((u128::from(rng.next_u64()) * (i as u128 + 1)) >> 64) as usize;
         order.swap(i, j);
     }
+}
+
+/// The order in which [`Dataset::batches`] takes the rows, shuffled or not; the same for the same seed on every machine.
+pub(crate) fn order(rows: usize, shuffle_seed: Option<u64>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows).collect();
+    if let Some(seed) = shuffle_seed {
+        shuffle(&mut order, &mut ChaCha8Rng::seed_from_u64(seed));
+    }
+    order
 }
 
 /// An iterator over batches; see [`Dataset::batches`].
@@ -300,7 +309,7 @@ impl Batches<'_> {
     /// In a random order, the same for the same seed on every machine. Pass the epoch, or seed + epoch.
     #[must_use]
     pub fn shuffled(mut self, seed: u64) -> Self {
-        shuffle(&mut self.order, &mut ChaCha8Rng::seed_from_u64(seed));
+        self.order = order(self.data.rows(), Some(seed));
         self
     }
 }

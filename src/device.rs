@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::gpu::{self, Gpu};
-use crate::kernels;
+use crate::kernels::{self, Form};
 use crate::plan::Limits;
+use crate::tuning::{Choices, Tuning, TuningCache, TuningReport};
 
 /// An adapter, as [`Device::adapters`] lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,6 +60,14 @@ pub struct DeviceOptions {
     pub memory_limit: Option<u64>,
     /// Treat storage bindings as no larger than so many bytes, so that parameters are split as on a smaller adapter.
     pub binding_limit: Option<u64>,
+    /// Whether the fastest form of each matrix product is found by measurement.
+    pub tuning: Tuning,
+    /// Choices to use without measuring, as [`Device::choices`] recorded them.
+    pub choices: Choices,
+    /// Where measured choices are kept between runs.
+    pub cache: TuningCache,
+    /// Load matrices one element at a time even where rows are whole vec4s. For comparison: the bits are the same.
+    pub scalar_loads: bool,
     /// Faults to plant in the kernels, to see that the checks catch them.
     pub faults: Vec<Fault>,
 }
@@ -114,8 +123,13 @@ impl Fault {
                 allowed: format!("one of {}", names.join(", ")),
             });
         };
-        let mut variants = Activation::table().into_iter();
-        if variants.any(|phi| self.plant(&kernel.wgsl(&phi)).is_some()) {
+        let variants = kernel.variants();
+        let texts = Activation::table().into_iter().flat_map(|phi| {
+            variants
+                .iter()
+                .map(move |variant| kernel.wgsl(variant, &phi))
+        });
+        if texts.into_iter().any(|text| self.plant(&text).is_some()) {
             return Ok(());
         }
         Err(Error::Argument {
@@ -250,6 +264,33 @@ impl Device {
     /// Whether this is a GPU whose adapter is a program on the CPU.
     pub fn is_software(&self) -> bool {
         matches!(&self.kind, Kind::Gpu(gpu) if gpu.is_software())
+    }
+
+    /// The form of each matrix product that was run on this device so far. Empty on a CPU.
+    pub fn choices(&self) -> Choices {
+        match &self.kind {
+            Kind::Gpu(gpu) => gpu.choices(),
+            _ => Choices::default(),
+        }
+    }
+
+    /// What was measured on this device since it was opened, and what was found unfit for it.
+    pub fn tuning_report(&self) -> TuningReport {
+        match &self.kind {
+            Kind::Gpu(gpu) => gpu.tuning_report(),
+            _ => TuningReport::default(),
+        }
+    }
+
+    /// The forms of the matmul that this device can run. None on a CPU, whose products the `gemm` crate computes.
+    pub fn forms(&self) -> Vec<&'static Form> {
+        match &self.kind {
+            Kind::Gpu(gpu) => kernels::FORMS
+                .iter()
+                .filter(|form| gpu.can_run(form))
+                .collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Gives the GPU up at once: every later call on it returns [`Error::DeviceLost`]. Without effect on a CPU.

@@ -155,6 +155,15 @@ pub enum Error {
         call: String,
     },
 
+    /// A call that does not take part in micro-batches, while some are waiting for their update.
+    #[error("{call} while {rows} accumulated rows wait for their update: call apply() first")]
+    Pending {
+        /// Rows accumulated.
+        rows: u64,
+        /// The method called.
+        call: String,
+    },
+
     /// A tensor's name is not the network's.
     #[error("there is no tensor {name:?}; this network has {known}")]
     UnknownTensor {

@@ -4,6 +4,7 @@ use crate::cpu::CpuExecutor;
 use crate::device::{Device, Kind};
 use crate::error::Result;
 use crate::gpu::executor::GpuExecutor;
+use crate::kernels::StepAt;
 use crate::plan::{BufferSpec, Op, Payload, Plan, View};
 
 /// What runs a plan's ops on its buffers.
@@ -50,18 +51,23 @@ impl Executor {
     pub fn submit(&mut self, ops: &[Op], uploads: &[(View, Payload<'_>)]) -> Result<()> {
         match self {
             Self::Gpu(gpu) => return gpu.submit(ops, uploads),
-            Self::Cpu(cpu) => {
-                for &(view, payload) in uploads {
-                    cpu.write(view, payload);
-                }
-                cpu.run(ops);
-            }
-            Self::Reference(cpu) => {
-                for &(view, payload) in uploads {
-                    cpu.write(view, payload);
-                }
-                cpu.run(ops);
-            }
+            Self::Cpu(cpu) => cpu.submit(ops, uploads),
+            Self::Reference(cpu) => cpu.submit(ops, uploads),
+        }
+        Ok(())
+    }
+
+    /// [`submit`](Self::submit) for several steps of the same ops, on data that stays where it is.
+    pub fn submit_steps(
+        &mut self,
+        ops: &[Op],
+        steps: &[StepAt],
+        uploads: &[(View, Payload<'_>)],
+    ) -> Result<()> {
+        match self {
+            Self::Gpu(gpu) => return gpu.submit_steps(ops, steps, uploads),
+            Self::Cpu(cpu) => cpu.run_steps(ops, steps, uploads),
+            Self::Reference(cpu) => cpu.run_steps(ops, steps, uploads),
         }
         Ok(())
     }
@@ -96,6 +102,15 @@ impl Executor {
         let read = self.read(views).await?;
         let widen = |x: Vec<f32>| x.into_iter().map(f64::from).collect();
         Ok(read.into_iter().map(widen).collect())
+    }
+
+    /// Copies rows of a data set into a batch, on a CPU.
+    pub fn gather<'a>(&mut self, view: View, rows: &[u32], row: impl Fn(usize) -> Payload<'a>) {
+        match self {
+            Self::Gpu(_) => unreachable!("a GPU gathers by itself"),
+            Self::Cpu(cpu) => cpu.gather(view, rows, row),
+            Self::Reference(cpu) => cpu.gather(view, rows, row),
+        }
     }
 
     /// Waits until everything submitted is done.

@@ -8,8 +8,10 @@
 pub(crate) mod adapter;
 pub(crate) mod executor;
 mod memory;
+mod pace;
 mod pipeline;
 mod readback;
+mod tuner;
 mod upload;
 
 use std::collections::HashMap;
@@ -21,8 +23,11 @@ use crate::device::{DeviceOptions, Fault};
 use crate::error::{Error, Result};
 pub(crate) use crate::gpu::memory::GpuBuffer;
 use crate::gpu::memory::driver_memory;
+use crate::gpu::pace::Pace;
 pub(crate) use crate::gpu::pipeline::Pipeline;
 use crate::gpu::pipeline::PipelineKey;
+use crate::gpu::tuner::Tuner;
+use crate::kernels::Form;
 use crate::plan::Limits;
 
 /// Each dispatch's parameters begin on a multiple of this: the strictest alignment of uniform offsets.
@@ -50,6 +55,13 @@ pub(crate) struct Gpu {
     in_use: Arc<AtomicU64>,
     binding_limit: u64,
     shader_checks: bool,
+    /// The size of its subgroups, where kernels may use them.
+    subgroup: Option<u32>,
+    /// Whether rows of whole vec4s are loaded by vec4.
+    pub vec4: bool,
+    /// How much work one submission may have.
+    pub pace: Pace,
+    tuner: Tuner,
     faults: Vec<Fault>,
     troubles: Arc<Mutex<Troubles>>,
     pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
@@ -70,10 +82,14 @@ impl Gpu {
         let info = adapter.get_info();
         let limits = adapter.limits();
         Self::check_limits(&info, &limits)?;
+        // Kernels that broadcast within a subgroup need one size, known when they are written.
+        let subgroups = adapter.features() & wgpu::Features::SUBGROUP;
+        let one_size = info.subgroup_min_size == info.subgroup_max_size;
+        let subgroup = (!subgroups.is_empty() && one_size).then_some(info.subgroup_min_size);
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("wgrad"),
-                required_features: wgpu::Features::empty(),
+                required_features: subgroups,
                 required_limits: limits.clone(),
                 experimental_features: wgpu::ExperimentalFeatures::disabled(),
                 memory_hints: wgpu::MemoryHints::Performance,
@@ -98,6 +114,12 @@ impl Gpu {
             (Some(limit), Some(memory)) => Some(limit.min(memory)),
             (limit, memory) => limit.or(memory),
         };
+        let name = format!(
+            "{} {} {} {}",
+            info.name, info.backend, info.driver, info.driver_info
+        );
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let tuner = Tuner::new(options, software, &name);
         Ok(Self {
             index,
             info,
@@ -108,6 +130,10 @@ impl Gpu {
             in_use: Arc::default(),
             binding_limit: options.binding_limit.unwrap_or(u64::MAX),
             shader_checks: options.shader_checks,
+            subgroup,
+            vec4: !options.scalar_loads,
+            pace: Pace::default(),
+            tuner,
             faults: options.faults.clone(),
             troubles,
             pipelines: Mutex::default(),
@@ -119,7 +145,7 @@ impl Gpu {
         let needs = [
             (
                 "storage buffers in a stage",
-                5,
+                6,
                 limits.max_storage_buffers_per_shader_stage,
             ),
             (
@@ -129,7 +155,7 @@ impl Gpu {
             ),
             (
                 "bytes of workgroup memory",
-                2 * 16 * 17 * 16,
+                16 * 16 * 18,
                 limits.max_compute_workgroup_storage_size,
             ),
             (
@@ -159,6 +185,18 @@ impl Gpu {
     /// Whether the adapter is a program on the CPU.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// Whether a form of the matmul can run here.
+    pub fn can_run(&self, form: &Form) -> bool {
+        let (x, y) = form.invocations;
+        x * y <= self.limits.max_compute_invocations_per_workgroup
+            && x <= self.limits.max_compute_workgroup_size_x
+            && y <= self.limits.max_compute_workgroup_size_y
+            && form.workgroup_memory <= self.limits.max_compute_workgroup_storage_size
+            && form
+                .subgroup
+                .is_none_or(|lanes| self.subgroup == Some(lanes))
     }
 
     /// What plans may assume.

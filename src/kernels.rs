@@ -9,11 +9,16 @@ use crate::activation::Activation;
 use crate::scalar::Scalar;
 
 pub(crate) mod cases;
+pub(crate) mod form;
 mod fragment;
 mod launch;
+mod resident;
 
+pub use form::{Choice, FORMS, Form, find_form};
 pub(crate) use fragment::check_fragment;
+pub use launch::Constants;
 pub(crate) use launch::{MAX_TILED, Work};
+pub(crate) use resident::{Format, batch_rows};
 
 /// How a kernel uses an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +36,7 @@ pub struct Operand {
     pub name: &'static str,
     /// Read, or written.
     pub access: Access,
-    /// Elements are u32 words (class indices, or probabilities by their bits) instead of f32.
+    /// Elements are u32 words (class indices, places, or numbers by their bits) instead of f32.
     pub words: bool,
 }
 
@@ -59,11 +64,19 @@ pub(crate) const fn write(name: &'static str) -> Operand {
     }
 }
 
+pub(crate) const fn write_words(name: &'static str) -> Operand {
+    Operand {
+        name,
+        access: Access::Write,
+        words: true,
+    }
+}
+
 /// How a kernel divides its work; kernels of a family share a WGSL fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// Tiles of a matrix product: `shaders/tiles.wgsl`.
-    Tiles,
+    /// A matrix product, in any of the [`FORMS`]: `shaders/blocks.wgsl`.
+    Product,
     /// Rows, with several invocations a row: `shaders/rows.wgsl`.
     Rows,
     /// One invocation an element: `shaders/elements.wgsl`.
@@ -73,7 +86,7 @@ pub enum Family {
 impl Family {
     fn wgsl(self) -> &'static str {
         match self {
-            Family::Tiles => include_str!("../shaders/tiles.wgsl"),
+            Family::Product => include_str!("../shaders/blocks.wgsl"),
             Family::Rows => include_str!("../shaders/rows.wgsl"),
             Family::Elements => include_str!("../shaders/elements.wgsl"),
         }
@@ -92,6 +105,99 @@ pub enum Field {
     F32,
 }
 
+/// How a kernel of the family [`Family::Product`] loads one of its matrices, four elements at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Load {
+    /// Rows of any length, one element after the other.
+    Scalar,
+    /// Rows of a multiple of 4 elements, by vec4.
+    Vec4,
+    /// Rows of a data set that is on the device, through a permutation.
+    Resident,
+}
+
+/// A matrix of a product: its operand and the WGSL fragment for each [`Load`] that it may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Loads {
+    /// Name of the operand.
+    pub operand: &'static str,
+    /// Fragments of `shaders/operand/`.
+    pub fragments: &'static [(Load, &'static str)],
+}
+
+pub(crate) const X_LOADS: Loads = Loads {
+    operand: "x",
+    fragments: &[
+        (Load::Scalar, include_str!("../shaders/operand/x.wgsl")),
+        (Load::Vec4, include_str!("../shaders/operand/x_vec4.wgsl")),
+        (
+            Load::Resident,
+            include_str!("../shaders/operand/x_resident.wgsl"),
+        ),
+    ],
+};
+
+pub(crate) const WEIGHT_LOADS: Loads = Loads {
+    operand: "weight",
+    fragments: &[
+        (Load::Scalar, include_str!("../shaders/operand/weight.wgsl")),
+        (
+            Load::Vec4,
+            include_str!("../shaders/operand/weight_vec4.wgsl"),
+        ),
+    ],
+};
+
+pub(crate) const DELTA_LOADS: Loads = Loads {
+    operand: "delta",
+    fragments: &[
+        (Load::Scalar, include_str!("../shaders/operand/delta.wgsl")),
+        (
+            Load::Vec4,
+            include_str!("../shaders/operand/delta_vec4.wgsl"),
+        ),
+    ],
+};
+
+/// How rows of so many elements are loaded.
+pub(crate) fn row_load(cols: u32) -> Load {
+    if cols.is_multiple_of(4) {
+        Load::Vec4
+    } else {
+        Load::Scalar
+    }
+}
+
+/// How columns [first, first + cols) of rows that begin `stride` elements apart are loaded.
+pub(crate) fn panel_load(stride: u32, first: u32, cols: u32) -> Load {
+    row_load(stride | first | cols)
+}
+
+/// How a batch, or rows of data on the device in this format, are loaded.
+pub(crate) fn batch_load(format: u32, cols: u32) -> Load {
+    if format == 0 {
+        row_load(cols)
+    } else {
+        Load::Resident
+    }
+}
+
+/// One text of a kernel, apart from its activation. Kernels of other families than [`Family::Product`] have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Variant {
+    /// The form of a product, and how its two matrices are loaded, in the order of [`Kernel::loads`].
+    pub product: Option<(&'static Form, [Load; 2])>,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.product {
+            Some((form, [a, b])) => write!(f, "{} with {a:?} and {b:?} loads", form.name),
+            None => f.write_str("plain"),
+        }
+    }
+}
+
 /// What stands in the table [`ALL`] for each kernel.
 #[derive(Debug, Clone, Copy)]
 pub struct Kernel {
@@ -107,17 +213,56 @@ pub struct Kernel {
     pub params: &'static [(&'static str, Field)],
     /// Whether it calls `activate` or `activate_grad`, and so comes in one variant an activation.
     pub activation: bool,
+    /// The matrices of a product; none in other families.
+    pub loads: &'static [Loads],
 }
 
 impl Kernel {
-    /// The whole text that is compiled: the kernel's file, its family's fragment, the mathematics, the activation.
-    pub fn wgsl(&self, activation: &Activation) -> String {
-        let mut text = format!("{}\n{}\n{MATH}", self.source, self.family.wgsl());
+    /// The whole text that is compiled: the kernel's file, its family's fragment, the form with its loads, the mathematics, the
+    /// activation.
+    pub fn wgsl(&self, variant: &Variant, activation: &Activation) -> String {
+        let mut text = self.wgsl_around(variant);
         if self.activation {
             text += "\n";
             text += &activation.wgsl();
         }
         text
+    }
+
+    /// [`wgsl`](Self::wgsl) without the activation.
+    pub(crate) fn wgsl_around(&self, variant: &Variant) -> String {
+        let mut text = format!("{}\n{}\n", self.source, self.family.wgsl());
+        if let Some((form, loads)) = variant.product {
+            text += form.source;
+            for (matrix, load) in self.loads.iter().zip(loads) {
+                let mut fragments = matrix.fragments.iter();
+                if let Some((_, fragment)) = fragments.find(|(l, _)| *l == load) {
+                    text += "\n";
+                    text += fragment;
+                }
+            }
+            text += "\n";
+        }
+        text += MATH;
+        text
+    }
+
+    /// Every variant of the text.
+    pub fn variants(&self) -> Vec<Variant> {
+        let [a, b] = self.loads else {
+            return vec![Variant::default()];
+        };
+        let mut variants = Vec::new();
+        for form in FORMS {
+            for (load_a, _) in a.fragments {
+                for (load_b, _) in b.fragments {
+                    variants.push(Variant {
+                        product: Some((form, [*load_a, *load_b])),
+                    });
+                }
+            }
+        }
+        variants
     }
 }
 
@@ -207,6 +352,14 @@ pub(crate) fn floats<'a, F, const N: usize>(reads: &[Read<'a, F>]) -> [&'a [F]; 
     })
 }
 
+/// An operand that a twin reads as floats.
+pub(crate) fn numbers<'a, F>(read: &Read<'a, F>) -> &'a [F] {
+    match read {
+        Read::Floats(x) => x,
+        Read::Words(_) => unreachable!("an operand holds words where the kernel reads floats"),
+    }
+}
+
 /// The written operands, in the order of the list.
 pub(crate) fn written<'a, 'b, F, const N: usize>(
     writes: &'b mut [&'a mut [F]],
@@ -223,6 +376,16 @@ pub(crate) trait Twin {
     const KERNEL: Kernel;
 
     fn work(p: &Self::Params) -> Work;
+
+    /// How a product's matrices can be loaded, given their sizes; see [`Kernel::loads`].
+    fn loads(_: &Self::Params) -> [Load; 2] {
+        [Load::Scalar; 2]
+    }
+
+    /// Elements of each operand that a product of this size needs, in the order of [`Kernel::operands`].
+    fn operand_sizes(_: &Self::Params) -> Vec<u64> {
+        Vec::new()
+    }
 
     /// The kernel's arithmetic on the CPU. Operands come in the order of [`Kernel::operands`].
     fn run<F: Scalar>(
@@ -244,6 +407,13 @@ pub(crate) trait Twin {
 pub(crate) struct Cost {
     pub flops: u64,
     pub words: u64,
+}
+
+impl Cost {
+    /// One number for how long a call keeps a device busy, in operations: a word moved takes as long as several.
+    pub fn total(self) -> u64 {
+        self.flops + 8 * self.words
+    }
 }
 
 macro_rules! kernels {
@@ -284,6 +454,24 @@ macro_rules! kernels {
                 }
             }
 
+            /// The variant of its kernel's text that this call takes in the chosen form; `vec4` allows vec4 loads.
+            pub fn variant(&self, choice: Option<Choice>, vec4: bool) -> Variant {
+                let loads = match self {
+                    $(Self::$kernel(p) => $module::$kernel::loads(p)),+
+                };
+                let allowed = |load| if load == Load::Vec4 && !vec4 { Load::Scalar } else { load };
+                Variant {
+                    product: choice.map(|choice| (choice.form, loads.map(allowed))),
+                }
+            }
+
+            /// Elements of each operand, for products.
+            pub fn operand_sizes(&self) -> Vec<u64> {
+                match self {
+                    $(Self::$kernel(p) => $module::$kernel::operand_sizes(p)),+
+                }
+            }
+
             pub fn cost(&self) -> Cost {
                 match self {
                     $(Self::$kernel(p) => $module::$kernel::cost(p)),+
@@ -316,12 +504,16 @@ macro_rules! kernels {
 }
 
 kernels! {
-    /// Tiled matmul with bias and activation: a layer's forward pass.
+    /// Matrix product with bias and activation: a layer's forward pass.
     dense_forward => DenseForward,
     /// Tiled matmul with the derivative: one step of the δ recursion.
     dense_backward_input => DenseBackwardInput,
     /// Tiled outer products summed over rows: a layer's gradients.
     dense_backward_params => DenseBackwardParams,
+    /// The second pass of gradients that were summed in parts.
+    sum_parts => SumParts,
+    /// Rows through a permutation.
+    gather_rows => GatherRows,
     /// Elementwise activation.
     activation => ElementwiseActivation,
     /// Elementwise derivative.
@@ -354,6 +546,79 @@ kernels! {
     multiply_add => MultiplyAdd,
     /// A copy: an adapter's bandwidth.
     copy => Copy,
+}
+
+/// What changes from one step to the next while all else stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct StepAt {
+    /// Updates asked for so far, this one included.
+    pub step: u32,
+    /// Place in the order of the batch's first row, for data on the device.
+    pub start: u32,
+    /// Place of the batch's loss in the history.
+    pub slot: u32,
+}
+
+impl Call {
+    /// This call as part of that step.
+    pub fn at(mut self, at: &StepAt) -> Self {
+        match &mut self {
+            Call::DenseForward(p) if p.format != 0 => p.start = at.start,
+            Call::DenseBackwardParams(p) if p.format != 0 => p.start = at.start,
+            Call::GatherRows(p) => p.start = at.start,
+            Call::LossSum(p) => p.slot = at.slot,
+            Call::Momentum(p) => p.step = at.step,
+            Call::Adam(p) => p.step = at.step,
+            _ => {}
+        }
+        self
+    }
+
+    /// The same product with no side beyond `most`, alone in its buffers: one panel, a batch that begins its order.
+    pub fn resized(&self, most: u32) -> Self {
+        let least = |x: u32| x.min(most);
+        match *self {
+            Call::DenseForward(p) => Call::DenseForward(dense_forward::Params {
+                rows: least(p.rows),
+                inputs: least(p.inputs),
+                outputs: least(p.outputs),
+                first: 0,
+                stride: least(p.outputs),
+                start: 0,
+                ..p
+            }),
+            Call::DenseBackwardInput(p) => Call::DenseBackwardInput(dense_backward_input::Params {
+                rows: least(p.rows),
+                inputs: least(p.inputs),
+                outputs: least(p.outputs),
+                first: 0,
+                stride: least(p.outputs),
+                ..p
+            }),
+            Call::DenseBackwardParams(p) => {
+                Call::DenseBackwardParams(dense_backward_params::Params {
+                    rows: least(p.rows),
+                    inputs: least(p.inputs),
+                    outputs: least(p.outputs),
+                    first: 0,
+                    stride: least(p.outputs),
+                    start: 0,
+                    ..p
+                })
+            }
+            other => other,
+        }
+    }
+}
+
+/// Elements of an operand x (rows, inputs): of a batch, or of as many rows on the device.
+pub(crate) fn batch_elements(format: u32, rows: u32, inputs: u32) -> u64 {
+    let row = if format == 0 {
+        inputs
+    } else {
+        inputs.next_multiple_of(4)
+    };
+    u64::from(rows) * u64::from(row)
 }
 
 /// The kernel of this name.

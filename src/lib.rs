@@ -144,6 +144,7 @@ mod scalar;
 pub mod spec;
 pub mod tensor;
 pub mod trainer;
+pub mod tuning;
 pub mod verify;
 
 #[doc(inline)]
@@ -167,7 +168,9 @@ pub use spec::{Layer, Mlp};
 #[doc(inline)]
 pub use tensor::{Tensor, Tensors};
 #[doc(inline)]
-pub use trainer::Trainer;
+pub use trainer::{Loaded, Storage, Trainer};
+#[doc(inline)]
+pub use tuning::{Choices, Tuning, TuningCache, TuningReport};
 
 /// The README's program is a test too.
 #[cfg(doctest)]

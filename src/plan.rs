@@ -9,8 +9,8 @@ mod op;
 use crate::activation::{Activation, Saved};
 use crate::error::{Error, Result};
 use crate::kernels::{
-    Call, dense_backward_input, dense_backward_params, dense_forward, loss_sum, softmax,
-    softmax_grad, word,
+    Call, Format, dense_backward_input, dense_backward_params, dense_forward, gather_rows,
+    loss_sum, softmax, softmax_grad, word,
 };
 use crate::loss::{Criterion, Loss};
 use crate::optimizer::Optimizer;
@@ -42,6 +42,40 @@ impl Limits {
     }
 }
 
+/// Batches whose losses are kept on the device.
+pub(crate) const HISTORY: usize = 4096;
+
+/// Where the first layer's rows come from: a batch, or a data set on the device through an order.
+#[derive(Debug, Clone, Copy)]
+struct Source {
+    x: View,
+    order: View,
+    format: Option<Format>,
+}
+
+impl Source {
+    fn code(&self) -> u32 {
+        self.format.map_or(0, Format::code)
+    }
+
+    fn scale(&self) -> f64 {
+        self.format.map_or(1.0, Format::scale)
+    }
+}
+
+/// A data set on the device: its buffers, and the order in which its rows are taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ResidentData {
+    pub x: View,
+    pub targets: View,
+    pub order: View,
+    pub format: Format,
+    /// Words of a row's targets.
+    pub target_words: u32,
+    /// Targets are class indices.
+    pub labels: bool,
+}
+
 /// Bytes of parameters, gradients and state that no device of today has: 4 TiB.
 const ABSURD: u64 = 1 << 42;
 
@@ -69,8 +103,12 @@ pub(crate) struct Plan {
     output_grad: Option<usize>,
     losses: usize,
     ledger: usize,
+    /// Losses of the latest batches.
+    history: usize,
     /// Bound where a kernel's optional output is not wanted.
     placeholder: usize,
+    /// Bound where a kernel reads no order, because the batch is there.
+    no_order: usize,
     weights: usize,
     grads: usize,
     states: usize,
@@ -135,7 +173,9 @@ impl Plan {
         let output_grad = unfused.then(|| add("output_grad".into(), outputs, true));
         let losses = add("losses".into(), 1, true);
         let ledger = add("ledger".into(), word::COUNT as u64, false);
+        let history = add("history".into(), HISTORY as u64, false);
         let placeholder = add("placeholder".into(), 1, false);
+        let no_order = add("no order".into(), 1, false);
         let mut add_segments = |name: &str| {
             let segments = layout.segments.iter().enumerate();
             let ids: Vec<usize> = segments
@@ -161,7 +201,9 @@ impl Plan {
             output_grad,
             losses,
             ledger,
+            history,
             placeholder,
+            no_order,
             weights,
             grads,
             states,
@@ -238,7 +280,8 @@ impl Plan {
 
     /// Most ops that one submission has: a whole step.
     pub fn max_ops(&self, optimizer: &Optimizer) -> usize {
-        self.gradients(1, 1, false, false).len() + self.update(optimizer, 1, 1).len()
+        // One more for the targets of data on the device.
+        1 + self.gradients(1, 1, false, false).len() + self.update(optimizer, 1, 1).len()
     }
 
     /// Bytes on a device with room for `rows` rows.
@@ -285,6 +328,38 @@ impl Plan {
         ops
     }
 
+    /// [`gradients`](Self::gradients) of rows of a data set on the device, from the first of its order; see [`Call::at`].
+    pub fn gradients_of(
+        &self,
+        data: &ResidentData,
+        rows: u32,
+        room: u64,
+        accumulate: bool,
+    ) -> Vec<Op> {
+        let source = Source {
+            x: data.x,
+            order: data.order,
+            format: Some(data.format),
+        };
+        let mut ops = vec![Op {
+            call: Call::GatherRows(gather_rows::Params {
+                rows,
+                cols: data.target_words,
+                start: 0,
+            }),
+            activation: Activation::Identity,
+            reads: vec![data.targets, data.order],
+            writes: vec![self.whole(self.targets, room)],
+            layer: None,
+            choice: None,
+            part: None,
+        }];
+        ops.extend(self.forward_from(&source, rows, room));
+        ops.extend(self.loss(rows, room, data.labels));
+        ops.extend(self.backward_from(&source, rows, room, accumulate));
+        ops
+    }
+
     /// Where each part of the parameters goes.
     pub fn placed<'a, T>(&self, tensors: &'a Tensors<T>) -> Vec<(View, &'a [T])> {
         let mut parts = Vec::new();
@@ -324,6 +399,11 @@ impl Plan {
         self.whole(self.ledger, 0)
     }
 
+    /// The loss of each of the latest batches, batch b at b mod [`HISTORY`], summed over its rows.
+    pub fn history_view(&self) -> View {
+        self.whole(self.history, 0)
+    }
+
     /// The panels of each tensor in the order of [`Mlp::tensors`]: weights, or gradients.
     pub fn parameter_views(&self, grads: bool) -> Vec<Vec<View>> {
         let first = if grads { self.grads } else { self.weights };
@@ -358,8 +438,12 @@ impl Plan {
 
     /// x → z, a, layer by layer. `room` is the number of rows that buffers have room for.
     pub fn forward(&self, rows: u32, room: u64) -> Vec<Op> {
+        self.forward_from(&self.batch(room), rows, room)
+    }
+
+    fn forward_from(&self, source: &Source, rows: u32, room: u64) -> Vec<Op> {
         let mut ops = Vec::new();
-        let mut input = self.whole(self.x, room);
+        let mut input = *source;
         for (l, layer) in self.network.layers().iter().enumerate() {
             let buffers = self.layers[l];
             let softmax = layer.activation == Activation::Softmax;
@@ -378,6 +462,9 @@ impl Plan {
                         first: panel.first,
                         stride: layer.outputs as u32,
                         store_z: u32::from(z.is_some()),
+                        format: input.code(),
+                        start: 0,
+                        scale: input.scale(),
                     }),
                     activation: if softmax {
                         Activation::Identity
@@ -385,7 +472,8 @@ impl Plan {
                         layer.activation.clone()
                     },
                     reads: vec![
-                        input,
+                        input.x,
+                        input.order,
                         Self::slot(self.weights, panel.weight),
                         Self::slot(self.weights, panel.bias),
                     ],
@@ -394,6 +482,7 @@ impl Plan {
                         self.whole(a, room),
                     ],
                     layer: Some(l),
+                    choice: None,
                     part: Self::part_number(panels.len(), p),
                 });
             }
@@ -407,12 +496,25 @@ impl Plan {
                     reads: vec![self.whole(a, room)],
                     writes: vec![self.whole(buffers.a, room)],
                     layer: Some(l),
+                    choice: None,
                     part: None,
                 });
             }
-            input = self.whole(buffers.a, room);
+            input = Source {
+                x: self.whole(buffers.a, room),
+                ..self.batch(room)
+            };
         }
         ops
+    }
+
+    /// The batch that was uploaded.
+    fn batch(&self, room: u64) -> Source {
+        Source {
+            x: self.whole(self.x, room),
+            order: self.whole(self.no_order, 0),
+            format: None,
+        }
     }
 
     /// What φ′ of layer l is computed from.
@@ -449,6 +551,7 @@ impl Plan {
             reads,
             writes: vec![self.whole(self.losses, room), first],
             layer: None,
+            choice: None,
             part: None,
         }];
         if self.output_grad.is_some() {
@@ -458,6 +561,7 @@ impl Plan {
                 reads: vec![self.whole(last.a, room), first],
                 writes: vec![delta],
                 layer: Some(l),
+                choice: None,
                 part: None,
             });
         }
@@ -467,13 +571,22 @@ impl Plan {
     /// The batch's loss into the ledger, and the δ recursion: each layer's gradients from its δ, then the δ of the layer
     /// before. `accumulate` adds to the gradients that are there.
     pub fn backward(&self, rows: u32, room: u64, accumulate: bool) -> Vec<Op> {
+        self.backward_from(&self.batch(room), rows, room, accumulate)
+    }
+
+    fn backward_from(&self, source: &Source, rows: u32, room: u64, accumulate: bool) -> Vec<Op> {
         let accumulate = u32::from(accumulate);
         let mut ops = vec![Op {
-            call: Call::LossSum(loss_sum::Params { rows, accumulate }),
+            call: Call::LossSum(loss_sum::Params {
+                rows,
+                accumulate,
+                slot: 0,
+            }),
             activation: Activation::Identity,
             reads: vec![self.whole(self.losses, room)],
-            writes: vec![self.whole(self.ledger, room)],
+            writes: vec![self.ledger_view(), self.history_view()],
             layer: None,
+            choice: None,
             part: None,
         }];
         for (l, layer) in self.network.layers().iter().enumerate().rev() {
@@ -481,8 +594,11 @@ impl Plan {
             let stride = layer.outputs as u32;
             let delta = self.whole(self.layers[l].delta, room);
             let input = match l {
-                0 => self.whole(self.x, room),
-                _ => self.whole(self.layers[l - 1].a, room),
+                0 => *source,
+                _ => Source {
+                    x: self.whole(self.layers[l - 1].a, room),
+                    ..self.batch(room)
+                },
             };
             let panels = &self.layout.layers[l];
             for (p, panel) in panels.iter().enumerate() {
@@ -494,14 +610,18 @@ impl Plan {
                         first: panel.first,
                         stride,
                         accumulate,
+                        format: input.code(),
+                        start: 0,
+                        scale: input.scale(),
                     }),
                     activation: Activation::Identity,
-                    reads: vec![delta, input],
+                    reads: vec![delta, input.x, input.order],
                     writes: vec![
                         Self::slot(self.grads, panel.weight),
                         Self::slot(self.grads, panel.bias),
                     ],
                     layer: Some(l),
+                    choice: None,
                     part: Self::part_number(panels.len(), p),
                 });
             }
@@ -527,6 +647,7 @@ impl Plan {
                     ],
                     writes: vec![self.whole(self.layers[l - 1].delta, room)],
                     layer: Some(l),
+                    choice: None,
                     part: Self::part_number(panels.len(), p),
                 });
             }
@@ -550,6 +671,7 @@ impl Plan {
                 reads: vec![self.whole(self.grads + s, 0)],
                 writes,
                 layer: None,
+                choice: None,
                 part: Self::part_number(segments, s),
             }
         });

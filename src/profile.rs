@@ -14,8 +14,8 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::kernels::{
     Access, Call, activation, activation_grad, binary_cross_entropy, copy, cross_entropy,
-    dense_backward_input, dense_backward_params, dense_forward, huber, loss_sum, multiply_add,
-    softmax, softmax_cross_entropy, softmax_grad, squared_error,
+    dense_backward_input, dense_backward_params, dense_forward, gather_rows, huber, loss_sum,
+    multiply_add, softmax, softmax_cross_entropy, softmax_grad, squared_error, sum_parts,
 };
 use crate::optimizer::{Adam, Optimizer, RmsProp, Sgd};
 use crate::plan::{BufferSpec, Op, Payload, View};
@@ -93,7 +93,8 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
     let gpu = device.adapter().is_some();
     // 64 MiB: beyond every cache that a copy could hide in, within every binding.
     let count: u64 = 1 << 24;
-    let specs = ["x", "y", "w", "bias", "none"].map(|name| BufferSpec::fixed(name, count));
+    let specs =
+        ["x", "y", "w", "bias", "none", "no order"].map(|name| BufferSpec::fixed(name, count));
     let view = |buffer| View {
         buffer,
         offset: 0,
@@ -107,6 +108,7 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
             reads: reads.iter().map(|b| view(*b)).collect(),
             writes: writes.iter().map(|b| view(*b)).collect(),
             layer: None,
+            choice: None,
             part: None,
         };
         let ops = [op.clone(), op];
@@ -133,8 +135,11 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
             first: 0,
             stride: N,
             store_z: 0,
+            format: 0,
+            start: 0,
+            scale: 1.0,
         });
-        rate(call, &[0, 2, 3], &[4, 1], call.cost().flops)?
+        rate(call, &[0, 5, 2, 3], &[4, 1], call.cost().flops)?
     };
     let call = Call::Copy(copy::Params {
         count: count as u32,
@@ -151,7 +156,7 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
 pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
     // Every operand has room for the largest of them.
     const ROOM: u64 = 1 << 20;
-    const OPERANDS: usize = 5;
+    const OPERANDS: usize = 6;
     let specs: Vec<BufferSpec> = (0..OPERANDS)
         .map(|i| BufferSpec::fixed(&format!("operand {i}"), ROOM))
         .collect();
@@ -164,13 +169,25 @@ pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
     let numbers: Vec<f32> = (0..ROOM)
         .map(|i| (i * 7919 % 1999 + 1) as f32 / 2000.0)
         .collect();
+    let places_of_row_0 = vec![0; ROOM as usize];
     let mut executor = Executor::new(device, &specs, &[], 0, REPEATS)?;
     let mut times = Vec::new();
     for call in sample_calls() {
-        for buffer in 0..OPERANDS {
-            executor.write(view(buffer), Payload::Floats(&numbers))?;
-        }
         let operands = call.kernel().operands;
+        let gather = matches!(call, Call::GatherRows(_));
+        for buffer in 0..OPERANDS {
+            // Class indices and probabilities come as numbers, places as words.
+            let operand = operands.get(buffer);
+            let places = operand.is_some_and(|o| o.name == "order" || (gather && o.words));
+            executor.write(
+                view(buffer),
+                if places && operand.is_some_and(|o| o.access == Access::Read) {
+                    Payload::Words(&places_of_row_0)
+                } else {
+                    Payload::Floats(&numbers)
+                },
+            )?;
+        }
         let reads = operands.iter().filter(|o| o.access == Access::Read).count();
         let op = Op {
             call,
@@ -178,6 +195,7 @@ pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
             reads: (0..reads).map(view).collect(),
             writes: (reads..operands.len()).map(view).collect(),
             layer: None,
+            choice: None,
             part: None,
         };
         times.push(op_time(&mut executor, &op, seconds)?);
@@ -199,6 +217,9 @@ fn sample_calls() -> Vec<Call> {
             first: 0,
             stride: outputs,
             store_z: 0,
+            format: 0,
+            start: 0,
+            scale: 1.0,
         }),
         Call::DenseBackwardInput(dense_backward_input::Params {
             rows: batch,
@@ -216,6 +237,20 @@ fn sample_calls() -> Vec<Call> {
             first: 0,
             stride: outputs,
             accumulate: 0,
+            format: 0,
+            start: 0,
+            scale: 1.0,
+        }),
+        Call::SumParts(sum_parts::Params {
+            weights: 512 * 512,
+            biases: 512,
+            parts: 4,
+            accumulate: 0,
+        }),
+        Call::GatherRows(gather_rows::Params {
+            rows: 4096,
+            cols: 256,
+            start: 0,
         }),
         Call::ElementwiseActivation(activation::Params { count: COUNT }),
         Call::ActivationGrad(activation_grad::Params { count: COUNT }),
@@ -244,6 +279,7 @@ fn sample_calls() -> Vec<Call> {
         Call::LossSum(loss_sum::Params {
             rows: COUNT,
             accumulate: 0,
+            slot: 0,
         }),
         Optimizer::from(Sgd::default()).call(COUNT, 1, rate),
         Optimizer::from(Sgd {

@@ -1,9 +1,13 @@
 //! Training: steps, micro-batches, evaluation. No mathematics; the plan has the order and the kernels have the rest.
 
 mod check;
+mod epoch;
 
 pub(crate) use check::check_batch;
 use check::check_inputs;
+pub use epoch::{Loaded, Storage};
+
+use std::collections::VecDeque;
 
 use crate::data::{Dataset, Matrix, Targets};
 use crate::device::Device;
@@ -14,7 +18,7 @@ use crate::kernels::word;
 use crate::loss::Criterion;
 use crate::metrics::{Evaluation, correct};
 use crate::optimizer::Optimizer;
-use crate::plan::{Op, Payload, Plan, View};
+use crate::plan::{HISTORY, Op, Payload, Plan, View};
 use crate::spec::Mlp;
 use crate::tensor::{self, Tensor, Tensors};
 
@@ -56,6 +60,25 @@ pub struct Trainer {
     gradient_rows: u64,
     /// Rows since the loss was last taken.
     loss_rows: u64,
+    /// Batches so far.
+    batches: u64,
+    /// Rows of the latest batches whose losses were not taken, the oldest first.
+    history: VecDeque<u32>,
+    /// The ops of the latest step, which the next one most likely repeats.
+    template: Option<Template>,
+    /// What tells this trainer's data from another's.
+    id: u64,
+}
+
+/// The ops of a step, and what they depend on.
+#[derive(Debug)]
+struct Template {
+    rows: usize,
+    room: usize,
+    labels: bool,
+    pending: u64,
+    optimizer: Optimizer,
+    ops: Vec<Op>,
 }
 
 impl Trainer {
@@ -85,6 +108,10 @@ impl Trainer {
             pending: 0,
             gradient_rows: 0,
             loss_rows: 0,
+            batches: 0,
+            history: VecDeque::with_capacity(HISTORY),
+            template: None,
+            id: epoch::next_id(),
         };
         initial_weights(&trainer.plan, seed, |view, data| {
             trainer.executor.write(view, Payload::Floats(data))
@@ -159,10 +186,56 @@ impl Trainer {
     /// [`Error::Shape`], [`Error::Targets`], [`Error::Label`] or [`Error::Value`] if the batch does not fit, before anything
     /// is changed; [`Error::OutOfMemory`] or [`Error::Limit`] if it is too large; [`Error::DeviceLost`].
     pub fn step(&mut self, batch: &Dataset) -> Result<()> {
-        let mut ops = self.batch_ops(batch)?;
-        ops.extend(self.update_ops(batch.rows() as u64));
-        self.submit_batch(&ops, batch)?;
-        self.count_batch(batch);
+        check_batch(&self.plan, batch)?;
+        self.reserve(batch.rows())?;
+        let labels = matches!(batch.targets(), Targets::Classes(_));
+        let room = self.room as u64;
+        let uploads = [
+            (
+                self.plan.x_view(room),
+                Payload::Floats(batch.inputs().data()),
+            ),
+            (self.plan.targets_view(room), target_payload(batch)),
+        ];
+        self.run_step(batch.rows(), labels, &uploads)
+    }
+
+    /// One update from a batch that is there or comes with `uploads`.
+    fn run_step(
+        &mut self,
+        rows: usize,
+        labels: bool,
+        uploads: &[(View, Payload<'_>)],
+    ) -> Result<()> {
+        let (room, pending, optimizer) = (self.room, self.pending, self.optimizer);
+        let fits = |t: &Template| {
+            (t.rows, t.room, t.labels, t.pending) == (rows, room, labels, pending)
+                && t.optimizer == optimizer
+        };
+        let template = match self.template.take().filter(fits) {
+            Some(template) => template,
+            None => {
+                let accumulate = pending > 0;
+                let mut ops = self
+                    .plan
+                    .gradients(rows as u32, room as u64, labels, accumulate);
+                let total = pending + rows as u64;
+                ops.extend(self.plan.update(&optimizer, 1, total));
+                Template {
+                    rows,
+                    room,
+                    labels,
+                    pending,
+                    optimizer,
+                    ops,
+                }
+            }
+        };
+        let at = self.step_at(0, 0);
+        let submitted = self.executor.submit_steps(&template.ops, &[at], uploads);
+        self.template = Some(template);
+        submitted?;
+        self.count_rows(rows as u64);
         self.count_update();
         Ok(())
     }
@@ -173,9 +246,16 @@ impl Trainer {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn accumulate(&mut self, batch: &Dataset) -> Result<()> {
-        let ops = self.batch_ops(batch)?;
+        check_batch(&self.plan, batch)?;
+        self.reserve(batch.rows())?;
+        let (rows, room) = (batch.rows() as u32, self.room as u64);
+        let labels = matches!(batch.targets(), Targets::Classes(_));
+        let accumulate = self.pending > 0;
+        let mut ops = self.plan.gradients(rows, room, labels, accumulate);
+        let at = self.step_at(0, 0);
+        ops.iter_mut().for_each(|op| op.call = op.call.at(&at));
         self.submit_batch(&ops, batch)?;
-        self.count_batch(batch);
+        self.count_rows(rows.into());
         Ok(())
     }
 
@@ -189,30 +269,23 @@ impl Trainer {
                 call: "apply".into(),
             });
         }
-        let ops = self.update_ops(0);
+        let ops = self
+            .plan
+            .update(&self.optimizer, self.steps + 1, self.pending);
         self.executor.submit(&ops, &[])?;
         self.count_update();
         Ok(())
     }
 
-    fn batch_ops(&mut self, batch: &Dataset) -> Result<Vec<Op>> {
-        check_batch(&self.plan, batch)?;
-        self.reserve(batch.rows())?;
-        let (rows, room) = (batch.rows() as u32, self.room as u64);
-        let labels = matches!(batch.targets(), Targets::Classes(_));
-        let accumulate = self.pending > 0;
-        Ok(self.plan.gradients(rows, room, labels, accumulate))
-    }
-
-    fn update_ops(&self, more_rows: u64) -> Vec<Op> {
-        let rows = self.pending + more_rows;
-        self.plan.update(&self.optimizer, self.steps + 1, rows)
-    }
-
-    fn count_batch(&mut self, batch: &Dataset) {
-        self.pending += batch.rows() as u64;
+    fn count_rows(&mut self, rows: u64) {
+        self.pending += rows;
         self.gradient_rows = self.pending;
-        self.loss_rows += batch.rows() as u64;
+        self.loss_rows += rows;
+        self.batches += 1;
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(rows as u32);
     }
 
     fn count_update(&mut self) {
@@ -273,6 +346,36 @@ impl Trainer {
         }
         let sum = read[word::RECENT] + read[word::OLDER];
         Ok(sum * self.plan.criterion.batch_scale(rows))
+    }
+
+    /// The loss of each batch since the last call, the oldest first, reduced as the criterion says: of the latest 4,096 batches
+    /// at most. A loss that was NaN or infinite is among them as it was. What [`take_loss`](Self::take_loss) sums is not
+    /// touched.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn take_losses(&mut self) -> Result<Vec<f64>> {
+        pollster::block_on(self.take_losses_async())
+    }
+
+    /// [`take_losses`](Self::take_losses) for asynchronous code.
+    ///
+    /// # Errors
+    /// As [`take_losses`](Self::take_losses).
+    pub async fn take_losses_async(&mut self) -> Result<Vec<f64>> {
+        if self.history.is_empty() {
+            return Ok(Vec::new());
+        }
+        let view = self.plan.history_view();
+        let read = self.executor.read_f64(&[view]).await?;
+        let first = self.batches - self.history.len() as u64;
+        let losses = self.history.iter().zip(first..).map(|(&rows, batch)| {
+            let sum = read[0][(batch % HISTORY as u64) as usize];
+            sum * self.plan.criterion.batch_scale(rows.into())
+        });
+        let losses = losses.collect();
+        self.history.clear();
+        Ok(losses)
     }
 
     /// Loss over a data set, and accuracy where targets are class indices, with the weights as they are. Where some sum

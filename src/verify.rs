@@ -26,6 +26,7 @@ pub use activation::activation;
 pub use differences::finite_differences;
 pub use dimensions::dimensions;
 pub use gradients::gradients;
+pub(crate) use kernels::variant;
 pub use kernels::{KernelOptions, kernels, kernels_with};
 pub use training::training;
 

@@ -2069,7 +2069,7 @@ fn a_read_back_that_is_given_up_half_way_does_no_harm() {
         let trained = || {
             let mut trainer = classifier(&common::gpu());
             // So much work that the read-back cannot be there at once.
-            for _ in 0..30 {
+            for _ in 0..200 {
                 trainer.step(&classes(2000)).unwrap();
             }
             trainer

@@ -18,6 +18,21 @@ fn assert_passes(device: &Device) {
             kernel.name
         );
     }
+    // And on a GPU, every product in every form that it can run.
+    for form in device.forms() {
+        for kernel in [
+            "dense_forward",
+            "dense_backward_input",
+            "dense_backward_params",
+        ] {
+            let mut checks = report.checks.iter();
+            assert!(
+                checks.any(|c| c.name.starts_with(kernel) && c.name.ends_with(form.name)),
+                "{kernel} was not checked in the form {}",
+                form.name
+            );
+        }
+    }
     println!("{report}");
 }
 

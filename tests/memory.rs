@@ -3,7 +3,7 @@
 
 mod common;
 
-use wgrad::{Activation::*, Adam, Dataset, Loss, Matrix, Mlp, Trainer};
+use wgrad::{Activation::*, Adam, Dataset, Loss, Matrix, Mlp, Storage, Trainer};
 
 /// Kilobytes of this process in memory.
 fn resident() -> u64 {
@@ -37,12 +37,35 @@ fn a_long_run_creates_nothing_on_the_device_and_its_memory_is_flat() {
         }
         trainer.take_loss().unwrap();
     };
+    // One batch of each size, and everything is there.
+    steps(&mut trainer, batches.len());
+    let (objects, bytes) = (trainer.device_objects(), trainer.bytes());
     steps(&mut trainer, 300);
-    let (objects, bytes, before) = (trainer.device_objects(), trainer.bytes(), resident());
-    steps(&mut trainer, 3000);
+    let before = resident();
+    steps(&mut trainer, 10_000);
     assert_eq!(trainer.device_objects(), objects);
     assert_eq!(trainer.bytes(), bytes);
-    // A leak of one upload a step (8 KiB) would be 24 MiB.
+    // A leak of one upload a step (8 KiB) would be 80 MiB.
     let growth = resident().saturating_sub(before);
-    assert!(growth < 8 << 10, "{growth} KiB more after 3000 steps");
+    assert!(growth < 8 << 10, "{growth} KiB more after 10,000 steps");
+
+    // And by whole epochs on data that is on the device.
+    let mut loaded = trainer.load(&data, Storage::F32).unwrap();
+    trainer.epoch(&mut loaded, 24, Some(0)).unwrap();
+    let objects = trainer.device_objects();
+    for epoch in 1..100 {
+        trainer.epoch(&mut loaded, 24, Some(epoch)).unwrap();
+    }
+    trainer.take_loss().unwrap();
+    let before = resident();
+    for epoch in 0..3334 {
+        trainer.epoch(&mut loaded, 24, Some(epoch)).unwrap();
+    }
+    trainer.take_loss().unwrap();
+    assert_eq!(trainer.device_objects(), objects);
+    let growth = resident().saturating_sub(before);
+    assert!(
+        growth < 8 << 10,
+        "{growth} KiB more after 10,002 steps of epochs"
+    );
 }

@@ -11,15 +11,11 @@ use wgrad::{
 /// (kernel, text, replacement): a changed operator, index or bound in every kernel and fragment.
 const FAULTS: &[(&str, &str, &str)] = &[
     // A dropped bias, a lost row, a wrong edge, a transposed index.
+    ("dense_forward", "product[j] + bias[o + j]", "product[j]"),
     (
         "dense_forward",
-        "product.c[i][j] + bias[o]",
-        "product.c[i][j]",
-    ),
-    (
-        "dense_forward",
-        "product.c[i][j] + bias[o]",
-        "product.c[j][i] + bias[o]",
+        "product[j] + bias",
+        "product[3u - j] + bias",
     ),
     (
         "dense_forward",
@@ -27,16 +23,6 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "r + 1u < params.rows && o",
     ),
     ("dense_forward", "params.first + o", "o"),
-    (
-        "dense_forward",
-        "k < params.inputs && n < params.outputs",
-        "k + 1u < params.inputs && n < params.outputs",
-    ),
-    (
-        "dense_forward",
-        "weight[n * params.inputs + k]",
-        "weight[n + k * params.outputs]",
-    ),
     (
         "dense_forward",
         "activate(sum), is_finite",
@@ -52,17 +38,6 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "params.accumulate != 0u",
         "params.accumulate == 7u",
     ),
-    ("dense_backward_input", "params.first + k", "k"),
-    (
-        "dense_backward_input",
-        "weight[k * params.inputs + n]",
-        "weight[n * params.outputs + k]",
-    ),
-    (
-        "dense_backward_params",
-        "x[k * params.inputs + n]",
-        "x[k * params.inputs + n / 2u]",
-    ),
     (
         "dense_backward_params",
         "sum += grad_weight[at]",
@@ -70,24 +45,119 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ),
     (
         "dense_backward_params",
-        "grad_bias[o] = sum",
-        "grad_bias[o] = -sum",
+        "grad_bias[at] = sum",
+        "grad_bias[at] = -sum",
+    ),
+    // How the matrices are loaded: each operand, each load.
+    (
+        "dense_forward",
+        "o < params.outputs && i < params.inputs",
+        "o < params.outputs && i + 1u < params.inputs",
+    ),
+    (
+        "dense_forward",
+        "let at = o * params.inputs + i",
+        "let at = o + i * params.outputs",
+    ),
+    (
+        "dense_forward",
+        "weight[(o * params.inputs + i) / 4u]",
+        "weight[(o * params.inputs + i) / 4u + 1u]",
+    ),
+    (
+        "dense_forward",
+        "x[(r * params.inputs + c) / 4u]",
+        "x[(r * params.inputs) / 4u]",
+    ),
+    ("dense_forward", "left > 2u", "left > 3u"),
+    (
+        "dense_backward_input",
+        "params.stride + params.first + o",
+        "params.stride + o",
+    ),
+    (
+        "dense_backward_input",
+        "delta[(r * params.stride + params.first + o) / 4u]",
+        "delta[(r * params.stride + o) / 4u]",
+    ),
+    (
+        "dense_backward_input",
+        "let at = o * params.inputs + i",
+        "let at = i * params.outputs + o",
     ),
     (
         "dense_backward_params",
-        "m < params.outputs && k < params.rows",
-        "m < params.outputs && k < 65536u && k < params.rows",
+        "let at = r * params.inputs + c",
+        "let at = r * params.inputs + c / 2u",
     ),
-    // The product that the three share.
-    ("dense_forward", "k += T", "k += 2u * T"),
-    ("dense_forward", "p = tile_step(p, local, 7u);", ""),
-    ("dense_forward", "p = tile_step(p, local, 15u);", ""),
-    ("dense_forward", "p.c[2] + a.z * b", "p.c[2] + a.y * b"),
-    ("dense_backward_params", "p.a_sum + a)", "p.a_sum)"),
+    (
+        "dense_backward_params",
+        "r < params.rows && o < params.outputs",
+        "r < params.rows && r < 65536u && o < params.outputs",
+    ),
+    ("dense_forward", "order[params.start + r]", "order[r]"),
+    (
+        "dense_backward_params",
+        "order[params.start + r]",
+        "params.start + r",
+    ),
     (
         "dense_forward",
-        "workgroupBarrier();\n        \n        p = tile_step",
-        "p = tile_step",
+        "select(word.xy, word.zw",
+        "select(word.xy, word.xy",
+    ),
+    (
+        "dense_forward",
+        "select(word.x, word.y",
+        "select(word.x, word.z",
+    ),
+    ("dense_forward", "f32(bytes >> 24u)", "f32(bytes >> 25u)"),
+    ("dense_backward_params", "params.scale * vec4", "vec4"),
+    // The product, and every form of it.
+    ("dense_forward", "c[2] + a.z * b", "c[2] + a.y * b"),
+    ("dense_forward", "finish(m + 3u, n, c[3])", ""),
+    (
+        "dense_backward_params",
+        "part * slice + slice",
+        "part * slice + 16u",
+    ),
+    ("dense_backward_params", "part = group.z", "part = 0u"),
+    ("dense_forward", "k += 16u", "k += 32u"),
+    ("dense_forward", "c = tile_step(c, local, 7u);", ""),
+    ("dense_forward", "c = tile_step(c, local, 15u);", ""),
+    ("dense_backward_params", "four_columns(local.y) + ", ""),
+    (
+        "dense_forward",
+        "workgroupBarrier();\n        \n        c = tile_step",
+        "c = tile_step",
+    ),
+    (
+        "dense_forward",
+        "outer(c.lower_left, lower, left)",
+        "outer(c.lower_left, lower, right)",
+    ),
+    (
+        "dense_backward_params",
+        "finish_sum(upper + 4u * TY, lower_sum);",
+        "",
+    ),
+    ("dense_forward", "block_a(m + 4u, k)", "block_a(m, k)"),
+    (
+        "dense_backward_params",
+        "finish_sum(m + 4u, lower_sum);",
+        "",
+    ),
+    (
+        "sum_parts",
+        "p < params.parts; p++) {\n            sum += part_bias",
+        "p + 1u < params.parts; p++) {\n            sum += part_bias",
+    ),
+    ("sum_parts", "sum += grad_weight[e]", ""),
+    ("gather_rows", "order[params.start + r]", "order[r]"),
+    (
+        "gather_rows",
+        "params.cols + e % params.cols",
+        "params.cols",
     ),
     // Elementwise kernels and their index.
     ("activation", "e < params.count", "e + 1u < params.count"),
@@ -213,10 +283,18 @@ fn noticed(kernel: &str, find: &str, replace: &str) -> bool {
 
 #[test]
 fn a_fault_in_any_kernel_is_noticed() {
-    let survivors: Vec<_> = FAULTS
-        .iter()
-        .filter(|(kernel, find, replace)| !noticed(kernel, find, replace))
-        .collect();
+    // Most of the time goes into compiling, which takes one core.
+    let half = |odd: usize| {
+        let faults = FAULTS.iter().skip(odd).step_by(2);
+        let survive = faults.filter(|(kernel, find, replace)| !noticed(kernel, find, replace));
+        survive.collect::<Vec<_>>()
+    };
+    let survivors = std::thread::scope(|scope| {
+        let other = scope.spawn(|| half(1));
+        let mut survivors = half(0);
+        survivors.extend(other.join().expect("the other half"));
+        survivors
+    });
     assert!(survivors.is_empty(), "not noticed: {survivors:#?}");
     // Every kernel had its turn.
     for kernel in wgrad::kernels::ALL {
@@ -225,6 +303,36 @@ fn a_fault_in_any_kernel_is_noticed() {
             "{}",
             kernel.name
         );
+    }
+}
+
+/// Faults of the forms that only some adapters can run: (size of the subgroups, text, replacement).
+const SUBGROUP_FAULTS: &[(u32, &str, &str)] = &[
+    (4, "c1 = four_steps(c1, from_1(b), left, right);", ""),
+    (4, "a_sum += (b[0] + b[1]) + (b[2] + b[3]);", ""),
+    (8, "c2 = four_steps(c2, from_6(a), left, right);", ""),
+    (
+        8,
+        "c1 = four_steps(c1, from_5(a)",
+        "c1 = four_steps(c1, from_4(a)",
+    ),
+    (8, "sum1 += subgroupBroadcast(a_sum, 5u);", ""),
+];
+
+#[test]
+fn a_fault_in_a_form_for_subgroups_is_noticed() {
+    let device = common::gpu();
+    let sizes: Vec<u32> = device
+        .forms()
+        .iter()
+        .filter_map(|form| form.subgroup)
+        .collect();
+    println!("forms for subgroups of {sizes:?} run here");
+    for (_, find, replace) in SUBGROUP_FAULTS
+        .iter()
+        .filter(|(size, _, _)| sizes.contains(size))
+    {
+        assert!(noticed("dense_backward_params", find, replace), "{find}");
     }
 }
 
@@ -269,17 +377,22 @@ fn a_sound_step_passes() {
 #[test]
 fn the_verifier_names_the_op_that_is_wrong() {
     let faults = [
-        ("dense_forward", "+ bias[o]", "", "dense_forward, layer 0"),
+        (
+            "dense_forward",
+            "+ bias[o + j]",
+            "",
+            "dense_forward, layer 0",
+        ),
         (
             "dense_backward_input",
-            "weight[k * params.inputs + n]",
-            "weight[n * params.outputs + k]",
+            "let at = o * params.inputs + i",
+            "let at = i * params.outputs + o",
             "dense_backward_input, layer 4",
         ),
         (
             "dense_backward_params",
-            "grad_bias[o] = sum",
-            "grad_bias[o] = 0.0",
+            "grad_bias[at] = sum",
+            "grad_bias[at] = 0.0",
             "dense_backward_params, layer 4",
         ),
         (

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
 use wgrad::Activation;
-use wgrad::kernels::{ALL, Access, Family, Field, Kernel};
+use wgrad::kernels::{ALL, Access, Constants, Family, Field, Kernel, Load, Variant};
 
 /// Every text that is ever compiled, with a name.
-fn variants() -> Vec<(&'static Kernel, String, String)> {
+fn variants() -> Vec<(&'static Kernel, Variant, String, String)> {
     let mut variants = Vec::new();
     for kernel in ALL {
         let activations = if kernel.activation {
@@ -18,9 +18,20 @@ fn variants() -> Vec<(&'static Kernel, String, String)> {
         } else {
             vec![Activation::Identity]
         };
-        for phi in activations {
-            let name = format!("{} with {phi}", kernel.name);
-            variants.push((kernel, name, kernel.wgsl(&phi)));
+        for (i, phi) in activations.into_iter().enumerate() {
+            for variant in kernel.variants() {
+                // No form looks into the activation: all of them with the first.
+                if i > 0 && variant != kernel.variants()[i % kernel.variants().len()] {
+                    continue;
+                }
+                let text = kernel.wgsl(&variant, &phi);
+                variants.push((
+                    kernel,
+                    variant,
+                    format!("{} {variant}, {phi}", kernel.name),
+                    text,
+                ));
+            }
         }
     }
     variants
@@ -29,9 +40,12 @@ fn variants() -> Vec<(&'static Kernel, String, String)> {
 fn parse(name: &str, text: &str) -> (Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(text)
         .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
-        .validate(&module)
-        .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
+    let info = Validator::new(
+        ValidationFlags::all(),
+        Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+    )
+    .validate(&module)
+    .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
     (module, info)
 }
 
@@ -45,14 +59,14 @@ fn every_shader_file_is_in_the_table() {
         .collect();
     files.sort();
     let mut known: Vec<String> = ALL.iter().map(|kernel| kernel.name.to_owned()).collect();
-    known.extend(["math", "rows", "tiles", "elements"].map(String::from));
+    known.extend(["math", "rows", "blocks", "elements"].map(String::from));
     known.sort();
     assert_eq!(files, known);
 }
 
 #[test]
 fn bindings_agree_with_the_operand_lists() {
-    for (kernel, name, text) in variants() {
+    for (kernel, variant, name, text) in variants() {
         let (module, _) = parse(&name, &text);
         assert_eq!(module.entry_points.len(), 1, "{name}");
         assert_eq!(module.entry_points[0].name, kernel.name);
@@ -103,16 +117,23 @@ fn bindings_agree_with_the_operand_lists() {
             let TypeInner::Array { base, .. } = module.types[variable.ty].inner else {
                 panic!("{name}: {} is no array", operand.name);
             };
-            let kind = if operand.words {
+            let of_data = kernel.loads.iter().position(|l| l.operand == operand.name);
+            let load = of_data.and_then(|i| Some(variant.product?.1[i]));
+            let kind = if operand.words || load == Some(Load::Resident) {
                 ScalarKind::Uint
             } else {
                 ScalarKind::Float
             };
-            assert!(
-                matches!(module.types[base].inner, TypeInner::Scalar(s) if s.kind == kind),
-                "{name}: {}",
-                operand.name
-            );
+            let found = match module.types[base].inner {
+                TypeInner::Scalar(s) => (s.kind, Load::Scalar),
+                TypeInner::Vector { scalar, .. } => (scalar.kind, Load::Vec4),
+                ref other => panic!("{name}: {other:?}"),
+            };
+            let width = match load {
+                None | Some(Load::Scalar) => Load::Scalar,
+                Some(Load::Vec4 | Load::Resident) => Load::Vec4,
+            };
+            assert_eq!(found, (kind, width), "{name}: {}", operand.name);
         }
         // Reads come before writes.
         let first_write = kernel
@@ -126,22 +147,22 @@ fn bindings_agree_with_the_operand_lists() {
     }
 }
 
-/// Every value that the host gives a family's override constant.
-fn constants(family: Family) -> Vec<(&'static str, f64)> {
-    match family {
-        Family::Tiles => vec![("T", 8.0), ("T", 16.0)],
-        Family::Rows => (0..=6).map(|i| ("LANES", f64::from(1 << i))).collect(),
-        Family::Elements => vec![("", 0.0)],
+/// Every value that the host gives a variant's override constants.
+fn constants(kernel: &Kernel, variant: &Variant) -> Vec<Constants> {
+    match (kernel.family, variant.product) {
+        (_, Some((form, _))) => vec![Constants::Group(form.invocations.0, form.invocations.1)],
+        (Family::Rows, _) => (0..=6).map(|i| Constants::Lanes(1 << i)).collect(),
+        _ => vec![Constants::None],
     }
 }
 
 #[test]
 fn every_variant_translates_to_spirv_msl_and_hlsl() {
-    for (kernel, name, text) in variants() {
+    for (kernel, variant, name, text) in variants() {
         let (module, info) = parse(&name, &text);
-        for (constant, value) in constants(kernel.family) {
+        for constants in constants(kernel, &variant) {
             let mut values = naga::back::PipelineConstants::default();
-            if !constant.is_empty() {
+            for (constant, value) in constants.values() {
                 values.insert(constant.into(), value);
             }
             let entry = Some((naga::ShaderStage::Compute, kernel.name));
@@ -169,6 +190,10 @@ fn every_variant_translates_to_spirv_msl_and_hlsl() {
                 bytes <= 16 << 10,
                 "{name}: {bytes} bytes of workgroup memory"
             );
+            // And it is what the host believes it to be when it looks whether a form can run.
+            if let Some((form, _)) = variant.product {
+                assert_eq!(bytes, form.workgroup_memory, "{name}");
+            }
         }
     }
 }
@@ -179,7 +204,7 @@ fn every_variant_satisfies_tint() {
         println!("tint is not on the PATH: the second compiler's opinion is missing");
         return;
     }
-    for (_, name, text) in variants() {
+    for (_, variant, name, text) in variants() {
         let mut child = Command::new("tint")
             .args(["--format", "wgsl", "--input-format", "wgsl", "-"])
             .stdin(Stdio::piped())
@@ -187,6 +212,12 @@ fn every_variant_satisfies_tint() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("tint starts");
+        // Naga has no directive for subgroups yet, and Tint demands it.
+        let subgroups = variant
+            .product
+            .is_some_and(|(form, _)| form.subgroup.is_some());
+        let directive = if subgroups { "enable subgroups;\n" } else { "" };
+        let text = format!("{directive}{text}");
         // A child that refuses its arguments closes its input early; its own message says so below.
         let _ = child
             .stdin

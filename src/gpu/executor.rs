@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::activation::ActivationKey;
+use crate::activation::{Activation, ActivationKey};
 use crate::error::Result;
 use crate::gpu::readback::{Readback, Region};
 use crate::gpu::upload::Ring;
 use crate::gpu::{Gpu, GpuBuffer, PARAMS_STRIDE, Pipeline};
+use crate::kernels::form::Extents;
+use crate::kernels::{
+    Call, Choice, Constants, Kernel, StepAt, Variant, Work, dense_backward_params, sum_parts,
+};
 use crate::plan::{BufferSpec, Op, Payload, View};
 
 /// What a dispatch needs besides its parameters; made once for each op of the plan.
@@ -17,15 +21,50 @@ struct Prepared {
     bind_group: wgpu::BindGroup,
 }
 
-/// A kernel variant with its operands.
-type PreparedKey = (
-    &'static str,
-    ActivationKey,
-    &'static str,
-    u64,
-    Vec<View>,
-    Vec<View>,
-);
+/// Operands that a kernel has at most.
+const MAX_OPERANDS: usize = 8;
+
+/// A compiled kernel with its operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct PreparedKey {
+    kernel: &'static str,
+    variant: Variant,
+    activation: ActivationKey,
+    constants: Constants,
+    operands: [Option<View>; MAX_OPERANDS],
+}
+
+/// One dispatch on its way into a submission.
+#[derive(Debug, Clone, Copy)]
+struct Dispatch {
+    key: PreparedKey,
+    groups: [u32; 3],
+    cost: u64,
+}
+
+/// The buffers that ops name by number.
+#[derive(Debug)]
+struct Buffers {
+    /// Of the plan's specs.
+    plan: Vec<GpuBuffer>,
+    /// Of data sets, numbered from [`FIRST_DATA`] on.
+    data: HashMap<usize, GpuBuffer>,
+    /// For gradients that are summed in parts.
+    parts: Option<GpuBuffer>,
+}
+
+impl Buffers {
+    fn get(&self, number: usize) -> &GpuBuffer {
+        match number {
+            PARTS => match &self.parts {
+                Some(parts) => parts,
+                None => unreachable!("it is made before it is used"),
+            },
+            FIRST_DATA.. => &self.data[&number],
+            _ => &self.plan[number],
+        }
+    }
+}
 
 /// The buffers of a plan on the device.
 #[derive(Debug)]
@@ -34,14 +73,28 @@ pub(crate) struct GpuExecutor {
     specs: Vec<BufferSpec>,
     /// Buffers that batches are uploaded to.
     uploads: Vec<usize>,
-    buffers: Vec<GpuBuffer>,
+    buffers: Buffers,
+    next_data: usize,
     params: GpuBuffer,
     prepared: HashMap<PreparedKey, Prepared>,
     ring: Ring,
     readback: Readback,
+    /// Forms of the products that were asked for.
+    chosen: HashMap<(&'static str, Extents), Choice>,
     /// Buffers, bind groups and pipelines made so far.
     created: u64,
+    /// Of the submission that is being put together; kept for their memory.
+    words: Vec<u32>,
+    dispatches: Vec<Dispatch>,
 }
+
+/// Number of the buffer for the parts of gradients.
+const PARTS: usize = usize::MAX;
+/// Numbers of data sets' buffers begin here.
+const FIRST_DATA: usize = 1 << 32;
+
+/// Dispatches that one submission has room for, at least: many small steps.
+const DISPATCHES: usize = 1024;
 
 const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_SRC)
@@ -56,7 +109,8 @@ impl GpuExecutor {
         rows: u64,
         ops: usize,
     ) -> Result<Self> {
-        let params_bytes = PARAMS_STRIDE * ops as u64;
+        // A gradient that is summed in parts takes two dispatches.
+        let params_bytes = PARAMS_STRIDE * (2 * ops) as u64;
         let ring_size = Self::ring_size(specs, uploads, rows, params_bytes);
         let sizes: Vec<(&str, u64)> = specs
             .iter()
@@ -82,11 +136,19 @@ impl GpuExecutor {
             uploads: uploads.to_vec(),
             // Three of the ring, the parameters and the read-back.
             created: buffers.len() as u64 + 5,
-            buffers,
+            buffers: Buffers {
+                plan: buffers,
+                data: HashMap::new(),
+                parts: None,
+            },
+            next_data: FIRST_DATA,
             params,
             prepared: HashMap::new(),
+            chosen: HashMap::new(),
             ring: Ring::new(gpu, ring_size)?,
             readback: Readback::new(gpu, network)?,
+            words: Vec::new(),
+            dispatches: Vec::new(),
         })
     }
 
@@ -119,9 +181,9 @@ impl GpuExecutor {
         let ring_size = Self::ring_size(&self.specs, &self.uploads, rows, self.params.size());
         // The old workspace goes only when the new one is there: a failure leaves everything as it was.
         let new = self.gpu.create_buffers("the workspace", &sizes, USAGE)?;
-        let ring = Ring::new(&self.gpu, ring_size)?;
+        let ring = Ring::new(&self.gpu, ring_size.max(self.ring.size()))?;
         for (i, buffer) in growing.into_iter().zip(new) {
-            self.buffers[i] = buffer;
+            self.buffers.plan[i] = buffer;
             self.created += 1;
         }
         self.ring = ring;
@@ -130,25 +192,47 @@ impl GpuExecutor {
         Ok(())
     }
 
-    /// Uploads the batch and runs ops in order, in one submission. Returns when they are submitted.
+    /// Uploads the batch and runs ops in order. Returns when they are submitted: at once, or, where a single submission
+    /// would keep the device busy for too long, in several.
     pub fn submit(&mut self, ops: &[Op], uploads: &[(View, Payload<'_>)]) -> Result<()> {
         self.gpu.check()?;
-        let mut words = Vec::with_capacity(ops.len() * PARAMS_STRIDE as usize / 4);
+        self.begin();
         for op in ops {
-            op.call.words(&mut words);
-            words.resize(words.len().next_multiple_of(PARAMS_STRIDE as usize / 4), 0);
+            self.expand(op, op.call)?;
         }
-        let keys = ops
-            .iter()
-            .map(|op| self.prepare(op))
-            .collect::<Result<Vec<_>>>()?;
+        self.send(uploads)
+    }
 
-        let mut parts: Vec<(u64, &[u8])> = vec![(0, bytemuck::cast_slice(&words))];
+    /// [`submit`](Self::submit) for several steps of the same ops.
+    pub fn submit_steps(
+        &mut self,
+        ops: &[Op],
+        steps: &[StepAt],
+        uploads: &[(View, Payload<'_>)],
+    ) -> Result<()> {
+        self.gpu.check()?;
+        self.begin();
+        for at in steps {
+            for op in ops {
+                self.expand(op, op.call.at(at))?;
+            }
+        }
+        self.send(uploads)
+    }
+
+    fn begin(&mut self) {
+        self.words.clear();
+        self.dispatches.clear();
+    }
+
+    fn send(&mut self, uploads: &[(View, Payload<'_>)]) -> Result<()> {
+        let mut parts: Vec<(u64, &[u8])> = vec![(0, bytemuck::cast_slice(&self.words))];
         let mut at = self.params.size();
         for (_, payload) in uploads {
             parts.push((at, payload.bytes()));
             at += payload.bytes().len() as u64;
         }
+        let pace = &self.gpu.pace;
         let staging = self.ring.fill(&self.gpu, &parts)?;
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut copy = |from: u64, to: &wgpu::Buffer, at: u64, bytes: u64| {
@@ -156,46 +240,221 @@ impl GpuExecutor {
                 encoder.copy_buffer_to_buffer(staging, from, to, at, Some(bytes));
             }
         };
-        copy(0, &self.params, 0, 4 * words.len() as u64);
+        copy(0, &self.params, 0, 4 * self.words.len() as u64);
         for ((view, payload), (from, _)) in uploads.iter().zip(&parts[1..]) {
             let bytes = payload.bytes().len() as u64;
-            copy(*from, &self.buffers[view.buffer], 4 * view.offset, bytes);
+            copy(*from, self.buffers.get(view.buffer), 4 * view.offset, bytes);
         }
-        {
+        let most = pace.most();
+        let mut at = 0;
+        let mut total = 0;
+        let submission = loop {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            for (i, (op, key)) in ops.iter().zip(&keys).enumerate() {
-                let prepared = &self.prepared[key];
-                let [x, y, z] = op.call.work().launch().groups;
+            let (first, mut cost) = (at, 0);
+            while let Some(dispatch) = self.dispatches.get(at) {
+                if at > first && cost + dispatch.cost > most {
+                    break;
+                }
+                let prepared = &self.prepared[&dispatch.key];
+                let [x, y, z] = dispatch.groups;
                 pass.set_pipeline(&prepared.pipeline.pipeline);
-                let offset = i as u32 * PARAMS_STRIDE as u32;
+                let offset = at as u32 * PARAMS_STRIDE as u32;
                 pass.set_bind_group(0, &prepared.bind_group, &[offset]);
                 pass.dispatch_workgroups(x, y, z);
+                cost += dispatch.cost;
+                at += 1;
             }
-        }
-        let submission = self.gpu.queue.submit([encoder.finish()]);
-        self.ring.submitted(submission);
+            drop(pass);
+            total += cost;
+            let submission = self.gpu.queue.submit([encoder.finish()]);
+            if at == self.dispatches.len() {
+                break submission;
+            }
+            encoder = self.gpu.device.create_command_encoder(&Default::default());
+        };
+        self.ring.submitted(submission, total);
         self.gpu.check()
     }
 
-    /// The op's pipeline and bind group, made on first use.
-    fn prepare(&mut self, op: &Op) -> Result<PreparedKey> {
-        let kernel = op.call.kernel();
-        let constants = op.call.work().launch().constants;
-        let (constant, value) = constants
-            .first()
-            .map_or(("", 0), |(name, value)| (*name, value.to_bits()));
-        let key = (
-            kernel.name,
-            op.activation.key(),
-            constant,
-            value,
-            op.reads.clone(),
-            op.writes.clone(),
-        );
-        if self.prepared.contains_key(&key) {
-            return Ok(key);
+    /// Makes room for many small steps in one submission, and for uploads of so many bytes. Where memory is too tight for the
+    /// steps, submissions stay short.
+    pub fn reserve_steps(&mut self, upload_bytes: u64) -> Result<()> {
+        let wanted = PARAMS_STRIDE * DISPATCHES as u64;
+        let batch = self.ring.size() - self.params.size();
+        let upload = batch.max(upload_bytes);
+        let all = wanted + Ring::bytes(wanted + upload);
+        if self.params.size() < wanted && self.gpu.check_memory("steps", all).is_ok() {
+            let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+            let sizes = [("params", wanted)];
+            let mut params = self.gpu.create_buffers("the parameters", &sizes, usage)?;
+            self.gpu.wait(None)?;
+            if let Some(params) = params.pop() {
+                self.params = params;
+            }
+            self.created += 1;
+            self.prepared.clear();
         }
-        let pipeline = self.gpu.pipeline(kernel, &op.activation, constants)?;
+        let size = self.params.size().saturating_add(upload);
+        if size > self.ring.size() {
+            self.gpu.wait(None)?;
+            self.ring = Ring::new(&self.gpu, size)?;
+            self.created += 3;
+        }
+        Ok(())
+    }
+
+    /// Makes buffers for a data set, each of so many words, and gives their numbers.
+    pub fn add_data(&mut self, sizes: &[(&str, u64)]) -> Result<Vec<View>> {
+        let bytes: Vec<(&str, u64)> = sizes.iter().map(|(name, len)| (*name, 4 * len)).collect();
+        let made = self.gpu.create_buffers("the data set", &bytes, USAGE)?;
+        let mut views = Vec::new();
+        for (buffer, (_, len)) in made.into_iter().zip(sizes) {
+            self.buffers.data.insert(self.next_data, buffer);
+            views.push(View {
+                buffer: self.next_data,
+                offset: 0,
+                len: *len,
+            });
+            self.next_data += 1;
+            self.created += 1;
+        }
+        Ok(views)
+    }
+
+    /// Gives the buffers of a data set up.
+    pub fn remove_data(&mut self, views: &[View]) {
+        for view in views {
+            self.buffers.data.remove(&view.buffer);
+        }
+        self.prepared.retain(|key, _| {
+            let mut operands = key.operands.iter().flatten();
+            operands.all(|view| views.iter().all(|gone| gone.buffer != view.buffer))
+        });
+    }
+
+    /// How many steps that cost so much, of so many ops each, one submission may have.
+    pub fn steps_at_once(&self, cost: u64, ops: usize) -> usize {
+        let room = self.params.size() / PARAMS_STRIDE / (2 * ops.max(1)) as u64;
+        (self.gpu.pace.most() / cost.max(1)).clamp(1, room.max(1)) as usize
+    }
+
+    /// The form of a product, asked for once.
+    fn choose(&mut self, call: &Call) -> Result<Option<Choice>> {
+        let Work::Product(extents) = call.work() else {
+            return Ok(None);
+        };
+        let key = (call.kernel().name, extents);
+        if let Some(choice) = self.chosen.get(&key) {
+            return Ok(Some(*choice));
+        }
+        let choice = self.gpu.choose(call, extents)?;
+        self.chosen.insert(key, choice);
+        Ok(Some(choice))
+    }
+
+    /// Appends an op's dispatches with their parameters.
+    fn expand(&mut self, op: &Op, call: Call) -> Result<()> {
+        let choice = match op.choice {
+            Some(choice) => Some(choice),
+            None => self.choose(&call)?,
+        };
+        match (call, choice) {
+            (Call::DenseBackwardParams(p), Some(Choice { parts, .. })) if parts > 1 => {
+                let (weights, biases) = (p.outputs * p.inputs, p.outputs);
+                let part_views = self.part_views(parts, weights, biases)?;
+                let first =
+                    Call::DenseBackwardParams(dense_backward_params::Params { accumulate: 0, ..p });
+                self.dispatch(first, &op.activation, choice, &op.reads, &part_views)?;
+                let second = Call::SumParts(sum_parts::Params {
+                    weights,
+                    biases,
+                    parts,
+                    accumulate: p.accumulate,
+                });
+                self.dispatch(second, &op.activation, None, &part_views, &op.writes)
+            }
+            (call, choice) => self.dispatch(call, &op.activation, choice, &op.reads, &op.writes),
+        }
+    }
+
+    /// Where the parts of a gradient go, made on first use.
+    fn part_views(&mut self, parts: u32, weights: u32, biases: u32) -> Result<[View; 2]> {
+        let len = |count: u32| u64::from(parts) * u64::from(count);
+        // Bindings begin on multiples of 256 bytes.
+        let offset = len(weights).next_multiple_of(64);
+        let bytes = 4 * (offset + len(biases));
+        if self
+            .buffers
+            .parts
+            .as_ref()
+            .is_none_or(|buffer| buffer.size() < bytes)
+        {
+            let sizes = [("parts of gradients", bytes)];
+            let mut made = self
+                .gpu
+                .create_buffers("the parts of gradients", &sizes, USAGE)?;
+            self.buffers.parts = made.pop();
+            self.created += 1;
+            self.prepared.retain(|key, _| {
+                let mut operands = key.operands.iter().flatten();
+                operands.all(|view| view.buffer != PARTS)
+            });
+        }
+        let view = |offset: u64, len: u64| View {
+            buffer: PARTS,
+            offset,
+            len,
+        };
+        Ok([view(0, len(weights)), view(offset, len(biases))])
+    }
+
+    fn dispatch(
+        &mut self,
+        call: Call,
+        activation: &Activation,
+        choice: Option<Choice>,
+        reads: &[View],
+        writes: &[View],
+    ) -> Result<()> {
+        call.words(&mut self.words);
+        let end = self
+            .words
+            .len()
+            .next_multiple_of(PARAMS_STRIDE as usize / 4);
+        self.words.resize(end, 0);
+        let kernel = call.kernel();
+        let mut operands = [None; MAX_OPERANDS];
+        for (operand, view) in operands.iter_mut().zip(reads.iter().chain(writes)) {
+            *operand = Some(*view);
+        }
+        let key = PreparedKey {
+            kernel: kernel.name,
+            variant: call.variant(choice, self.gpu.vec4),
+            activation: activation.key(),
+            constants: call.work().constants(choice),
+            operands,
+        };
+        if !self.prepared.contains_key(&key) {
+            self.prepare(kernel, activation, key)?;
+        }
+        self.dispatches.push(Dispatch {
+            key,
+            groups: call.work().groups(choice),
+            cost: call.cost().total(),
+        });
+        Ok(())
+    }
+
+    /// Makes a pipeline and a bind group.
+    fn prepare(
+        &mut self,
+        kernel: &'static Kernel,
+        activation: &Activation,
+        key: PreparedKey,
+    ) -> Result<()> {
+        let pipeline = self
+            .gpu
+            .pipeline(kernel, key.variant, activation, key.constants)?;
         let mut entries = vec![wgpu::BindGroupEntry {
             binding: 0,
             resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -204,11 +463,11 @@ impl GpuExecutor {
                 size: std::num::NonZeroU64::new(PARAMS_STRIDE),
             }),
         }];
-        for (i, view) in op.reads.iter().chain(&op.writes).enumerate() {
+        for (i, view) in key.operands.iter().flatten().enumerate() {
             entries.push(wgpu::BindGroupEntry {
                 binding: i as u32 + 1,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &self.buffers[view.buffer],
+                    buffer: self.buffers.get(view.buffer),
                     offset: 4 * view.offset,
                     size: std::num::NonZeroU64::new(4 * view.len),
                 }),
@@ -223,15 +482,12 @@ impl GpuExecutor {
                 entries: &entries,
             });
         self.created += 2;
-        self.prepared.insert(
-            key.clone(),
-            Prepared {
-                pipeline,
-                bind_group,
-            },
-        );
-        self.gpu.check()?;
-        Ok(key)
+        let prepared = Prepared {
+            pipeline,
+            bind_group,
+        };
+        self.prepared.insert(key, prepared);
+        self.gpu.check()
     }
 
     /// Copies numbers into a view, outside the training loop: in pieces, so that staging memory stays small.
@@ -242,7 +498,7 @@ impl GpuExecutor {
             let offset = 4 * view.offset + (i * PIECE) as u64;
             self.gpu
                 .queue
-                .write_buffer(&self.buffers[view.buffer], offset, piece);
+                .write_buffer(self.buffers.get(view.buffer), offset, piece);
             if i > 0 || piece.len() == PIECE {
                 self.gpu.queue.submit([]);
                 self.gpu.wait(None)?;
@@ -256,7 +512,7 @@ impl GpuExecutor {
         let regions: Vec<Region<'_>> = views
             .iter()
             .map(|view| {
-                let buffer: &wgpu::Buffer = &self.buffers[view.buffer];
+                let buffer: &wgpu::Buffer = self.buffers.get(view.buffer);
                 (buffer, 4 * view.offset, 4 * view.len)
             })
             .collect();

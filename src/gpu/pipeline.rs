@@ -1,11 +1,11 @@
-//! Compiled kernels, one a kernel, activation and tile, made on first use.
+//! Compiled kernels, one a kernel, text, activation and workgroup size, made on first use.
 
 use std::sync::Arc;
 
 use crate::activation::{Activation, ActivationKey};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, lock};
-use crate::kernels::{Access, Kernel};
+use crate::kernels::{Access, Constants, Kernel, Variant};
 
 /// A compiled kernel variant. The activation is kept, so that a custom one's address is never reused while it is a key.
 #[derive(Debug)]
@@ -15,29 +15,28 @@ pub(crate) struct Pipeline {
     _activation: Activation,
 }
 
-/// Kernel, activation, bits of the override constant.
-pub(super) type PipelineKey = (&'static str, ActivationKey, u64);
+/// Kernel, its text, its activation, its override constants.
+pub(super) type PipelineKey = (&'static str, Variant, ActivationKey, Constants);
 
 impl Gpu {
     /// The compiled variant of a kernel.
     pub fn pipeline(
         &self,
         kernel: &'static Kernel,
+        variant: Variant,
         activation: &Activation,
-        constants: &'static [(&'static str, f64)],
+        constants: Constants,
     ) -> Result<Arc<Pipeline>> {
         let activation = if kernel.activation {
             activation
         } else {
             &Activation::Identity
         };
-        // A family has one override constant at most.
-        let constant = constants.first().map_or(0, |(_, value)| value.to_bits());
-        let key = (kernel.name, activation.key(), constant);
+        let key = (kernel.name, variant, activation.key(), constants);
         if let Some(found) = lock(&self.pipelines).get(&key) {
             return Ok(Arc::clone(found));
         }
-        let compiled = Arc::new(self.compile(kernel, activation, constants)?);
+        let compiled = Arc::new(self.compile(kernel, variant, activation, constants)?);
         lock(&self.pipelines).insert(key, Arc::clone(&compiled));
         Ok(compiled)
     }
@@ -45,11 +44,13 @@ impl Gpu {
     fn compile(
         &self,
         kernel: &'static Kernel,
+        variant: Variant,
         activation: &Activation,
-        constants: &[(&str, f64)],
+        constants: Constants,
     ) -> Result<Pipeline> {
         self.check()?;
-        let mut text = kernel.wgsl(activation);
+        let constants = &constants.values()[..];
+        let mut text = kernel.wgsl(&variant, activation);
         for fault in self
             .faults
             .iter()
@@ -102,7 +103,7 @@ impl Gpu {
         self.check_lost()?;
         if let Some(error) = error {
             return Err(Error::Kernel {
-                kernel: format!("{} ({activation})", kernel.name),
+                kernel: format!("{} ({activation}, {variant})", kernel.name),
                 adapter: self.info.name.clone(),
                 message: error.to_string(),
             });

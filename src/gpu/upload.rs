@@ -1,11 +1,12 @@
 //! The ring of upload buffers through which parameters and batches reach the device. It is allocated once, and its
 //! length bounds the number of submissions in flight: without a bound, memory grows.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, GpuBuffer};
+use crate::gpu::{Gpu, GpuBuffer, lock};
 
 /// Submissions in flight at most.
 const SLOTS: usize = 3;
@@ -19,6 +20,10 @@ struct Slot {
     buffer: GpuBuffer,
     state: Arc<AtomicU8>,
     submission: Option<wgpu::SubmissionIndex>,
+    /// When the submission went out, and what it cost.
+    sent: Option<(Instant, u64)>,
+    /// When it was seen to be done.
+    done: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Slot {
@@ -26,8 +31,10 @@ impl Slot {
     fn map(&self) {
         self.state.store(IN_FLIGHT, Ordering::SeqCst);
         let state = Arc::clone(&self.state);
+        let done = Arc::clone(&self.done);
         self.buffer
             .map_async(wgpu::MapMode::Write, .., move |result| {
+                *lock(&done) = Some(Instant::now());
                 let now = if result.is_ok() { MAPPED } else { FAILED };
                 state.store(now, Ordering::SeqCst);
             });
@@ -39,6 +46,8 @@ impl Slot {
 pub(super) struct Ring {
     slots: Vec<Slot>,
     next: usize,
+    /// When the last submission that was looked at was done.
+    last_done: Option<Instant>,
 }
 
 impl Ring {
@@ -51,6 +60,8 @@ impl Ring {
                 buffer,
                 state: Arc::default(),
                 submission: None,
+                sent: None,
+                done: Arc::default(),
             };
             slot.map();
             slot
@@ -58,7 +69,13 @@ impl Ring {
         Ok(Self {
             slots: slots.collect(),
             next: 0,
+            last_done: None,
         })
+    }
+
+    /// Bytes of each of its buffers.
+    pub fn size(&self) -> u64 {
+        self.slots.first().map_or(0, |slot| slot.buffer.size())
     }
 
     /// Bytes that a ring of this size takes.
@@ -74,6 +91,14 @@ impl Ring {
         while slot.state.load(Ordering::SeqCst) == IN_FLIGHT {
             gpu.wait(submission.take())?;
             std::thread::yield_now();
+        }
+        let done = *lock(&slot.done);
+        if let (Some((sent, cost)), Some(done)) = (slot.sent.take(), done) {
+            // The device began with it when it was sent, or when the one before was done.
+            let began = self.last_done.map_or(sent, |before| before.max(sent));
+            self.last_done = Some(done);
+            gpu.pace
+                .observe(cost, done.saturating_duration_since(began));
         }
         let unmappable = || Error::Gpu {
             message: "an upload buffer cannot be mapped".into(),
@@ -96,10 +121,11 @@ impl Ring {
         Ok(&slot.buffer)
     }
 
-    /// Notes that the buffer filled last went out with `submission`, and asks for it back.
-    pub fn submitted(&mut self, submission: wgpu::SubmissionIndex) {
+    /// Notes that the buffer filled last went out with `submission`, whose ops cost so much, and asks for it back.
+    pub fn submitted(&mut self, submission: wgpu::SubmissionIndex, cost: u64) {
         let slot = &mut self.slots[self.next];
         slot.submission = Some(submission);
+        slot.sent = Some((Instant::now(), cost));
         slot.map();
         self.next = (self.next + 1) % self.slots.len();
     }

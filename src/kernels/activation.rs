@@ -19,6 +19,7 @@ impl Twin for ElementwiseActivation {
         operands: &[read("z"), write("a")],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -19,6 +19,7 @@ impl Twin for ActivationGrad {
         operands: &[read("grad"), read("saved"), write("delta")],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

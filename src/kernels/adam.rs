@@ -44,6 +44,7 @@ impl Twin for Adam {
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

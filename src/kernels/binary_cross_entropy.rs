@@ -22,6 +22,7 @@ impl Twin for BinaryCrossEntropy {
         operands: &[read("z"), read("t"), write("loss"), write("delta")],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -3,7 +3,7 @@
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
-use super::Call;
+use super::{Call, Format};
 use crate::activation::{Activation, Saved};
 use crate::init::{normal, unit};
 
@@ -32,6 +32,11 @@ impl Data {
             Data::Floats(x) => x.iter().map(|x| x.to_bits()).collect(),
             Data::Words(x) => x.clone(),
         }
+    }
+
+    /// The same bits as words.
+    pub fn into_words(self) -> Self {
+        Self::Words(self.bits())
     }
 
     /// Makes every column outside [first, first + count) of the row-major data a trap.
@@ -159,6 +164,37 @@ impl Generator {
         )
     }
 
+    /// `n` places in `rows` rows, in no order.
+    pub fn order(&mut self, n: u32, rows: u32) -> Data {
+        let place = |g: &mut Self| (unit(&mut g.rng) * f64::from(rows)) as u32;
+        Data::Words((0..n).map(|_| place(self)).collect())
+    }
+
+    /// Operands for a kernel that reads a batch x (rows, cols): the batch itself (format `None`; `order` is not looked at), or
+    /// data on a device with an order in which the batch begins at `start`.
+    pub fn batch(
+        &mut self,
+        (rows, cols): (u32, u32),
+        format: Option<Format>,
+        start: u32,
+    ) -> [Data; 2] {
+        let Some(format) = format else {
+            return [self.floats(rows * cols), Data::Words(vec![GUARD])];
+        };
+        let held = rows / 2 + 9;
+        let mut words = Vec::new();
+        for _ in 0..held {
+            let row: Vec<f32> = match format {
+                Format::U8 { scale } => (0..cols)
+                    .map(|_| (unit(&mut self.rng) * 256.0).floor() as f32 * scale as f32)
+                    .collect(),
+                _ => self.normals(cols),
+            };
+            format.encode(&row, &mut words);
+        }
+        [Data::Words(words), self.order(rows + start, held)]
+    }
+
     /// A ledger (see shaders/loss_sum.wgsl) whose loss is finite, after two refused updates.
     pub fn ledger(&mut self) -> Data {
         let mut x = self.normals(7);
@@ -181,8 +217,8 @@ impl Generator {
         Data::Floats(vec![f32::from_bits(GUARD); n as usize])
     }
 
-    /// (m, k, n) around every edge: single elements, tiles less and more one, both tile sizes, reductions and
-    /// rows beyond 65,535.
+    /// (m, k, n) around every edge: single elements, tiles less and more one, sides of whole vec4s and of others, reductions
+    /// and rows beyond 65,535.
     pub fn matmul_shapes(&self) -> Vec<(u32, u32, u32)> {
         vec![
             (1, 1, 1),
@@ -192,6 +228,7 @@ impl Generator {
             (31, 33, 32),
             (32, 32, 33),
             (33, 31, 31),
+            (36, 20, 132),
             (63, 15, 65),
             (129, 17, 129),
             (128, 64, 257),
@@ -200,6 +237,25 @@ impl Generator {
             (65_541, 2, 3),
             (3, 2, 65_541),
         ]
+    }
+
+    /// (first, stride) of a panel of so many outputs: the whole layer, and one in the middle of it, on whole vec4s where the
+    /// panel is.
+    pub fn panels(&self, outputs: u32) -> [(u32, u32); 2] {
+        let middle = if outputs.is_multiple_of(4) {
+            (4, outputs + 8)
+        } else {
+            (2, outputs + 5)
+        };
+        [(0, outputs), middle]
+    }
+
+    /// Formats of data on a device, with shapes (m, k, n) on which each is tried.
+    pub fn formats(&self) -> Vec<(Format, (u32, u32, u32))> {
+        let formats = [Format::F32, Format::F16, Format::U8 { scale: 1.0 / 16.0 }];
+        let shapes = [(5, 19, 21), (33, 31, 31), (36, 20, 132), (70, 66, 35)];
+        let pairs = formats.iter().flat_map(|f| shapes.map(|shape| (*f, shape)));
+        pairs.collect()
     }
 
     /// (rows, columns) for row kernels: every number of lanes, rows beyond 65,535.

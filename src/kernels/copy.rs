@@ -19,6 +19,7 @@ impl Twin for Copy {
         operands: &[read("x"), write("y")],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

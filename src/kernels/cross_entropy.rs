@@ -58,6 +58,7 @@ impl Twin for CrossEntropy {
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

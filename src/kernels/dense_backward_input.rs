@@ -1,5 +1,9 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::form::Extents;
+use super::{
+    Cost, Family, Kernel, Load, Read, Twin, Work, floats, panel_load, read, row_load, write,
+    written,
+};
 use crate::activation::Activation;
 use crate::cpu;
 use crate::scalar::{Mat, Scalar};
@@ -26,7 +30,7 @@ impl Twin for DenseBackwardInput {
     const KERNEL: Kernel = Kernel {
         name: "dense_backward_input",
         source: include_str!("../../shaders/dense_backward_input.wgsl"),
-        family: Family::Tiles,
+        family: Family::Product,
         operands: &[
             read("delta"),
             read("weight"),
@@ -35,13 +39,22 @@ impl Twin for DenseBackwardInput {
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
+        loads: &[super::DELTA_LOADS, super::WEIGHT_LOADS],
     };
 
     fn work(p: &Params) -> Work {
-        Work::Tiles {
+        Work::Product(Extents {
             m: p.rows,
             n: p.inputs,
-        }
+            k: p.outputs,
+        })
+    }
+
+    fn loads(p: &Params) -> [Load; 2] {
+        [
+            panel_load(p.stride, p.first, p.outputs),
+            row_load(p.inputs),
+        ]
     }
 
     /// delta_in (B, I) = (delta (B, O) · weight (O, I)) ⊙ φ′(saved (B, I)).
@@ -73,6 +86,17 @@ impl Twin for DenseBackwardInput {
         }
     }
 
+    fn operand_sizes(p: &Params) -> Vec<u64> {
+        let area = |r: u32, c: u32| u64::from(r) * u64::from(c);
+        let delta_in = area(p.rows, p.inputs);
+        vec![
+            area(p.rows, p.stride),
+            area(p.outputs, p.inputs),
+            delta_in,
+            delta_in,
+        ]
+    }
+
     fn cost(p: &Params) -> Cost {
         let (b, i, o) = (
             u64::from(p.rows),
@@ -91,7 +115,7 @@ impl Twin for DenseBackwardInput {
                        (rows, outputs, inputs): (u32, u32, u32),
                        phi: &Activation,
                        (accumulate, last): (u32, u32)| {
-            for (first, stride) in [(0, outputs), (2, outputs + 5)] {
+            for (first, stride) in g.panels(outputs) {
                 let p = Params {
                     rows,
                     inputs,

@@ -1,5 +1,10 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::form::Extents;
+use super::{
+    batch_elements,
+    Cost, Family, Format, Kernel, Load, Read, Twin, Work, batch_load, batch_rows, numbers,
+    panel_load, read, read_words, write, written,
+};
 use crate::activation::Activation;
 use crate::cpu;
 use crate::scalar::{Mat, Scalar};
@@ -15,6 +20,12 @@ params! {
     stride: u32,
     /// Add to the gradients that are there.
     accumulate: u32,
+    /// Of data on the device; 0 for a batch or a layer's output.
+    format: u32,
+    /// Place in the order of the batch's first row.
+    start: u32,
+    /// Of data on the device as u8.
+    scale: f64,
 }
 
 pub(crate) struct DenseBackwardParams;
@@ -24,29 +35,43 @@ impl Twin for DenseBackwardParams {
     const KERNEL: Kernel = Kernel {
         name: "dense_backward_params",
         source: include_str!("../../shaders/dense_backward_params.wgsl"),
-        family: Family::Tiles,
+        family: Family::Product,
         operands: &[
             read("delta"),
             read("x"),
+            read_words("order"),
             write("grad_weight"),
             write("grad_bias"),
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[super::DELTA_LOADS, super::X_LOADS],
     };
 
     fn work(p: &Params) -> Work {
-        Work::Tiles {
+        Work::Product(Extents {
             m: p.outputs,
             n: p.inputs,
-        }
+            k: p.rows,
+        })
+    }
+
+    fn loads(p: &Params) -> [Load; 2] {
+        [
+            panel_load(p.stride, p.first, p.outputs),
+            batch_load(p.format, p.inputs),
+        ]
     }
 
     /// grad_weight (O, I) = deltaᵀ (O, B) · x (B, I),  grad_bias (O) = Σ_rows delta.
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
-        let [delta, x] = floats(reads);
+        let [delta, x, order] = reads else {
+            unreachable!("operands of another kernel")
+        };
+        let delta = numbers(delta);
         let [grad_weight, grad_bias] = written(writes);
         let (rows, inputs, outputs) = (p.rows as usize, p.inputs as usize, p.outputs as usize);
+        let x = batch_rows(x, order, p.format, p.start, (rows, inputs), p.scale);
         let (first, stride) = (p.first as usize, p.stride as usize);
         let delta = &delta[first..];
         F::matmul(
@@ -56,7 +81,7 @@ impl Twin for DenseBackwardParams {
             inputs,
             rows,
             Mat::rows(delta, stride).transposed(),
-            Mat::rows(x, inputs),
+            Mat::rows(&x, inputs),
             p.accumulate != 0,
         );
         cpu::for_rows(grad_bias, 1, outputs, rows, |o, grad| {
@@ -67,6 +92,17 @@ impl Twin for DenseBackwardParams {
                 grad[0] + sum
             };
         });
+    }
+
+    fn operand_sizes(p: &Params) -> Vec<u64> {
+        let area = |r: u32, c: u32| u64::from(r) * u64::from(c);
+        vec![
+            area(p.rows, p.stride),
+            batch_elements(p.format, p.rows, p.inputs),
+            p.rows.into(),
+            area(p.outputs, p.inputs),
+            p.outputs.into(),
+        ]
     }
 
     fn cost(p: &Params) -> Cost {
@@ -83,8 +119,10 @@ impl Twin for DenseBackwardParams {
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
-        for (outputs, rows, inputs) in g.matmul_shapes() {
-            for (accumulate, first, stride) in [(0, 0, outputs), (1, 2, outputs + 5)] {
+        let mut add = |g: &mut Generator,
+                       (outputs, rows, inputs): (u32, u32, u32),
+                       format: Option<Format>| {
+            for (accumulate, (first, stride)) in (0..).zip(g.panels(outputs)) {
                 let p = Params {
                     rows,
                     inputs,
@@ -92,11 +130,15 @@ impl Twin for DenseBackwardParams {
                     first,
                     stride,
                     accumulate,
+                    format: format.map_or(0, Format::code),
+                    start: first,
+                    scale: format.map_or(1.0, Format::scale),
                 };
                 let mut delta = g.floats(rows * stride);
                 delta.thin(rows, |i| i / stride as usize);
                 delta.poison_columns(stride, first, outputs);
-                let reads = vec![delta, g.floats(rows * inputs)];
+                let [x, order] = g.batch((rows, inputs), format, first);
+                let reads = vec![delta, x, order];
                 let writes = [outputs * inputs, outputs].map(|n| {
                     if accumulate == 0 {
                         g.untouched(n)
@@ -104,13 +146,15 @@ impl Twin for DenseBackwardParams {
                         g.floats(n)
                     }
                 });
-                cases.push(Case::new(
-                    super::Call::DenseBackwardParams(p),
-                    &Activation::Identity,
-                    reads,
-                    writes.into(),
-                ));
+                let call = super::Call::DenseBackwardParams(p);
+                cases.push(Case::new(call, &Activation::Identity, reads, writes.into()));
             }
+        };
+        for (format, shape) in g.formats() {
+            add(g, shape, Some(format));
+        }
+        for shape in g.matmul_shapes() {
+            add(g, shape, None);
         }
         cases
     }

@@ -1,5 +1,10 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::form::Extents;
+use super::{
+    batch_elements,
+    Cost, Family, Format, Kernel, Load, Read, Twin, Work, batch_load, batch_rows, numbers, read,
+    read_words, row_load, write, written,
+};
 use crate::activation::Activation;
 use crate::cpu;
 use crate::scalar::{Mat, Scalar};
@@ -14,6 +19,12 @@ params! {
     /// Outputs of the whole layer.
     stride: u32,
     store_z: u32,
+    /// Of data on the device; 0 for a batch.
+    format: u32,
+    /// Place in the order of the batch's first row.
+    start: u32,
+    /// Of data on the device as u8.
+    scale: f64,
 }
 
 pub(crate) struct DenseForward;
@@ -23,9 +34,10 @@ impl Twin for DenseForward {
     const KERNEL: Kernel = Kernel {
         name: "dense_forward",
         source: include_str!("../../shaders/dense_forward.wgsl"),
-        family: Family::Tiles,
+        family: Family::Product,
         operands: &[
             read("x"),
+            read_words("order"),
             read("weight"),
             read("bias"),
             write("z"),
@@ -33,13 +45,19 @@ impl Twin for DenseForward {
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
+        loads: &[super::X_LOADS, super::WEIGHT_LOADS],
     };
 
     fn work(p: &Params) -> Work {
-        Work::Tiles {
+        Work::Product(Extents {
             m: p.rows,
             n: p.outputs,
-        }
+            k: p.inputs,
+        })
+    }
+
+    fn loads(p: &Params) -> [Load; 2] {
+        [batch_load(p.format, p.inputs), row_load(p.inputs)]
     }
 
     /// z (B, O) = x (B, I) · weightᵀ (I, O) + bias (O),  a = φ(z).
@@ -49,9 +67,13 @@ impl Twin for DenseForward {
         reads: &[Read<'_, F>],
         writes: &mut [&mut [F]],
     ) {
-        let [x, weight, bias] = floats(reads);
+        let [x, order, weight, bias] = reads else {
+            unreachable!("operands of another kernel")
+        };
+        let (weight, bias) = (numbers(weight), numbers(bias));
         let [z, a] = written(writes);
         let (rows, inputs, outputs) = (p.rows as usize, p.inputs as usize, p.outputs as usize);
+        let x = batch_rows(x, order, p.format, p.start, (rows, inputs), p.scale);
         let (first, stride) = (p.first as usize, p.stride as usize);
         let a = &mut a[first..];
         F::matmul(
@@ -60,7 +82,7 @@ impl Twin for DenseForward {
             rows,
             outputs,
             inputs,
-            Mat::rows(x, inputs),
+            Mat::rows(&x, inputs),
             Mat::rows(weight, inputs).transposed(),
             false,
         );
@@ -86,6 +108,19 @@ impl Twin for DenseForward {
         }
     }
 
+    fn operand_sizes(p: &Params) -> Vec<u64> {
+        let area = |r: u32, c: u32| u64::from(r) * u64::from(c);
+        let a = area(p.rows, p.stride);
+        vec![
+            batch_elements(p.format, p.rows, p.inputs),
+            p.rows.into(),
+            area(p.outputs, p.inputs),
+            p.outputs.into(),
+            a,
+            a,
+        ]
+    }
+
     fn cost(p: &Params) -> Cost {
         let (b, i, o) = (
             u64::from(p.rows),
@@ -100,8 +135,11 @@ impl Twin for DenseForward {
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
-        let mut add = |g: &mut Generator, (rows, inputs, outputs): (u32, u32, u32), phi: &Activation| {
-            for (first, stride) in [(0, outputs), (2, outputs + 5)] {
+        let mut add = |g: &mut Generator,
+                       (rows, inputs, outputs): (u32, u32, u32),
+                       format: Option<Format>,
+                       phi: &Activation| {
+            for (first, stride) in g.panels(outputs) {
                 let p = Params {
                     rows,
                     inputs,
@@ -109,11 +147,15 @@ impl Twin for DenseForward {
                     first,
                     stride,
                     store_z: u32::from(phi.saved() == crate::activation::Saved::Input),
+                    format: format.map_or(0, Format::code),
+                    start: first,
+                    scale: format.map_or(1.0, Format::scale),
                 };
-                let mut x = g.floats(rows * inputs);
+                let [mut x, order] = g.batch((rows, inputs), format, first);
                 x.thin(inputs, |i| i % inputs as usize);
                 let reads = vec![
                     x,
+                    order,
                     g.floats(inputs * outputs),
                     g.floats(outputs),
                 ];
@@ -122,11 +164,14 @@ impl Twin for DenseForward {
                 cases.push(Case::new(super::Call::DenseForward(p), phi, reads, writes));
             }
         };
+        for (format, shape) in g.formats() {
+            add(g, shape, Some(format), &Activation::Identity);
+        }
         for shape in g.matmul_shapes() {
-            add(g, shape, &Activation::Identity);
+            add(g, shape, None, &Activation::Identity);
         }
         for phi in Activation::table() {
-            add(g, (5, 19, 21), &phi);
+            add(g, (5, 19, 21), None, &phi);
         }
         cases
     }

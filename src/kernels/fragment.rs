@@ -1,6 +1,6 @@
 //! The check of a user's WGSL, without a GPU.
 
-use super::{ALL, MATH};
+use super::{ALL, Load, MATH};
 use crate::error::{Error, Result};
 
 /// Whether a user's fragment compiles and declares what an activation needs. No GPU takes part.
@@ -14,7 +14,7 @@ pub(crate) fn check_fragment(name: &str, wgsl: &str) -> Result<()> {
             .map_err(|e| fail(e.emit_to_string_with_path(text, name)))?;
         wgpu::naga::valid::Validator::new(
             wgpu::naga::valid::ValidationFlags::all(),
-            wgpu::naga::valid::Capabilities::empty(),
+            wgpu::naga::valid::Capabilities::SUBGROUP,
         )
         .validate(&module)
         .map_err(|e| fail(e.emit_to_string_with_path(text, name)))?;
@@ -43,9 +43,18 @@ pub(crate) fn check_fragment(name: &str, wgsl: &str) -> Result<()> {
     }
     // Within each kernel, where names may clash; first in front, for the line, then behind, as it is compiled.
     for kernel in ALL.iter().filter(|kernel| kernel.activation) {
-        let rest = format!("{}\n{}\n{MATH}", kernel.source, kernel.family.wgsl());
-        check(&format!("{wgsl}\n{rest}"))?;
-        check(&format!("{rest}\n{wgsl}"))?;
+        for variant in kernel.variants() {
+            // The loads declare the same names in every form: one of each is enough.
+            if variant
+                .product
+                .is_some_and(|(_, [a, b])| (a, b) != (Load::Scalar, Load::Scalar))
+            {
+                continue;
+            }
+            let rest = kernel.wgsl_around(&variant);
+            check(&format!("{wgsl}\n{rest}"))?;
+            check(&format!("{rest}\n{wgsl}"))?;
+        }
     }
     Ok(())
 }

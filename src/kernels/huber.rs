@@ -30,6 +30,7 @@ impl Twin for Huber {
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -7,6 +7,8 @@ params! {
     rows: u32,
     /// Add to the loss since the last update.
     accumulate: u32,
+    /// The batch's place in the history.
+    slot: u32,
 }
 
 pub(crate) struct LossSum;
@@ -17,9 +19,10 @@ impl Twin for LossSum {
         name: "loss_sum",
         source: include_str!("../../shaders/loss_sum.wgsl"),
         family: Family::Rows,
-        operands: &[read("loss"), write("ledger")],
+        operands: &[read("loss"), write("ledger"), write("history")],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[],
     };
 
     fn work(_: &Params) -> Work {
@@ -28,11 +31,12 @@ impl Twin for LossSum {
     }
 
     /// ledger[0] += Σ loss and ledger[2] += 1 if finite, moved into ledger[1] every 512 batches, else ledger[3] += 1;
-    /// ledger[6] += 1 when a new window begins after one that was not finite;  ledger[5] (+)= Σ loss.
+    /// history[slot] = Σ loss;  ledger[6] += 1 when a new window begins after one that was not finite;  ledger[5] (+)= Σ loss.
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [loss] = floats(reads);
-        let [ledger] = written(writes);
+        let [ledger, history] = written(writes);
         let total = F::sum(loss[..p.rows as usize].iter().copied());
+        history[p.slot as usize] = total;
         let sum = ledger[word::RECENT] + total;
         if total.value().is_finite() && sum.value().is_finite() {
             ledger[word::RECENT] = sum;
@@ -72,8 +76,13 @@ impl Twin for LossSum {
                 if let cases::Data::Floats(ledger) = &mut ledger {
                     ledger[word::BATCHES] += f32::from(accumulate as u8);
                 }
-                let writes = vec![ledger];
-                let call = super::Call::LossSum(Params { rows, accumulate });
+                let writes = vec![ledger, g.untouched(5)];
+                let slot = 4 * accumulate;
+                let call = super::Call::LossSum(Params {
+                    rows,
+                    accumulate,
+                    slot,
+                });
                 cases.push(Case::new(call, &Activation::Identity, reads, writes));
             }
         }

@@ -34,6 +34,7 @@ impl Twin for Momentum {
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -24,6 +24,7 @@ impl Twin for MultiplyAdd {
         operands: &[read("x"), write("y")],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

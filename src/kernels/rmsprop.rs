@@ -32,6 +32,7 @@ impl Twin for RmsProp {
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

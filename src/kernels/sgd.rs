@@ -28,6 +28,7 @@ impl Twin for Sgd {
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

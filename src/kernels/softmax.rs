@@ -36,6 +36,7 @@ impl Twin for Softmax {
         operands: &[read("z"), write("a")],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -27,6 +27,7 @@ impl Twin for SoftmaxCrossEntropy {
         operands: &[read("z"), read_words("t"), write("loss"), write("delta")],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -20,6 +20,7 @@ impl Twin for SoftmaxGrad {
         operands: &[read("a"), read("grad"), write("delta")],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -28,6 +28,7 @@ impl Twin for SquaredError {
         ],
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
+        loads: &[],
     };
 
     fn work(p: &Params) -> Work {

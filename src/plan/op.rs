@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::View;
 use crate::activation::Activation;
-use crate::kernels::Call;
+use crate::kernels::{Call, Choice};
 
 /// One dispatch: a kernel with its parameters and operands.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub(crate) struct Op {
     pub writes: Vec<View>,
     /// Layer, from 0.
     pub layer: Option<usize>,
+    /// How a GPU computes this product, where that is not left to the device.
+    pub choice: Option<Choice>,
     /// Panel of the layer's weight, or segment of the parameters, where there is more than one.
     pub part: Option<usize>,
 }

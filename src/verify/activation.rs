@@ -51,6 +51,7 @@ pub fn activation(device: &Device, phi: &Activation) -> Result<Report> {
         reads,
         writes: vec![view(write)],
         layer: None,
+        choice: None,
         part: None,
     };
     let ops = [

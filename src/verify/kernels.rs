@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::{Check, Report};
+use crate::activation::Activation;
 use crate::bounded::Bounded;
 use crate::cpu::CpuExecutor;
-use crate::device::Device;
+use crate::device::{Device, Kind};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::kernels::cases::{Case, Data, GUARD, GUARD_WORDS};
-use crate::kernels::{self, ALL, Access};
+use crate::kernels::form::Extents;
+use crate::kernels::{self, ALL, Access, Call, Choice, FORMS, Work};
 use crate::plan::{BufferSpec, Op, Payload, View};
 
 /// What [`kernels_with`] runs.
@@ -25,7 +27,7 @@ pub struct KernelOptions {
 
 /// Runs every kernel on awkward shapes (single elements, one beside each tile edge, sums and rows beyond 65,535) with every
 /// activation, NaNs around every operand and in every gap, and compares each element with the f64 twin within its rounding
-/// bound. One check a kernel and activation. Seconds to minutes on a software adapter.
+/// bound. Matrix products run in every form that the device can run. One check a kernel, activation and form. Seconds to minutes on a software adapter.
 ///
 /// # Errors
 /// Of the device; a wrong result is no error but a failed [`Check`].
@@ -59,18 +61,15 @@ pub fn kernels_with(device: &Device, options: &KernelOptions) -> Result<Report> 
             continue;
         }
         let mut of_kernel: BTreeMap<String, Check> = BTreeMap::new();
-        for case in kernel.cases(options.seed) {
-            let name = if kernel.activation {
-                format!("{}, {}", kernel.name, case.activation)
-            } else {
-                kernel.name.to_owned()
-            };
-            let check = run(device, &case, &name)?;
-            let stop = options.fail_fast && !check.passed;
-            of_kernel
-                .entry(name)
-                .and_modify(|known| merge(known, &check))
-                .or_insert(check);
+        for (i, case) in kernel.cases(options.seed).iter().enumerate() {
+            let checks = run(device, case, &choices(device, case, i))?;
+            let stop = options.fail_fast && checks.iter().any(|check| !check.passed);
+            for check in checks {
+                of_kernel
+                    .entry(check.name.clone())
+                    .and_modify(|known| merge(known, &check))
+                    .or_insert(check);
+            }
             if stop {
                 break;
             }
@@ -82,6 +81,72 @@ pub fn kernels_with(device: &Device, options: &KernelOptions) -> Result<Report> 
         device: device.to_string(),
         checks,
     })
+}
+
+/// Whether the variant that `call` takes in this form keeps to its bounds on the ragged shapes of the table: `None`, or what failed.
+pub(crate) fn variant(device: &Device, call: &Call, choice: Choice) -> Result<Option<String>> {
+    let wanted = call.variant(Some(choice), true);
+    let cases = call.kernel().cases(0).into_iter().filter(|case| {
+        let Work::Product(Extents { m, n, k }) = case.call.work() else {
+            return false;
+        };
+        case.activation == Activation::Identity
+            && m.max(n).max(k) <= 300
+            && case.call.variant(Some(choice), true) == wanted
+    });
+    let mut tried = 0;
+    for case in cases {
+        tried += 1;
+        for check in run(device, &case, &[Some(choice)])? {
+            if !check.passed {
+                return Ok(Some(format!(
+                    "{} instead of {} at {}, where {} is allowed ({})",
+                    check.device,
+                    check.reference,
+                    check.place,
+                    check.bound,
+                    check.note.unwrap_or_default()
+                )));
+            }
+        }
+    }
+    Ok((tried == 0).then(|| "the table has no case for it".into()))
+}
+
+/// The ways to compute a case on this device: a product in every form that can run here and covers it, and gradients also in
+/// parts. The activations are one fragment that no form looks into: each is tried in two forms, in turn.
+fn choices(device: &Device, case: &Case, index: usize) -> Vec<Option<Choice>> {
+    let (Kind::Gpu(gpu), Work::Product(extents)) = (&device.kind, case.call.work()) else {
+        return vec![None];
+    };
+    let forms = FORMS
+        .iter()
+        .filter(|form| gpu.can_run(form) && form.covers(extents));
+    let mut choices: Vec<Choice> = forms.map(|form| Choice { form, parts: 1 }).collect();
+    if case.activation != Activation::Identity {
+        let n = choices.len();
+        choices = vec![choices[index % n], choices[(index + n / 2) % n]];
+    }
+    if matches!(case.call, Call::DenseBackwardParams(_)) {
+        let whole = choices.clone();
+        choices.extend(whole.iter().map(|choice| Choice {
+            parts: 3,
+            ..*choice
+        }));
+    }
+    choices.into_iter().map(Some).collect()
+}
+
+/// What reports call a case.
+fn name_of(case: &Case, choice: Option<Choice>) -> String {
+    let mut name = case.call.kernel().name.to_owned();
+    if case.call.kernel().activation {
+        name += &format!(", {}", case.activation);
+    }
+    if let Some(choice) = choice {
+        name += &format!(", {choice}");
+    }
+    name
 }
 
 /// Keeps the worse of two checks of one name, and counts both.
@@ -115,8 +180,8 @@ fn payload(data: &Data) -> Payload<'_> {
     }
 }
 
-/// Runs one case on the device and on the f64 twin.
-fn run(device: &Device, case: &Case, name: &str) -> Result<Check> {
+/// Runs one case on the device, once in each way, and on the f64 twin.
+fn run(device: &Device, case: &Case, choices: &[Option<Choice>]) -> Result<Vec<Check>> {
     let kernel = case.call.kernel();
     let operands: Vec<Data> = case.reads.iter().chain(&case.writes).map(guarded).collect();
     let specs: Vec<BufferSpec> = kernel
@@ -141,12 +206,13 @@ fn run(device: &Device, case: &Case, name: &str) -> Result<Check> {
             .filter(move |(_, operand)| operand.access == access)
             .map(|(i, _)| i)
     };
-    let op = Op {
+    let mut op = Op {
         call: case.call,
         activation: case.activation.clone(),
         reads: of(Access::Read).map(view).collect(),
         writes: of(Access::Write).map(view).collect(),
         layer: None,
+        choice: None,
         part: None,
     };
     let mut executor = Executor::new(device, &specs, &[], 0, 1)?;
@@ -155,16 +221,38 @@ fn run(device: &Device, case: &Case, name: &str) -> Result<Check> {
         executor.write(whole(i), payload(data))?;
         reference.write(whole(i), payload(data));
     }
-    executor.submit(std::slice::from_ref(&op), &[])?;
     reference.run(&[op.as_device()]);
 
     let written: Vec<usize> = of(Access::Write).collect();
-    let views: Vec<View> = written.iter().map(|&i| whole(i)).collect();
-    let results = pollster::block_on(executor.read(&views))?;
+    let mut checks = Vec::new();
+    for &choice in choices {
+        for &i in &written {
+            executor.write(whole(i), payload(&operands[i]))?;
+        }
+        op.choice = choice;
+        executor.submit(std::slice::from_ref(&op), &[])?;
+        let views: Vec<View> = written.iter().map(|&i| whole(i)).collect();
+        let results = pollster::block_on(executor.read(&views))?;
+        checks.push(compare(case, choice, &written, &results, |i| {
+            reference.floats(whole(i))
+        }));
+    }
+    Ok(checks)
+}
+
+/// Compares what the device wrote, guards included, with the reference.
+fn compare<'a>(
+    case: &Case,
+    choice: Option<Choice>,
+    written: &[usize],
+    results: &[Vec<f32>],
+    reference: impl Fn(usize) -> &'a [Bounded],
+) -> Check {
+    let kernel = case.call.kernel();
     let mut pairs = Vec::new();
     let mut trespass = None;
-    for (&i, result) in written.iter().zip(&results) {
-        let expected = reference.floats(whole(i));
+    for (&i, result) in written.iter().zip(results) {
+        let expected = reference(i);
         for (e, (&got, expected)) in result.iter().zip(expected).enumerate() {
             if expected.value.is_nan() {
                 // A guard word, or a gap that the kernel must leave alone.
@@ -182,12 +270,12 @@ fn run(device: &Device, case: &Case, name: &str) -> Result<Check> {
             }
         }
     }
-    let mut check = Check::of_pairs(name.to_owned(), pairs.into_iter());
+    let mut check = Check::of_pairs(name_of(case, choice), pairs.into_iter());
     if trespass.is_some() {
         check.passed = false;
         check.note = trespass;
     } else if !check.passed {
         check.note = Some(format!("{:?}", case.call));
     }
-    Ok(check)
+    check
 }

@@ -1,0 +1,26 @@
+// Row r of the batch is row order[start + r] of a data set that is on the device: no batch is copied together.
+// Its rows begin on words of 16 bytes: 4 elements as f32, 8 as f16, or 16 as u8 that `scale` multiplies.
+
+alias InputWord = vec4<u32>;
+
+fn x_four(r: u32, c: u32) -> vec4<f32> {
+    var four = vec4<f32>();
+    if (r < params.rows && c < params.inputs) {
+        let row = order[params.start + r];
+        if (params.format == 1u) {
+            four = bitcast<vec4<f32>>(x[row * ((params.inputs + 3u) / 4u) + c / 4u]);
+        } else if (params.format == 2u) {
+            let word = x[row * ((params.inputs + 7u) / 8u) + c / 8u];
+            let half = select(word.xy, word.zw, (c & 4u) != 0u);
+            four = vec4<f32>(unpack2x16float(half.x), unpack2x16float(half.y));
+        } else {
+            let word = x[row * ((params.inputs + 15u) / 16u) + c / 16u];
+            let lower = select(word.x, word.y, (c & 4u) != 0u);
+            let upper = select(word.z, word.w, (c & 4u) != 0u);
+            let bytes = select(lower, upper, (c & 8u) != 0u);
+            four = params.scale * vec4<f32>(
+                f32(bytes & 255u), f32((bytes >> 8u) & 255u), f32((bytes >> 16u) & 255u), f32(bytes >> 24u));
+        }
+    }
+    return four;
+}

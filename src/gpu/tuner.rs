@@ -1,0 +1,339 @@
+//! The tuner: measures which form of the matmul is fastest on this adapter, after each has matched the f64 twin.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::activation::Activation;
+use crate::device::{Device, DeviceOptions, Kind};
+use crate::error::Result;
+use crate::executor::Executor;
+use crate::gpu::{Gpu, lock};
+use crate::kernels::form::{AdapterKind, Extents, MAX_PARTS, MAX_PARTS_ELEMENTS, default_choice};
+use crate::kernels::{Access, Call, Choice, FORMS, Variant};
+use crate::plan::{BufferSpec, Op, Payload, View};
+use crate::tuning::{
+    Choices, Disabled, Measured, Tuning, TuningReport, product_name, read_choices, write_choices,
+};
+use crate::verify;
+
+/// Time for all measurements on a device; what comes later takes the default table.
+const BUDGET: Duration = Duration::from_secs(20);
+/// Time for each product's candidates.
+const BUDGET_EACH: Duration = Duration::from_secs(3);
+/// A measurement lasts so long, and the best of three counts.
+const SAMPLE: Duration = Duration::from_millis(5);
+/// Sides of larger products are measured at this size: they run at its speed, and need less memory.
+const LARGEST: u32 = 2048;
+
+#[derive(Debug, Default)]
+struct State {
+    /// Pinned, read from the cache, measured or taken from the table.
+    used: Choices,
+    /// What may be used: pinned, cached and measured.
+    known: Choices,
+    /// Of variants that were checked: what is wrong with them.
+    checked: HashMap<(&'static str, Variant), Option<String>>,
+    report: TuningReport,
+    spent: Duration,
+}
+
+/// What decides the form of each product on a device.
+#[derive(Debug)]
+pub(crate) struct Tuner {
+    on: bool,
+    file: Option<PathBuf>,
+    state: Mutex<State>,
+    /// Measurements do not disturb each other.
+    measuring: Mutex<()>,
+}
+
+impl Tuner {
+    pub fn new(options: &DeviceOptions, software: bool, adapter: &str) -> Self {
+        let on = match options.tuning {
+            Tuning::Auto => !software,
+            Tuning::On => true,
+            Tuning::Off => false,
+        };
+        // Faults change what kernels compute and how fast: nothing of that may be kept.
+        let on = on && options.faults.is_empty();
+        let mut state = State::default();
+        let file = options.cache.file(adapter).filter(|_| on);
+        if let Some(file) = &file {
+            match read_choices(file) {
+                Ok(choices) => state.known = choices,
+                Err(error) => state.report.notes.push(error.to_string()),
+            }
+        }
+        state.known.extend(options.choices.clone());
+        Self {
+            on,
+            file,
+            state: Mutex::new(state),
+            measuring: Mutex::new(()),
+        }
+    }
+}
+
+impl Gpu {
+    /// How a product is computed where the op does not say.
+    pub fn choose(self: &Arc<Self>, call: &Call, extents: Extents) -> Result<Choice> {
+        let kernel = call.kernel();
+        let product = product_name(kernel.name, extents);
+        let tuner = &self.tuner;
+        if let Some(choice) = lock(&tuner.state).used.get(&product) {
+            if choice.form.covers(extents) {
+                return Ok(choice);
+            }
+        }
+        let can_split = matches!(call, Call::DenseBackwardParams(_));
+        let usable = |choice: &Choice| {
+            self.can_run(choice.form)
+                && choice.form.covers(extents)
+                && (choice.parts == 1 || can_split)
+        };
+        let known = lock(&tuner.state).known.get(&product).filter(usable);
+        let choice = match known {
+            Some(choice) => choice,
+            None => {
+                let measured = if tuner.on {
+                    self.measure(call, extents, &product)?
+                } else {
+                    None
+                };
+                measured.unwrap_or_else(|| self.default_choice(call, extents))
+            }
+        };
+        lock(&tuner.state).used.insert(product, choice);
+        Ok(choice)
+    }
+
+    /// What the table says of a product.
+    fn default_choice(&self, call: &Call, extents: Extents) -> Choice {
+        let adapter = AdapterKind {
+            software: self.is_software(),
+            subgroup: self.subgroup,
+        };
+        let can_split = matches!(call, Call::DenseBackwardParams(_));
+        default_choice(adapter, extents, can_split)
+    }
+
+    /// What was chosen so far.
+    pub fn choices(&self) -> Choices {
+        lock(&self.tuner.state).used.clone()
+    }
+
+    /// What was measured so far.
+    pub fn tuning_report(&self) -> TuningReport {
+        lock(&self.tuner.state).report.clone()
+    }
+
+    /// The fastest candidate, if there was time to measure.
+    fn measure(
+        self: &Arc<Self>,
+        call: &Call,
+        extents: Extents,
+        product: &str,
+    ) -> Result<Option<Choice>> {
+        let _alone = lock(&self.tuner.measuring);
+        if let Some(choice) = lock(&self.tuner.state).known.get(product) {
+            return Ok(Some(choice));
+        }
+        let start = Instant::now();
+        let note = |note: String| {
+            let mut state = lock(&self.tuner.state);
+            if !state.report.notes.contains(&note) {
+                state.report.notes.push(note);
+            }
+        };
+        if lock(&self.tuner.state).spent >= BUDGET {
+            note(format!(
+                "{BUDGET:?} were spent on measuring: further products take the default table"
+            ));
+            return Ok(None);
+        }
+        let device = Device {
+            kind: Kind::Gpu(Arc::clone(self)),
+        };
+        let call = call.resized(LARGEST);
+        let mut bench = match Bench::new(&device, call) {
+            Ok(bench) => bench,
+            // Memory is needed for training first.
+            Err(error) => {
+                self.check()?;
+                note(format!("{product} was not measured: {error}"));
+                return Ok(None);
+            }
+        };
+        let mut best: Option<(f64, Choice)> = None;
+        for choice in self.candidates(&call, extents) {
+            if start.elapsed() >= BUDGET_EACH {
+                note(format!(
+                    "{product}: not all candidates were measured in {BUDGET_EACH:?}"
+                ));
+                break;
+            }
+            if !self.checked(&device, &call, choice)? {
+                continue;
+            }
+            let seconds = bench.time(choice)?;
+            lock(&self.tuner.state).report.measured.push(Measured {
+                product: product.to_owned(),
+                choice,
+                seconds,
+                flops: call.cost().flops as f64 / seconds,
+            });
+            if best.is_none_or(|(least, _)| seconds < least) {
+                best = Some((seconds, choice));
+            }
+        }
+        let mut state = lock(&self.tuner.state);
+        state.spent += start.elapsed();
+        let Some((_, choice)) = best else {
+            return Ok(None);
+        };
+        state.known.insert(product.to_owned(), choice);
+        let known = state.known.clone();
+        drop(state);
+        if let Some(file) = &self.tuner.file {
+            if let Err(error) = write_choices(file, &known) {
+                note(format!("{} cannot be written: {error}", file.display()));
+            }
+        }
+        Ok(Some(choice))
+    }
+
+    fn candidates(&self, call: &Call, extents: Extents) -> Vec<Choice> {
+        let forms = FORMS
+            .iter()
+            .filter(|form| self.can_run(form) && form.covers(extents));
+        let mut candidates: Vec<Choice> = forms.map(|form| Choice { form, parts: 1 }).collect();
+        let likely = self.default_choice(call, extents);
+        // The likeliest first, in case time runs out.
+        candidates.sort_by_key(|choice| choice.form != likely.form);
+        if let Call::DenseBackwardParams(p) = call {
+            let elements = u64::from(p.outputs) * u64::from(p.inputs);
+            let whole = candidates.clone();
+            for parts in [4, 16] {
+                let fits = elements * u64::from(parts) <= MAX_PARTS_ELEMENTS;
+                if fits && parts <= MAX_PARTS && extents.k / parts >= 32 {
+                    candidates.extend(whole.iter().map(|choice| Choice { parts, ..*choice }));
+                }
+            }
+        }
+        candidates
+    }
+
+    /// Whether the variant that this choice takes matches the f64 twin on its ragged shapes; found out once.
+    fn checked(&self, device: &Device, call: &Call, choice: Choice) -> Result<bool> {
+        let kernel = call.kernel();
+        let variant = call.variant(Some(choice), self.vec4);
+        if let Some(outcome) = lock(&self.tuner.state).checked.get(&(kernel.name, variant)) {
+            return Ok(outcome.is_none());
+        }
+        let wrong = match verify::variant(device, call, choice) {
+            Ok(None) => None,
+            Ok(Some(check)) => Some(check),
+            Err(error) => {
+                self.check()?;
+                Some(error.to_string())
+            }
+        };
+        let mut state = lock(&self.tuner.state);
+        if let Some(reason) = &wrong {
+            state.report.disabled.push(Disabled {
+                kernel: kernel.name.into(),
+                variant: variant.to_string(),
+                reason: reason.clone(),
+            });
+        }
+        let passed = wrong.is_none();
+        state.checked.insert((kernel.name, variant), wrong);
+        Ok(passed)
+    }
+}
+
+/// One product with operands to run it on.
+struct Bench {
+    executor: Executor,
+    op: Op,
+}
+
+/// Dispatches that a submission of the tuner has at most.
+const REPEATS: usize = 64;
+
+impl Bench {
+    fn new(device: &Device, call: Call) -> Result<Self> {
+        let operands = call.kernel().operands;
+        let sizes = call.operand_sizes();
+        let specs: Vec<BufferSpec> = operands
+            .iter()
+            .zip(&sizes)
+            .map(|(operand, len)| BufferSpec::fixed(operand.name, *len))
+            .collect();
+        let views: Vec<View> = sizes
+            .iter()
+            .enumerate()
+            .map(|(buffer, &len)| View {
+                buffer,
+                offset: 0,
+                len,
+            })
+            .collect();
+        let mut executor = Executor::new(device, &specs, &[], 0, REPEATS)?;
+        // Never zeros: hardware may multiply them faster. Words are places: of row 0, or bits of such numbers.
+        let numbers: Vec<f32> = (0..1 << 16)
+            .map(|i| (i * 7919 % 1999 + 1) as f32 / 2000.0)
+            .collect();
+        for (operand, view) in operands.iter().zip(&views) {
+            if operand.name == "order" {
+                continue;
+            }
+            let mut at = 0;
+            while at < view.len {
+                let piece = View {
+                    offset: at,
+                    len: (view.len - at).min(numbers.len() as u64),
+                    ..*view
+                };
+                executor.write(piece, Payload::Floats(&numbers[..piece.len as usize]))?;
+                at += piece.len;
+            }
+        }
+        let reads = operands.iter().filter(|o| o.access == Access::Read).count();
+        Ok(Self {
+            executor,
+            op: Op {
+                call,
+                activation: Activation::Identity,
+                reads: views[..reads].to_vec(),
+                writes: views[reads..].to_vec(),
+                layer: None,
+                choice: None,
+                part: None,
+            },
+        })
+    }
+
+    /// Seconds of one run, the best of three samples after a first one that does not count.
+    fn time(&mut self, choice: Choice) -> Result<f64> {
+        self.op.choice = Some(choice);
+        let mut run = |ops: &[Op]| -> Result<f64> {
+            let start = Instant::now();
+            self.executor.submit(ops, &[])?;
+            self.executor.wait()?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        let op = std::slice::from_ref(&self.op);
+        run(op)?;
+        let once = run(op)?;
+        let count = ((SAMPLE.as_secs_f64() / once) as usize).clamp(1, REPEATS);
+        let ops = vec![self.op.clone(); count];
+        let mut best = f64::INFINITY;
+        for _ in 0..3 {
+            best = best.min(run(&ops)? / count as f64);
+        }
+        Ok(best)
+    }
+}

@@ -1,0 +1,481 @@
+//! Whole epochs over a data set that is on the device, or that goes there in chunks.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Trainer, check_batch};
+use crate::data::{Dataset, Targets, order};
+use crate::error::{Error, Result};
+use crate::executor::Executor;
+use crate::kernels::{Format, StepAt};
+use crate::plan::{HISTORY, Op, Payload, ResidentData, View};
+
+/// How the inputs of a data set are kept on a device.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Storage {
+    /// As they are.
+    #[default]
+    F32,
+    /// In half precision: half the memory and the traffic. Inputs are rounded to 11 significant bits; beyond ±65,504 they are
+    /// refused, and below 6.1e-5 they become 0.
+    F16,
+    /// As bytes, a quarter of the memory: every input must be `scale` times a whole number from 0 to 255, exactly as f32
+    /// arithmetic has it. Pixels, for instance, divided by 255 on the host: `scale` is 1/255 as an f32 then.
+    U8 {
+        /// What a byte counts.
+        scale: f64,
+    },
+}
+
+impl Storage {
+    fn format(self) -> Format {
+        match self {
+            Storage::F32 => Format::F32,
+            Storage::F16 => Format::F16,
+            Storage::U8 { scale } => Format::U8 { scale },
+        }
+    }
+}
+
+impl fmt::Display for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Storage::F32 => f.write_str("f32"),
+            Storage::F16 => f.write_str("f16"),
+            Storage::U8 { scale } => write!(f, "u8 × {scale}"),
+        }
+    }
+}
+
+/// Where a loaded data set is.
+#[derive(Debug)]
+enum Place {
+    /// On a GPU, whole.
+    Resident(ResidentData),
+    /// In host memory; so many rows at a time go to the GPU.
+    Chunks { window: ResidentData, rows: usize },
+    /// In host memory, and the trainer too.
+    Host,
+}
+
+/// A data set that a trainer was given to keep; see [`Trainer::load`].
+#[derive(Debug)]
+pub struct Loaded<'a> {
+    data: Cow<'a, Dataset>,
+    storage: Storage,
+    place: Place,
+    /// The trainer's.
+    owner: u64,
+    /// Rows of a chunk on their way; kept for its memory.
+    words: Vec<u32>,
+    targets: Vec<u32>,
+}
+
+impl Loaded<'_> {
+    /// The data, rounded as the storage rounds it.
+    pub fn data(&self) -> &Dataset {
+        &self.data
+    }
+
+    /// Whether the whole data set is on the GPU. Else it goes there in chunks, because it is larger than a binding or than
+    /// what memory is left; or the trainer runs on the CPU.
+    pub fn is_resident(&self) -> bool {
+        matches!(self.place, Place::Resident(_))
+    }
+}
+
+impl fmt::Display for Loaded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rows as {}, ", self.data.rows(), self.storage)?;
+        match &self.place {
+            Place::Resident(_) => f.write_str("on the GPU"),
+            Place::Chunks { rows, .. } => write!(f, "to the GPU in chunks of {rows} rows"),
+            Place::Host => f.write_str("in host memory"),
+        }
+    }
+}
+
+/// Bytes of a chunk, about.
+const CHUNK: usize = 4 << 20;
+
+/// What tells one trainer's data from another's.
+pub(super) fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Words of a row's targets.
+fn target_words(data: &Dataset) -> usize {
+    match data.targets() {
+        Targets::Classes(_) => 1,
+        Targets::Values(values) => values.cols(),
+    }
+}
+
+/// Appends a row's targets as words.
+fn push_target(data: &Dataset, row: usize, out: &mut Vec<u32>) {
+    match data.targets() {
+        Targets::Classes(labels) => out.push(labels[row]),
+        Targets::Values(values) => out.extend(values.row(row).iter().map(|t| t.to_bits())),
+    }
+}
+
+impl Trainer {
+    /// Brings a data set to the device for [`epoch`](Self::epoch): whole, where it fits one binding an operand and the memory
+    /// that is left; else in chunks, as it is needed. Its description says which. The memory is given back by
+    /// [`unload`](Self::unload), or with the trainer.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step) if the data does not fit the network; [`Error::Value`] if the storage cannot hold an input.
+    ///
+    /// ```
+    /// # use wgrad::{Activation::*, Dataset, Device, Loss, Matrix, Mlp, Sgd, Storage, Trainer};
+    /// # let train = Dataset::classes(Matrix::new(1, vec![0.0; 10])?, vec![0; 10])?;
+    /// # let network = Mlp::new(1).dense(2, Identity);
+    /// let mut trainer = Trainer::new(&Device::auto()?, &network, Loss::CrossEntropy, Sgd::default(), 7)?;
+    /// let mut data = trainer.load(&train, Storage::F32)?;
+    /// for epoch in 0..30 {
+    ///     trainer.epoch(&mut data, 4, Some(epoch))?; // nothing comes back, nothing is copied together
+    /// }
+    /// println!("{:.4}", trainer.take_loss()?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn load<'a>(&mut self, data: &'a Dataset, storage: Storage) -> Result<Loaded<'a>> {
+        check_batch(&self.plan, data)?;
+        let format = storage.format();
+        let data = rounded(data, storage)?;
+        let rows = data.rows();
+        let row_words = format.row_words(data.inputs().cols() as u64);
+        let target_words = target_words(&data);
+        let place = match &mut self.executor {
+            Executor::Cpu(_) | Executor::Reference(_) => Place::Host,
+            Executor::Gpu(gpu) => {
+                let sizes = |rows: u64| {
+                    [
+                        ("data", row_words.saturating_mul(rows)),
+                        ("data targets", target_words as u64 * rows),
+                        ("order", rows),
+                    ]
+                };
+                let limit = self.device.plan_limits().binding;
+                let of_binding = |rows: u64| sizes(rows).iter().all(|(_, len)| *len <= limit);
+                let bytes = |rows: u64| sizes(rows).iter().map(|(_, len)| 4 * len).sum();
+                let resident = of_binding(rows as u64)
+                    && gpu
+                        .gpu
+                        .check_memory("the data set", bytes(rows as u64))
+                        .is_ok();
+                let of = |views: Vec<View>, format| ResidentData {
+                    x: views[0],
+                    targets: views[1],
+                    order: views[2],
+                    format,
+                    target_words: target_words as u32,
+                    labels: matches!(data.targets(), Targets::Classes(_)),
+                };
+                if resident {
+                    let placed = of(gpu.add_data(&sizes(rows as u64))?, format);
+                    gpu.reserve_steps(0)?;
+                    Place::Resident(placed)
+                } else {
+                    let chunk = CHUNK / (4 * (row_words as usize + target_words));
+                    let rows = chunk.clamp(1, rows);
+                    let window = of(gpu.add_data(&sizes(rows as u64))?, format);
+                    gpu.reserve_steps(bytes(rows as u64))?;
+                    Place::Chunks { window, rows }
+                }
+            }
+        };
+        let mut loaded = Loaded {
+            data,
+            storage,
+            place,
+            owner: self.id,
+            words: Vec::new(),
+            targets: Vec::new(),
+        };
+        match &loaded.place {
+            Place::Resident(place) => {
+                let place = *place;
+                self.fill(&loaded.data, storage, &place)?;
+            }
+            Place::Chunks { window, .. } => {
+                // Within a chunk, rows lie in the order in which they are taken.
+                let order: Vec<u32> = (0..window.order.len as u32).collect();
+                self.executor.write(window.order, Payload::Words(&order))?;
+            }
+            Place::Host => {}
+        }
+        loaded.words.shrink_to_fit();
+        Ok(loaded)
+    }
+
+    /// Writes all rows to their place, piece by piece, so that host memory holds one piece.
+    fn fill(&mut self, data: &Dataset, storage: Storage, place: &ResidentData) -> Result<()> {
+        let format = storage.format();
+        let (mut words, mut at) = (Vec::new(), 0);
+        for row in 0..data.rows() {
+            format.encode(data.inputs().row(row), &mut words);
+            if 4 * words.len() >= CHUNK || row + 1 == data.rows() {
+                let view = View {
+                    offset: place.x.offset + at,
+                    len: words.len() as u64,
+                    ..place.x
+                };
+                self.executor.write(view, Payload::Words(&words))?;
+                at += words.len() as u64;
+                words.clear();
+            }
+        }
+        match data.targets() {
+            Targets::Classes(labels) => self.executor.write(place.targets, Payload::Words(labels)),
+            Targets::Values(values) => {
+                let values = Payload::Floats(values.data());
+                self.executor.write(place.targets, values)
+            }
+        }
+    }
+
+    /// Gives the device memory of a data set back.
+    pub fn unload(&mut self, data: Loaded<'_>) {
+        let views = match &data.place {
+            Place::Resident(place) | Place::Chunks { window: place, .. } => {
+                [place.x, place.targets, place.order]
+            }
+            Place::Host => return,
+        };
+        if let (Executor::Gpu(gpu), true) = (&mut self.executor, data.owner == self.id) {
+            gpu.remove_data(&views);
+        }
+    }
+
+    /// One pass over the data: an update from every `batch_size` rows, the last one from what is left. The rows come in the
+    /// order of [`Dataset::batches`], shuffled by the seed if there is one; with the same choices of kernels the weights are
+    /// those of a [`step`](Self::step) for each of these batches, to the bit. On a GPU many steps go out in one submission,
+    /// and the first layer reads its rows through the order; nothing is read back.
+    ///
+    /// # Errors
+    /// [`Error::BatchSize`] if the size is 0 or beyond the data; [`Error::Argument`] if another trainer loaded the data;
+    /// [`Error::Pending`] if micro-batches were [accumulated](Self::accumulate) and not applied; else as [`step`](Self::step).
+    pub fn epoch(
+        &mut self,
+        data: &mut Loaded<'_>,
+        batch_size: usize,
+        shuffle_seed: Option<u64>,
+    ) -> Result<()> {
+        if data.owner != self.id {
+            return Err(Error::Argument {
+                name: "the data of an epoch".into(),
+                value: data.to_string(),
+                allowed: "what this trainer's own load() gave".into(),
+            });
+        }
+        let rows = data.data.rows();
+        if batch_size == 0 || batch_size > rows {
+            return Err(Error::BatchSize {
+                batch: batch_size,
+                rows,
+            });
+        }
+        if self.pending > 0 {
+            return Err(Error::Pending {
+                rows: self.pending,
+                call: "epoch".into(),
+            });
+        }
+        self.reserve(batch_size)?;
+        let order: Vec<u32> = order(rows, shuffle_seed)
+            .iter()
+            .map(|&r| r as u32)
+            .collect();
+        match data.place {
+            Place::Resident(place) => {
+                self.executor.write(place.order, Payload::Words(&order))?;
+                self.epoch_of(&place, 0, rows, batch_size, None)
+            }
+            Place::Chunks { window, rows } => {
+                self.widen_chunks(data, batch_size)?;
+                let (window, rows) = match data.place {
+                    Place::Chunks { window, rows } => (window, rows),
+                    _ => (window, rows),
+                };
+                // Whole batches.
+                let rows = rows / batch_size * batch_size;
+                for chunk in order.chunks(rows) {
+                    data.words.clear();
+                    data.targets.clear();
+                    let format = data.storage.format();
+                    for &row in chunk {
+                        format.encode(data.data.inputs().row(row as usize), &mut data.words);
+                        push_target(&data.data, row as usize, &mut data.targets);
+                    }
+                    let uploads = [
+                        (window.x, Payload::Words(&data.words)),
+                        (window.targets, Payload::Words(&data.targets)),
+                    ];
+                    self.epoch_of(&window, 0, chunk.len(), batch_size, Some(&uploads))?;
+                }
+                Ok(())
+            }
+            Place::Host => self.epoch_on_host(&data.data, &order, batch_size),
+        }
+    }
+
+    /// Sees that a chunk holds a batch.
+    fn widen_chunks(&mut self, data: &mut Loaded<'_>, batch_size: usize) -> Result<()> {
+        let Place::Chunks { window, rows } = &data.place else {
+            return Ok(());
+        };
+        if *rows >= batch_size {
+            return Ok(());
+        }
+        let Executor::Gpu(gpu) = &mut self.executor else {
+            return Ok(());
+        };
+        let of = |view: View| view.len / *rows as u64 * batch_size as u64;
+        let sizes = [
+            ("data", of(window.x)),
+            ("data targets", of(window.targets)),
+            ("order", batch_size as u64),
+        ];
+        let views = gpu.add_data(&sizes)?;
+        gpu.reserve_steps(sizes.iter().map(|(_, len)| 4 * len).sum())?;
+        gpu.remove_data(&[window.x, window.targets, window.order]);
+        let wider = ResidentData {
+            x: views[0],
+            targets: views[1],
+            order: views[2],
+            ..*window
+        };
+        let order: Vec<u32> = (0..batch_size as u32).collect();
+        self.executor.write(wider.order, Payload::Words(&order))?;
+        data.place = Place::Chunks {
+            window: wider,
+            rows: batch_size,
+        };
+        Ok(())
+    }
+
+    /// Steps over rows [start, end) of the order, many in one submission; the first submission brings `uploads`.
+    fn epoch_of(
+        &mut self,
+        place: &ResidentData,
+        start: usize,
+        end: usize,
+        batch_size: usize,
+        uploads: Option<&[(View, Payload<'_>)]>,
+    ) -> Result<()> {
+        let mut uploads = uploads.unwrap_or(&[]);
+        let mut at = start;
+        while at < end {
+            let rows = batch_size.min(end - at);
+            let ops = self.resident_ops(place, rows);
+            let cost: u64 = ops.iter().map(|op| op.call.cost().total()).sum();
+            let mut steps = Vec::new();
+            // Steps of one size go together.
+            while at + rows <= end {
+                let most = match &self.executor {
+                    Executor::Gpu(gpu) => gpu.steps_at_once(cost, ops.len()),
+                    _ => 1,
+                };
+                steps.clear();
+                while at + rows <= end && steps.len() < most {
+                    let later = steps.len() as u64;
+                    steps.push(self.step_at(later, at as u32));
+                    at += rows;
+                }
+                self.executor.submit_steps(&ops, &steps, uploads)?;
+                uploads = &[];
+                for _ in &steps {
+                    self.count_rows(rows as u64);
+                    self.count_update();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn resident_ops(&self, place: &ResidentData, rows: usize) -> Vec<Op> {
+        let room = self.room as u64;
+        let mut ops = self.plan.gradients_of(place, rows as u32, room, false);
+        ops.extend(self.plan.update(&self.optimizer, 1, rows as u64));
+        ops
+    }
+
+    /// The `later`-th step from now on.
+    pub(super) fn step_at(&self, later: u64, start: u32) -> StepAt {
+        StepAt {
+            // Beyond 2³² steps the corrections that depend on it have long been 1.
+            step: u32::try_from(self.steps + later + 1).unwrap_or(u32::MAX),
+            start,
+            slot: ((self.batches + later) % HISTORY as u64) as u32,
+        }
+    }
+
+    fn epoch_on_host(&mut self, data: &Dataset, order: &[u32], batch_size: usize) -> Result<()> {
+        for rows in order.chunks(batch_size) {
+            let room = self.room as u64;
+            let (x, targets) = (self.plan.x_view(room), self.plan.targets_view(room));
+            self.executor
+                .gather(x, rows, |r| Payload::Floats(data.inputs().row(r)));
+            self.executor
+                .gather(targets, rows, |r| match data.targets() {
+                    Targets::Classes(labels) => Payload::Words(&labels[r..=r]),
+                    Targets::Values(values) => Payload::Floats(values.row(r)),
+                });
+            let labels = matches!(data.targets(), Targets::Classes(_));
+            self.run_step(rows.len(), labels, &[])?;
+        }
+        Ok(())
+    }
+}
+
+/// The data as the storage holds it.
+fn rounded(data: &Dataset, storage: Storage) -> Result<Cow<'_, Dataset>> {
+    if let Storage::U8 { scale } = storage {
+        let scale = scale as f32;
+        if !(scale > 0.0 && scale.is_finite()) {
+            return Err(Error::Argument {
+                name: "the scale of u8 data".into(),
+                value: scale.to_string(),
+                allowed: "finite and > 0 as an f32".into(),
+            });
+        }
+    }
+    let format = storage.format();
+    let cols = data.inputs().cols();
+    let mut same = true;
+    let mut values = Vec::new();
+    for (i, &x) in data.inputs().data().iter().enumerate() {
+        let Some(held) = format.holds(x) else {
+            return Err(Error::Value {
+                what: format!("data to be kept as {storage}"),
+                value: x,
+                row: i / cols,
+                col: i % cols,
+                allowed: match storage {
+                    Storage::U8 { scale } => {
+                        format!("{scale} times a whole number from 0 to 255; or use Storage::F32")
+                    }
+                    _ => "within ±65504; or use Storage::F32".into(),
+                },
+            });
+        };
+        if same && held.to_bits() != x.to_bits() {
+            same = false;
+            values = data.inputs().data()[..i].to_vec();
+        }
+        if !same {
+            values.push(held);
+        }
+    }
+    if same {
+        return Ok(Cow::Borrowed(data));
+    }
+    let inputs = crate::data::Matrix::new(cols, values)?;
+    Ok(Cow::Owned(match data.targets() {
+        Targets::Classes(labels) => Dataset::classes(inputs, labels.clone())?,
+        Targets::Values(values) => Dataset::values(inputs, values.clone())?,
+    }))
+}

@@ -1,0 +1,201 @@
+//! Which form of the matmul runs for which sizes on an adapter: by measurement, by a recorded choice, or by the default table.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::kernels::Choice;
+use crate::kernels::form::Extents;
+
+/// When a device measures which form of the matmul is fastest. Whatever is chosen, the same choices give the same bits;
+/// [`Device::choices`](crate::Device::choices) records them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub enum Tuning {
+    /// On real GPUs only; a software adapter takes the default table.
+    #[default]
+    Auto,
+    /// On any adapter.
+    On,
+    /// Never: what is not pinned comes from the default table.
+    Off,
+}
+
+/// Where measured choices are kept between runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TuningCache {
+    /// In the folder that WGRAD_CACHE_DIR names, else in the user's cache folder; one file an adapter, driver and version of this
+    /// crate.
+    #[default]
+    User,
+    /// In this folder.
+    Folder(PathBuf),
+    /// Nowhere: every run measures anew.
+    Nowhere,
+}
+
+/// A recorded choice for each kind of product: what a run used, and what another run can be made to use. As JSON, an object
+/// from products to forms.
+///
+/// ```
+/// let text = r#"{"dense_forward 64x128x1024": {"form": "tiles_64x64", "parts": 1}}"#;
+/// let choices: wgrad::Choices = serde_json::from_str(text).unwrap();
+/// assert_eq!(choices.iter().count(), 1);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Choices(BTreeMap<String, Choice>);
+
+impl Choices {
+    /// Products, named by kernel and m×n×k rounded up to powers of two, with what was chosen.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Choice)> {
+        self.0.iter().map(|(product, choice)| (&**product, *choice))
+    }
+
+    pub(crate) fn get(&self, product: &str) -> Option<Choice> {
+        self.0.get(product).copied()
+    }
+
+    pub(crate) fn insert(&mut self, product: String, choice: Choice) {
+        self.0.insert(product, choice);
+    }
+
+    pub(crate) fn extend(&mut self, other: Choices) {
+        self.0.extend(other.0);
+    }
+}
+
+impl fmt::Display for Choices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (product, choice)) in self.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{product}: {choice}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of a product among the choices: sizes within a power of two share one.
+pub(crate) fn product_name(kernel: &str, extents: Extents) -> String {
+    let up = |x: u32| u64::from(x).next_power_of_two();
+    let Extents { m, n, k } = extents;
+    format!("{kernel} {}x{}x{}", up(m), up(n), up(k))
+}
+
+/// A candidate that was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
+    /// The product.
+    pub product: String,
+    /// The candidate.
+    pub choice: Choice,
+    /// Seconds a run, the best of several.
+    pub seconds: f64,
+    /// f32 operations a second.
+    pub flops: f64,
+}
+
+/// A form that is not used on this adapter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Disabled {
+    /// The kernel.
+    pub kernel: String,
+    /// Its form and loads.
+    pub variant: String,
+    /// What it computed wrongly, or the compiler's message.
+    pub reason: String,
+}
+
+/// What a device has measured since it was opened.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct TuningReport {
+    /// Every candidate with its time.
+    pub measured: Vec<Measured>,
+    /// Forms that failed their check or did not compile here.
+    pub disabled: Vec<Disabled>,
+    /// What else there is to know: a time limit that was reached, a cache that could not be read or written.
+    pub notes: Vec<String>,
+}
+
+impl fmt::Display for TuningReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.measured.is_empty() {
+            write!(f, "nothing was measured")?;
+        }
+        let mut product = "";
+        for m in &self.measured {
+            if m.product != product {
+                product = &m.product;
+                writeln!(f, "{product}")?;
+            }
+            let name = m.choice.to_string();
+            writeln!(
+                f,
+                "  {name:32} {:9.3} ms {:9.2} GFLOP/s",
+                1e3 * m.seconds,
+                m.flops / 1e9
+            )?;
+        }
+        for d in &self.disabled {
+            writeln!(f, "disabled: {} {}: {}", d.kernel, d.variant, d.reason)?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
+        }
+        Ok(())
+    }
+}
+
+impl TuningCache {
+    /// The file for an adapter, if there is a place for it.
+    pub(crate) fn file(&self, adapter: &str) -> Option<PathBuf> {
+        let folder = match self {
+            TuningCache::Nowhere => return None,
+            TuningCache::Folder(folder) => folder.clone(),
+            TuningCache::User => match std::env::var_os("WGRAD_CACHE_DIR") {
+                Some(folder) if !folder.is_empty() => folder.into(),
+                _ => dirs::cache_dir()?.join("wgrad"),
+            },
+        };
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        };
+        let name: String = adapter.chars().map(plain).collect();
+        Some(folder.join(format!("{name}-{}.json", env!("CARGO_PKG_VERSION"))))
+    }
+}
+
+/// The choices in a file; none if there is no file.
+pub(crate) fn read_choices(file: &Path) -> Result<Choices> {
+    let bad = |reason: String| Error::Argument {
+        name: "the file of tuned choices".into(),
+        value: file.display().to_string(),
+        allowed: format!("what this crate wrote there ({reason}); delete it to measure anew"),
+    };
+    match std::fs::read_to_string(file) {
+        Ok(text) => serde_json::from_str(&text).map_err(|e| bad(e.to_string())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Choices::default()),
+        Err(e) => Err(bad(e.to_string())),
+    }
+}
+
+/// Writes choices beside the file and renames, so that a reader never sees half of them. Choices that another process wrote
+/// meanwhile stay.
+pub(crate) fn write_choices(file: &Path, choices: &Choices) -> std::io::Result<()> {
+    let mut all = read_choices(file).unwrap_or_default();
+    all.extend(choices.clone());
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let new = file.with_extension(format!("{}.new", std::process::id()));
+    std::fs::write(&new, serde_json::to_string_pretty(&all)?)?;
+    std::fs::rename(&new, file)
+}

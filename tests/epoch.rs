@@ -1,0 +1,317 @@
+//! Whole epochs on the device: the same bits as step after step, however the data is kept and however kernels are chosen.
+
+mod common;
+
+use common::numbers;
+use wgrad::{
+    Activation::*, Adam, Choices, Dataset, Device, DeviceOptions, Error, Loss, Matrix, Mlp,
+    Optimizer, Sgd, Storage, Tensors, Trainer, Tuning, TuningCache,
+};
+
+const INPUTS: usize = 21;
+
+/// 67 rows with labels of 5 classes; inputs are multiples of 1/16 from 0 to 2, so that every storage holds them exactly.
+fn data() -> Dataset {
+    let x = numbers(67 * INPUTS, 3);
+    let x = x.iter().map(|x| (8.0 * (x + 1.0)).round() / 8.0).collect();
+    let labels = (0..67).map(|r| (r * r + r / 3) % 5).collect();
+    Dataset::classes(Matrix::new(INPUTS, x).unwrap(), labels).unwrap()
+}
+
+fn network() -> Mlp {
+    Mlp::new(INPUTS)
+        .dense(36, Gelu)
+        .dense(17, Tanh)
+        .dense(5, Identity)
+}
+
+fn trainer(device: &Device, optimizer: impl Into<Optimizer>) -> Trainer {
+    Trainer::new(device, &network(), Loss::CrossEntropy, optimizer, 11).unwrap()
+}
+
+fn bits(weights: &Tensors) -> Vec<u32> {
+    weights
+        .iter()
+        .flat_map(|t| t.data.iter().map(|x| x.to_bits()))
+        .collect()
+}
+
+/// Weights and loss after three epochs of batches of 16, step by step.
+fn by_steps(device: &Device, optimizer: Optimizer, data: &Dataset) -> (Vec<u32>, f64) {
+    let mut trainer = trainer(device, optimizer);
+    for epoch in 0..3 {
+        for batch in data.batches(16).unwrap().shuffled(epoch) {
+            trainer.step(&batch).unwrap();
+        }
+    }
+    let loss = trainer.take_loss().unwrap();
+    (bits(&trainer.weights().unwrap()), loss)
+}
+
+/// The same by whole epochs.
+fn by_epochs(
+    device: &Device,
+    optimizer: Optimizer,
+    data: &Dataset,
+    storage: Storage,
+) -> (Vec<u32>, f64) {
+    let mut trainer = trainer(device, optimizer);
+    let mut loaded = trainer.load(data, storage).unwrap();
+    for epoch in 0..3 {
+        trainer.epoch(&mut loaded, 16, Some(epoch)).unwrap();
+    }
+    trainer.unload(loaded);
+    let loss = trainer.take_loss().unwrap();
+    assert_eq!(trainer.steps(), 15);
+    (bits(&trainer.weights().unwrap()), loss)
+}
+
+fn momentum() -> Sgd {
+    Sgd {
+        lr: 0.05,
+        momentum: 0.9,
+        nesterov: true,
+        ..Sgd::default()
+    }
+}
+
+const STORAGES: [Storage; 3] = [Storage::F32, Storage::F16, Storage::U8 { scale: 0.125 }];
+
+#[test]
+fn an_epoch_gives_the_bits_of_its_steps() {
+    for device in [common::gpu(), Device::cpu(), Device::reference()] {
+        for optimizer in [Optimizer::from(Adam::default()), momentum().into()] {
+            let expected = by_steps(&device, optimizer, &data());
+            for storage in STORAGES {
+                let found = by_epochs(&device, optimizer, &data(), storage);
+                assert_eq!(found, expected, "{device}, {}, {storage}", optimizer.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn data_in_chunks_gives_the_same_bits() {
+    // 67 rows of 21 do not fit a binding of 4 KiB; weights of 36 × 21 do.
+    let small = |options: DeviceOptions| DeviceOptions {
+        binding_limit: Some(4096),
+        ..options
+    };
+    let device = common::gpu_with(small(DeviceOptions::default()));
+    for storage in STORAGES {
+        let mut trainer = trainer(&device, momentum());
+        let many = data().select(&(0..67 * 9).map(|i| i % 67).collect::<Vec<_>>());
+        let mut loaded = trainer.load(&many, storage).unwrap();
+        assert!(!loaded.is_resident(), "{loaded}");
+        for epoch in 0..2 {
+            trainer.epoch(&mut loaded, 16, Some(epoch)).unwrap();
+        }
+        let mut steps =
+            Trainer::new(&device, &network(), Loss::CrossEntropy, momentum(), 11).unwrap();
+        for epoch in 0..2 {
+            for batch in many.batches(16).unwrap().shuffled(epoch) {
+                steps.step(&batch).unwrap();
+            }
+        }
+        let expected = bits(&steps.weights().unwrap());
+        assert_eq!(bits(&trainer.weights().unwrap()), expected, "{loaded}");
+    }
+}
+
+#[test]
+fn targets_that_are_numbers_come_through_the_order_too() {
+    let inputs = data().inputs().clone();
+    let targets = Matrix::new(3, numbers(67 * 3, 5)).unwrap();
+    let data = Dataset::values(inputs, targets).unwrap();
+    let network = Mlp::new(INPUTS).dense(8, Tanh).dense(3, Identity);
+    for device in [common::gpu(), Device::cpu()] {
+        let new = || Trainer::new(&device, &network, Loss::Mse, Sgd::default(), 2).unwrap();
+        let (mut epochs, mut steps) = (new(), new());
+        let mut loaded = epochs.load(&data, Storage::F32).unwrap();
+        epochs.epoch(&mut loaded, 10, Some(1)).unwrap();
+        for batch in data.batches(10).unwrap().shuffled(1) {
+            steps.step(&batch).unwrap();
+        }
+        let expected = bits(&steps.weights().unwrap());
+        assert_eq!(bits(&epochs.weights().unwrap()), expected);
+    }
+}
+
+#[test]
+fn the_losses_of_single_batches_can_be_had() {
+    for device in [common::gpu(), Device::cpu()] {
+        let mut epochs = trainer(&device, momentum());
+        let data = data();
+        let mut loaded = epochs.load(&data, Storage::F32).unwrap();
+        epochs.epoch(&mut loaded, 16, None).unwrap();
+        let losses = epochs.take_losses().unwrap();
+        let mut steps = trainer(&device, momentum());
+        let mut expected = Vec::new();
+        for batch in data.batches(16).unwrap() {
+            steps.step(&batch).unwrap();
+            expected.push(steps.take_loss().unwrap());
+        }
+        assert_eq!(losses, expected);
+        assert_eq!(losses.len(), 5);
+        assert!(epochs.take_losses().unwrap().is_empty());
+        let mean = epochs.take_loss().unwrap();
+        let rows = [16.0, 16.0, 16.0, 16.0, 3.0];
+        let sum: f64 = losses.iter().zip(rows).map(|(l, n)| l * n).sum();
+        // The device adds f32 numbers: five roundings of sums below 67 · 2.
+        approx::assert_abs_diff_eq!(
+            mean,
+            sum / 67.0,
+            epsilon = 5.0 * 2f64.powi(-24) * 134.0 / 67.0
+        );
+    }
+}
+
+/// A device with the tuner on, which remembers nothing.
+fn tuned(choices: Choices, tuning: Tuning) -> Device {
+    common::gpu_with(DeviceOptions {
+        tuning,
+        choices,
+        cache: TuningCache::Nowhere,
+        ..DeviceOptions::default()
+    })
+}
+
+#[test]
+fn recorded_choices_give_the_same_bits_and_so_does_no_tuning() {
+    let device = tuned(Choices::default(), Tuning::On);
+    let first = by_epochs(&device, Adam::default().into(), &data(), Storage::F32);
+    let choices = device.choices();
+    assert!(!device.tuning_report().measured.is_empty());
+    assert_eq!(device.tuning_report().disabled, []);
+    // As a run records it.
+    let recorded = serde_json::to_string(&choices).unwrap();
+    let again = tuned(serde_json::from_str(&recorded).unwrap(), Tuning::Off);
+    assert_eq!(
+        by_epochs(&again, Adam::default().into(), &data(), Storage::F32),
+        first
+    );
+    assert_eq!(again.choices(), choices);
+    assert!(again.tuning_report().measured.is_empty());
+    assert_eq!(by_steps(&again, Adam::default().into(), &data()), first);
+    // With the table alone.
+    let table = || tuned(Choices::default(), Tuning::Off);
+    let expected = by_epochs(&table(), Adam::default().into(), &data(), Storage::F32);
+    assert_eq!(
+        by_epochs(&table(), Adam::default().into(), &data(), Storage::F32),
+        expected
+    );
+}
+
+#[test]
+fn measured_choices_are_kept_and_a_damaged_file_is_no_disaster() {
+    let folder = std::env::temp_dir().join(format!("wgrad-choices-{}", std::process::id()));
+    let open = || {
+        common::gpu_with(DeviceOptions {
+            tuning: Tuning::On,
+            cache: TuningCache::Folder(folder.clone()),
+            ..DeviceOptions::default()
+        })
+    };
+    let step = |device: &Device| {
+        let mut trainer = trainer(device, Sgd::default());
+        trainer.step(&data().head(8)).unwrap();
+        trainer.take_loss().unwrap()
+    };
+    let first = open();
+    let loss = step(&first);
+    let file = std::fs::read_dir(&folder)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let second = open();
+    assert_eq!(step(&second), loss);
+    assert!(second.tuning_report().measured.is_empty());
+    assert_eq!(second.choices(), first.choices());
+    for damage in [
+        "",
+        "{",
+        "[1]",
+        r#"{"dense_forward 8x64x32": {"form": "none", "parts": 1}}"#,
+    ] {
+        std::fs::write(&file, damage).unwrap();
+        let third = open();
+        let note = &third.tuning_report().notes[0];
+        assert!(note.contains("delete it"), "{note}");
+        step(&third);
+        assert!(!third.tuning_report().measured.is_empty());
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_form_that_computes_wrongly_is_not_used() {
+    // The tuner is off beside planted faults; so this asks the check itself, through the report of the kernel table.
+    let device = common::gpu_with(DeviceOptions {
+        faults: vec![wgrad::Fault::new(
+            "dense_forward",
+            "block_a(m + 4u, k)",
+            "block_a(m, k)",
+        )],
+        ..DeviceOptions::default()
+    });
+    let report = wgrad::verify::kernels_with(
+        &device,
+        &wgrad::verify::KernelOptions {
+            kernel: Some("dense_forward".into()),
+            ..Default::default()
+        },
+    )
+    .unwrap();
+    let failed: Vec<&str> = report.failures().map(|check| check.name.as_str()).collect();
+    assert!(!failed.is_empty());
+    assert!(
+        failed.iter().all(|name| name.ends_with("direct_64x32")),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_an_epoch_is_refused() {
+    let device = common::gpu();
+    let data = data();
+    let (mut one, mut other) = (
+        trainer(&device, Sgd::default()),
+        trainer(&device, Sgd::default()),
+    );
+    let mut loaded = one.load(&data, Storage::F32).unwrap();
+    let error = other.epoch(&mut loaded, 16, None).unwrap_err();
+    assert!(error.to_string().contains("own load()"), "{error}");
+    for size in [0, 68] {
+        let error = one.epoch(&mut loaded, size, None).unwrap_err();
+        assert!(matches!(error, Error::BatchSize { .. }), "{error}");
+    }
+    one.accumulate(&data.head(3)).unwrap();
+    let error = one.epoch(&mut loaded, 16, None).unwrap_err();
+    assert!(error.to_string().contains("apply()"), "{error}");
+    one.apply().unwrap();
+    one.epoch(&mut loaded, 67, None).unwrap();
+
+    let odd = Dataset::classes(Matrix::new(INPUTS, vec![0.3; INPUTS]).unwrap(), vec![0]).unwrap();
+    let error = one.load(&odd, Storage::U8 { scale: 0.125 }).unwrap_err();
+    assert!(
+        error.to_string().contains("0.125 times a whole number"),
+        "{error}"
+    );
+    for scale in [0.0, f64::NAN, -1.0] {
+        assert!(one.load(&data, Storage::U8 { scale }).is_err());
+    }
+    let large = Dataset::classes(
+        Matrix::new(INPUTS, vec![70_000.0; INPUTS]).unwrap(),
+        vec![0],
+    )
+    .unwrap();
+    let error = one.load(&large, Storage::F16).unwrap_err();
+    assert!(error.to_string().contains("65504"), "{error}");
+    let wide = Dataset::classes(Matrix::new(2, vec![0.0; 2]).unwrap(), vec![0]).unwrap();
+    assert!(matches!(
+        one.load(&wide, Storage::F32),
+        Err(Error::Shape { .. })
+    ));
+}
