@@ -142,6 +142,23 @@ macro_rules! activations {
                 }
             }
 
+            /// δ ⊙ φ′ in place; see [`grad`](Self::grad). The choice of φ stands outside the loop here too.
+            pub(crate) fn scale_by_grad<F: Scalar>(&self, delta: &mut [F], saved: &[F]) {
+                fn each<F: Scalar>(delta: &mut [F], saved: &[F], grad: impl Fn(F) -> F) {
+                    for (d, &s) in delta.iter_mut().zip(saved) {
+                        *d = *d * grad(s);
+                    }
+                }
+                match self {
+                    $(Self::$variant $({ $($field),+ })? => {
+                        $($(let $field = *$field;)+)?
+                        $(let _ = $(&$field);+;)?
+                        each(delta, saved, |$s: F| { let _ = &$s; $grad })
+                    })+
+                    _ => each(delta, saved, |s| self.grad(s)),
+                }
+            }
+
             /// φ′ from what [`saved`](Self::saved) names.
             pub(crate) fn grad<F: Scalar>(&self, saved: F) -> F {
                 match self {

@@ -3,10 +3,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use arrayvec::ArrayVec;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::kernels::{Call, Read, StepAt};
+use crate::kernels::{Call, MAX_OPERANDS, Read, StepAt};
 use crate::plan::{BufferSpec, Op, Payload, View};
 use crate::scalar::{Mat, Scalar};
 
@@ -62,15 +63,16 @@ pub(crate) fn for_rows2<F: Scalar>(
     }
 }
 
-/// Declares an elementwise loop over its first operand's length, in parallel blocks where it pays.
+/// Declares an elementwise loop over its first operand's length, in parallel blocks where it pays. It tells whether `f` was
+/// true for every element.
 macro_rules! each {
     ($(#[$doc:meta])* $name:ident, ($($out:ident),+), ($($input:ident),+)) => {
         $(#[$doc])*
         pub(crate) fn $name<F: Scalar>(
             $($out: &mut [F],)+
             $($input: &[F],)+
-            f: impl Fn($(each!(@mut $out),)+ $(each!(@val $input)),+) + Sync,
-        ) {
+            f: impl Fn($(each!(@mut $out),)+ $(each!(@val $input)),+) -> bool + Sync,
+        ) -> bool {
             const BLOCK: usize = PARALLEL_WORK / 4;
             #[allow(unused_variables)]
             let n = each!(@first $($out),+).len();
@@ -80,16 +82,20 @@ macro_rules! each {
                 let n = each!(@first $($out),+).len();
                 $(let $out = &mut $out[..n];)+
                 $(let $input = &$input[..n];)+
+                // No branch, so that the loop can be vectorised.
+                let mut all = true;
                 for i in 0..n {
-                    f($(&mut $out[i],)+ $($input[i]),+);
+                    all &= f($(&mut $out[i],)+ $($input[i]),+);
                 }
+                all
             };
             if n < PARALLEL_WORK {
-                block(($($out,)+ $($input,)+));
+                block(($($out,)+ $($input,)+))
             } else {
                 ($($out.par_chunks_mut(BLOCK),)+ $($input.par_chunks(BLOCK),)+)
                     .into_par_iter()
-                    .for_each(block);
+                    .map(block)
+                    .reduce(|| true, |a, b| a & b)
             }
         }
     };
@@ -103,10 +109,6 @@ macro_rules! each {
 each!(
     /// `f(x, a)` for each element.
     each1, (x), (a)
-);
-each!(
-    /// `f(x, a, b)` for each element.
-    each2r, (x), (a, b)
 );
 each!(
     /// `f(x, y, a)` for each element.
@@ -128,6 +130,7 @@ pub(crate) fn gemm_f32(
     a: Mat<'_, f32>,
     b: Mat<'_, f32>,
     accumulate: bool,
+    finish: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) {
     if m == 0 || n == 0 {
         return;
@@ -138,30 +141,123 @@ pub(crate) fn gemm_f32(
     assert!(last(m, c_stride, n, 1) < c.len());
     assert!(k == 0 || last(m, a.row_stride, k, a.col_stride) < a.data.len());
     assert!(k == 0 || last(k, b.row_stride, n, b.col_stride) < b.data.len());
-    let parallelism = if m * n * k < 16 * PARALLEL_WORK {
-        gemm::Parallelism::None
+    let threads = if m * n * k < 64 * PARALLEL_WORK {
+        1
     } else {
-        gemm::Parallelism::Rayon(0)
+        rayon::current_num_threads()
     };
+    let target = Target(c.as_mut_ptr(), c_stride);
+    let (down, across) = parts(threads, m, n, a.row_stride < a.col_stride);
+    if down * across == 1 {
+        let parallelism = if threads == 1 {
+            gemm::Parallelism::None
+        } else {
+            gemm::Parallelism::Rayon(0)
+        };
+        gemm_part(target, 0..m, 0..n, k, a, b, accumulate, parallelism);
+        for_rows(c, c_stride, m, 4 * n, |r, row| finish(r, 0, &mut row[..n]));
+        return;
+    }
+    let part = |count: usize, parts: usize, i: usize| {
+        // On whole vectors.
+        let at = |i: usize| (count * i / parts).next_multiple_of(16).min(count);
+        at(i)..if i + 1 == parts { count } else { at(i + 1) }
+    };
+    (0..down * across).into_par_iter().for_each(|i| {
+        let rows = part(m, down, i / across);
+        let cols = part(n, across, i % across);
+        gemm_part(
+            target,
+            rows.clone(),
+            cols.clone(),
+            k,
+            a,
+            b,
+            accumulate,
+            gemm::Parallelism::None,
+        );
+        for r in rows {
+            finish(r, cols.start, target.row(r, cols.clone()));
+        }
+    });
+}
+
+/// Into how many parts C's rows and columns are divided, one part a thread: (1, 1) leaves that to gemm, which shares its packed
+/// operands between threads and so wins with many of them, but on few threads loses up to half to its synchronisation.
+/// (Measured on two: 64×128×784 80 GFLOP/s by gemm's threads, 188 in two parts; 1024³ the same.)
+fn parts(threads: usize, m: usize, n: usize, a_is_transposed: bool) -> (usize, usize) {
+    if threads == 1 || threads > 8 {
+        return (1, 1);
+    }
+    // The side that is divided, so that no thread packs what another does: of δᵀ·a its rows, else the columns. (Measured too.)
+    let least = 32;
+    if a_is_transposed {
+        let down = threads.min(m.div_ceil(least));
+        (down, (threads / down).min(n.div_ceil(least)).max(1))
+    } else {
+        let across = threads.min(n.div_ceil(least));
+        ((threads / across).min(m.div_ceil(least)).max(1), across)
+    }
+}
+
+/// C of a product: its first element and its row stride.
+#[derive(Clone, Copy)]
+struct Target(*mut f32, usize);
+
+#[expect(unsafe_code, reason = "threads write disjoint parts of one matrix")]
+// SAFETY: gemm_f32 hands every thread rows and columns that no other one has.
+unsafe impl Send for Target {}
+#[expect(unsafe_code, reason = "threads write disjoint parts of one matrix")]
+// SAFETY: as above.
+unsafe impl Sync for Target {}
+
+impl Target {
+    /// Columns of a row.
+    #[expect(unsafe_code, reason = "threads write disjoint parts of one matrix")]
+    fn row<'a>(self, r: usize, cols: std::ops::Range<usize>) -> &'a mut [f32] {
+        // SAFETY: gemm_f32 asserted that the row exists, borrows c for as long as its threads run, and gives each thread rows and
+        // columns that no other one has.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(r * self.1 + cols.start), cols.len()) }
+    }
+}
+
+/// Rows and columns of a product. The caller has seen that they, and the operands' elements for them, exist.
+#[allow(clippy::too_many_arguments)]
+fn gemm_part(
+    Target(c, c_stride): Target,
+    rows: std::ops::Range<usize>,
+    cols: std::ops::Range<usize>,
+    k: usize,
+    a: Mat<'_, f32>,
+    b: Mat<'_, f32>,
+    accumulate: bool,
+    parallelism: gemm::Parallelism,
+) {
+    if rows.is_empty() || cols.is_empty() {
+        return;
+    }
+    let a_first = if k == 0 { 0 } else { rows.start * a.row_stride };
+    let b_first = if k == 0 { 0 } else { cols.start * b.col_stride };
+    let (a_data, b_data) = (&a.data[a_first..], &b.data[b_first..]);
     #[expect(
         unsafe_code,
         reason = "gemm takes pointers and strides; its only interface"
     )]
-    // SAFETY: every element that gemm may touch lies inside the slices, as asserted above, and c is borrowed mutably, so it
-    // overlaps neither a nor b.
+    // SAFETY: every element that gemm may touch lies inside the slices, as gemm_f32 asserted; c is borrowed mutably there, so it
+    // overlaps neither a nor b, and no other thread has these rows and columns.
     unsafe {
         gemm::gemm(
-            m,
-            n,
+            rows.len(),
+            cols.len(),
             k,
-            c.as_mut_ptr(),
+            c.add(rows.start * c_stride + cols.start),
             1,
             c_stride as isize,
             accumulate,
-            a.data.as_ptr(),
+            a_data.as_ptr(),
             a.col_stride as isize,
             a.row_stride as isize,
-            b.data.as_ptr(),
+            b_data.as_ptr(),
             b.col_stride as isize,
             b.row_stride as isize,
             1.0,
@@ -172,6 +268,57 @@ pub(crate) fn gemm_f32(
             parallelism,
         );
     }
+}
+
+/// [`Scalar::column_sums`] in f32: row after row, so that the loop can be vectorised.
+pub(crate) fn column_sums_f32(
+    out: &mut [f32],
+    x: &[f32],
+    stride: usize,
+    rows: usize,
+    accumulate: bool,
+) {
+    if !accumulate {
+        out.fill(0.0);
+    }
+    for row in x.chunks(stride).take(rows) {
+        for (sum, x) in out.iter_mut().zip(row) {
+            *sum += x;
+        }
+    }
+}
+
+/// Independent sums or maxima, so that the loop can be vectorised.
+const LANES: usize = 16;
+
+/// [`Scalar::sum_of`] in f32.
+pub(crate) fn sum_f32(x: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest: f32 = chunks.remainder().iter().sum();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += x;
+        }
+    }
+    rest + lanes.iter().sum::<f32>()
+}
+
+/// [`Scalar::max_of`] in f32. NaNs are not seen here.
+pub(crate) fn max_f32(x: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [f32::MIN; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest = chunks
+        .remainder()
+        .iter()
+        .fold(f32::MIN, |m, &x| larger(m, x));
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, x);
+        }
+    }
+    lanes.iter().fold(rest, |m, &x| larger(m, x))
 }
 
 /// Contents of a buffer.
@@ -314,10 +461,22 @@ impl<F: Scalar> CpuExecutor<F> {
     /// [`submit`](Self::submit) for several steps.
     pub fn run_steps(&mut self, ops: &[Op], steps: &[StepAt], uploads: &[(View, Payload<'_>)]) {
         self.submit(&[], uploads);
-        for at in steps {
-            for op in ops {
-                self.run_op(op, op.call.at(at));
+        self.in_pool(ops, |this| {
+            for at in steps {
+                for op in ops {
+                    this.run_op(op, op.call.at(at));
+                }
             }
+        });
+    }
+
+    /// Runs `f` on a thread of the pool where `ops` are work for the pool: entering it for every op takes longer than many an op.
+    fn in_pool(&mut self, ops: &[Op], f: impl FnOnce(&mut Self) + Send) {
+        let work: u64 = ops.iter().map(|op| op.call.cost().flops).sum();
+        if work > 64 * PARALLEL_WORK as u64 {
+            rayon::scope(|_| f(self));
+        } else {
+            f(self);
         }
     }
 
@@ -333,25 +492,28 @@ impl<F: Scalar> CpuExecutor<F> {
 
     /// Runs ops in order.
     pub fn run(&mut self, ops: &[Op]) {
-        for op in ops {
-            self.run_op(op, op.call);
-        }
+        self.in_pool(ops, |this| {
+            for op in ops {
+                this.run_op(op, op.call);
+            }
+        });
     }
 
     fn run_op(&mut self, op: &Op, call: Call) {
-        // What an op writes is taken out of the list while it runs; the plan never lets one read a buffer it writes.
-        let mut taken: Vec<(usize, Vec<F>)> = Vec::with_capacity(op.writes.len());
+        // What an op writes is taken out of the list while it runs; the plan never lets one read a buffer it writes. Nothing
+        // here allocates.
+        let mut taken: ArrayVec<(usize, Vec<F>), MAX_OPERANDS> = ArrayVec::new();
         for view in &op.writes {
             if taken.iter().all(|(buffer, _)| *buffer != view.buffer) {
                 match &mut self.buffers[view.buffer] {
                     Storage::Floats(x) => taken.push((view.buffer, std::mem::take(x))),
-                    Storage::Words(_) => unreachable!("no kernel writes words"),
+                    Storage::Words(_) => unreachable!("no kernel of a plan writes words"),
                 }
             }
         }
         // A user's function may panic: the buffers go back all the same.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let reads: Vec<Read<'_, F>> = op
+            let reads: ArrayVec<Read<'_, F>, MAX_OPERANDS> = op
                 .reads
                 .iter()
                 .map(|view| match &self.buffers[view.buffer] {
@@ -359,12 +521,13 @@ impl<F: Scalar> CpuExecutor<F> {
                     Storage::Words(x) => Read::Words(&x[view.range()]),
                 })
                 .collect();
-            let mut writes: Vec<(usize, &mut [F])> = Vec::with_capacity(op.writes.len());
+            let mut writes: ArrayVec<(usize, &mut [F]), MAX_OPERANDS> = ArrayVec::new();
             for (buffer, contents) in &mut taken {
                 split(*buffer, contents, &op.writes, &mut writes);
             }
-            writes.sort_by_key(|(operand, _)| *operand);
-            let mut writes: Vec<&mut [F]> = writes.into_iter().map(|(_, x)| x).collect();
+            writes.sort_unstable_by_key(|(operand, _)| *operand);
+            let mut writes: ArrayVec<&mut [F], MAX_OPERANDS> =
+                writes.into_iter().map(|(_, x)| x).collect();
             call.run_twin(&op.activation, &reads, &mut writes);
         }));
         for (buffer, contents) in taken {
@@ -381,14 +544,14 @@ fn split<'a, F>(
     buffer: usize,
     mut rest: &'a mut [F],
     views: &[View],
-    out: &mut Vec<(usize, &'a mut [F])>,
+    out: &mut ArrayVec<(usize, &'a mut [F]), MAX_OPERANDS>,
 ) {
-    let mut mine: Vec<(usize, &View)> = views
+    let mut mine: ArrayVec<(usize, &View), MAX_OPERANDS> = views
         .iter()
         .enumerate()
         .filter(|(_, view)| view.buffer == buffer)
         .collect();
-    mine.sort_by_key(|(_, view)| view.offset);
+    mine.sort_unstable_by_key(|(_, view)| view.offset);
     let mut at = 0;
     for (operand, view) in mine {
         let range = view.range();

@@ -72,6 +72,9 @@ pub(crate) const fn write_words(name: &'static str) -> Operand {
     }
 }
 
+/// Operands that a kernel has at most.
+pub(crate) const MAX_OPERANDS: usize = 10;
+
 /// How a kernel divides its work; kernels of a family share a WGSL fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {

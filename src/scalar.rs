@@ -83,7 +83,30 @@ pub(crate) trait Scalar:
         total
     }
 
-    /// `c (+)= a·b` with a (m, k), b (k, n); row r of c begins at `r·c_stride`.
+    /// Σ x.
+    fn sum_of(x: &[Self]) -> Self {
+        Self::sum(x.iter().copied())
+    }
+
+    /// The largest x, as a constant.
+    fn max_of(x: &[Self]) -> Self {
+        let max = x
+            .iter()
+            .fold(f64::from(f32::MIN), |m, x| Scalar::max(m, x.value()));
+        Self::of(max)
+    }
+
+    /// `out[c] (+)= Σ_r x[r·stride + c]` for each of `out`'s columns.
+    fn column_sums(out: &mut [Self], x: &[Self], stride: usize, rows: usize, accumulate: bool) {
+        let cols = out.len();
+        crate::cpu::for_rows(out, 1, cols, rows, |c, out| {
+            let sum = Self::sum((0..rows).map(|r| x[r * stride + c]));
+            out[0] = if accumulate { out[0] + sum } else { sum };
+        });
+    }
+
+    /// `c (+)= a·b` with a (m, k), b (k, n); row r of c begins at `r·c_stride`. Then `finish(r, first, part)` for all parts of
+    /// rows, while they are in a cache: `part` holds columns from `first` on.
     #[allow(clippy::too_many_arguments)]
     fn matmul(
         c: &mut [Self],
@@ -94,6 +117,7 @@ pub(crate) trait Scalar:
         a: Mat<'_, Self>,
         b: Mat<'_, Self>,
         accumulate: bool,
+        finish: impl Fn(usize, usize, &mut [Self]) + Sync,
     ) {
         crate::cpu::for_rows(c, c_stride, m, n * k, |r, row| {
             for (j, c) in row[..n].iter_mut().enumerate() {
@@ -107,6 +131,7 @@ pub(crate) trait Scalar:
                     }
                 });
             }
+            finish(r, 0, &mut row[..n]);
         });
     }
 
@@ -217,7 +242,17 @@ float_scalar!(f32, crate::elementary, {
         a: Mat<'_, Self>,
         b: Mat<'_, Self>,
         accumulate: bool,
+        finish: impl Fn(usize, usize, &mut [Self]) + Sync,
     ) {
-        crate::cpu::gemm_f32(c, c_stride, m, n, k, a, b, accumulate);
+        crate::cpu::gemm_f32(c, c_stride, m, n, k, a, b, accumulate, finish);
+    }
+    fn sum_of(x: &[Self]) -> Self {
+        crate::cpu::sum_f32(x)
+    }
+    fn max_of(x: &[Self]) -> Self {
+        crate::cpu::max_f32(x)
+    }
+    fn column_sums(out: &mut [Self], x: &[Self], stride: usize, rows: usize, accumulate: bool) {
+        crate::cpu::column_sums_f32(out, x, stride, rows, accumulate);
     }
 });

@@ -10,7 +10,8 @@ use crate::gpu::upload::Ring;
 use crate::gpu::{Gpu, GpuBuffer, PARAMS_STRIDE, Pipeline};
 use crate::kernels::form::Extents;
 use crate::kernels::{
-    Call, Choice, Constants, Kernel, StepAt, Variant, Work, dense_backward_params, sum_parts,
+    Call, Choice, Constants, Kernel, MAX_OPERANDS, StepAt, Variant, Work, dense_backward_params,
+    sum_parts,
 };
 use crate::plan::{BufferSpec, Op, Payload, View};
 
@@ -20,9 +21,6 @@ struct Prepared {
     pipeline: Arc<Pipeline>,
     bind_group: wgpu::BindGroup,
 }
-
-/// Operands that a kernel has at most.
-const MAX_OPERANDS: usize = 8;
 
 /// A compiled kernel with its operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

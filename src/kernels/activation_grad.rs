@@ -36,8 +36,10 @@ impl Twin for ActivationGrad {
         let [grad, saved] = floats(reads);
         let [delta] = written(writes);
         let count = p.count as usize;
-        cpu::each2r(&mut delta[..count], grad, saved, |d, g, s| {
-            *d = g * phi.grad(s);
+        const BLOCK: usize = 4096;
+        cpu::for_rows(&mut delta[..count], BLOCK, count.div_ceil(BLOCK), BLOCK, |b, delta| {
+            delta.copy_from_slice(&grad[b * BLOCK..][..delta.len()]);
+            phi.scale_by_grad(delta, &saved[b * BLOCK..]);
         });
     }
 

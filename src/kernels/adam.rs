@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
@@ -60,7 +58,6 @@ impl Twin for Adam {
             return;
         }
         let n = p.count as usize;
-        let overflow = AtomicBool::new(false);
         let (beta1, one_minus_beta1) = (F::of(p.beta1), F::of(p.one_minus_beta1));
         let (beta2, one_minus_beta2) = (F::of(p.beta2), F::of(p.one_minus_beta2));
         let (l2, shrink, scale) = (F::of(p.l2), F::of(p.shrink), F::of(p.grad_scale));
@@ -68,19 +65,17 @@ impl Twin for Adam {
         let t = F::of(p.step.into()) - ledger[word::REFUSED];
         let step_size = F::of(p.lr) / -(t * F::of(p.ln_beta1)).exp_m1();
         let root_correction2 = (-(t * F::of(p.ln_beta2)).exp_m1()).sqrt();
-        cpu::each3(&mut weight[..n], exp_avg, exp_avg_sq, grad, |w, m, v, g| {
+        let fine = cpu::each3(&mut weight[..n], exp_avg, exp_avg_sq, grad, |w, m, v, g| {
             let g = scale * g + l2 * *w;
             let next_m = beta1 * *m + one_minus_beta1 * g;
             let next_v = beta2 * *v + one_minus_beta2 * (g * g);
             let next =
                 shrink * *w - step_size * (next_m / (next_v.sqrt() / root_correction2 + eps));
-            if [next, next_m, next_v].iter().all(|x| x.value().is_finite()) {
-                (*w, *m, *v) = (next, next_m, next_v);
-            } else {
-                overflow.store(true, Ordering::Relaxed);
-            }
+            let fine = next.is_finite() & next_m.is_finite() & next_v.is_finite();
+            (*w, *m, *v) = if fine { (next, next_m, next_v) } else { (*w, *m, *v) };
+            fine
         });
-        if overflow.into_inner() {
+        if !fine {
             ledger[word::OVERFLOW] = F::of(1.0);
         }
     }

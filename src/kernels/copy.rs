@@ -30,7 +30,10 @@ impl Twin for Copy {
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [x] = floats(reads);
         let [y] = written(writes);
-        cpu::each1(&mut y[..p.count as usize], x, |y, x| *y = x);
+        cpu::each1(&mut y[..p.count as usize], x, |y, x| {
+            *y = x;
+            true
+        });
     }
 
     fn cost(p: &Params) -> Cost {

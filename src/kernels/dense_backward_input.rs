@@ -5,7 +5,6 @@ use super::{
     written,
 };
 use crate::activation::Activation;
-use crate::cpu;
 use crate::scalar::{Mat, Scalar};
 
 params! {
@@ -76,14 +75,12 @@ impl Twin for DenseBackwardInput {
             Mat::rows(&delta[p.first as usize..], p.stride as usize),
             Mat::rows(weight, inputs),
             p.accumulate != 0,
-        );
-        if p.last != 0 {
-            cpu::for_rows(delta_in, inputs, rows, inputs, |r, delta_in| {
-                for (d, &s) in delta_in.iter_mut().zip(&saved[r * inputs..]) {
-                    *d = *d * phi.grad(s);
+            |r, first, delta_in| {
+                if p.last != 0 {
+                    phi.scale_by_grad(delta_in, &saved[r * inputs + first..]);
                 }
-            });
-        }
+            },
+        );
     }
 
     fn operand_sizes(p: &Params) -> Vec<u64> {

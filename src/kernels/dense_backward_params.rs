@@ -6,7 +6,6 @@ use super::{
     panel_load, read, read_words, write, written,
 };
 use crate::activation::Activation;
-use crate::cpu;
 use crate::scalar::{Mat, Scalar};
 
 params! {
@@ -83,15 +82,15 @@ impl Twin for DenseBackwardParams {
             Mat::rows(delta, stride).transposed(),
             Mat::rows(&x, inputs),
             p.accumulate != 0,
+            |_, _, _| {},
         );
-        cpu::for_rows(grad_bias, 1, outputs, rows, |o, grad| {
-            let sum = F::sum((0..rows).map(|r| delta[r * stride + o]));
-            grad[0] = if p.accumulate == 0 {
-                sum
-            } else {
-                grad[0] + sum
-            };
-        });
+        F::column_sums(
+            &mut grad_bias[..outputs],
+            delta,
+            stride,
+            rows,
+            p.accumulate != 0,
+        );
     }
 
     fn operand_sizes(p: &Params) -> Vec<u64> {

@@ -76,6 +76,11 @@ impl Twin for DenseForward {
         let x = batch_rows(x, order, p.format, p.start, (rows, inputs), p.scale);
         let (first, stride) = (p.first as usize, p.stride as usize);
         let a = &mut a[first..];
+        let add_bias = |first: usize, a: &mut [F]| {
+            for (a, &b) in a.iter_mut().zip(&bias[first..]) {
+                *a += b;
+            }
+        };
         F::matmul(
             a,
             stride,
@@ -85,23 +90,18 @@ impl Twin for DenseForward {
             Mat::rows(&x, inputs),
             Mat::rows(weight, inputs).transposed(),
             false,
+            |_, first, a| {
+                add_bias(first, a);
+                // Where z is kept, it is copied before.
+                if p.store_z == 0 {
+                    phi.apply_to(a);
+                }
+            },
         );
-        let add_bias = |a: &mut [F]| {
-            for (a, &b) in a.iter_mut().zip(bias) {
-                *a += b;
-            }
-        };
-        if p.store_z == 0 {
-            cpu::for_rows(a, stride, rows, 4 * outputs, |_, a| {
-                let a = &mut a[..outputs];
-                add_bias(a);
-                phi.apply_to(a);
-            });
-        } else {
-            let z = &mut z[first..];
+        if p.store_z != 0 {
+            let z = &mut z[p.first as usize..];
             cpu::for_rows2((z, stride), (a, stride), rows, 4 * outputs, |_, z, a| {
                 let a = &mut a[..outputs];
-                add_bias(a);
                 z[..outputs].copy_from_slice(a);
                 phi.apply_to(a);
             });

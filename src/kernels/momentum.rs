@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
@@ -49,12 +47,11 @@ impl Twin for Momentum {
             return;
         }
         let n = p.count as usize;
-        let overflow = AtomicBool::new(false);
         let first = (F::of(p.step.into()) - ledger[word::REFUSED]).value() <= 1.0;
         let (lr, momentum) = (F::of(p.lr), F::of(p.momentum));
         let (decay, scale) = (F::of(p.weight_decay), F::of(p.grad_scale));
         let one_minus_dampening = F::of(p.one_minus_dampening);
-        cpu::each2(&mut weight[..n], velocity, grad, |w, v, g| {
+        let fine = cpu::each2(&mut weight[..n], velocity, grad, |w, v, g| {
             let g = scale * g + decay * *w;
             let next_v = if !first {
                 momentum * *v + one_minus_dampening * g
@@ -67,13 +64,11 @@ impl Twin for Momentum {
                 g + momentum * next_v
             };
             let next = *w - lr * direction;
-            if next.value().is_finite() && next_v.value().is_finite() {
-                (*w, *v) = (next, next_v);
-            } else {
-                overflow.store(true, Ordering::Relaxed);
-            }
+            let fine = next.is_finite() & next_v.is_finite();
+            (*w, *v) = if fine { (next, next_v) } else { (*w, *v) };
+            fine
         });
-        if overflow.into_inner() {
+        if !fine {
             ledger[word::OVERFLOW] = F::of(1.0);
         }
     }

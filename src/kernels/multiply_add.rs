@@ -43,6 +43,7 @@ impl Twin for MultiplyAdd {
             for _ in 0..p.rounds {
                 *y = factor * *y + term;
             }
+            true
         });
     }
 

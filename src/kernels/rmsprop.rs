@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
@@ -47,21 +45,18 @@ impl Twin for RmsProp {
             return;
         }
         let n = p.count as usize;
-        let overflow = AtomicBool::new(false);
         let (lr, eps) = (F::of(p.lr), F::of(p.eps));
         let (alpha, one_minus_alpha) = (F::of(p.alpha), F::of(p.one_minus_alpha));
         let (decay, scale) = (F::of(p.weight_decay), F::of(p.grad_scale));
-        cpu::each2(&mut weight[..n], square_avg, grad, |w, s, g| {
+        let fine = cpu::each2(&mut weight[..n], square_avg, grad, |w, s, g| {
             let g = scale * g + decay * *w;
             let next_s = alpha * *s + one_minus_alpha * (g * g);
             let next = *w - lr * (g / (next_s.sqrt() + eps));
-            if next.value().is_finite() && next_s.value().is_finite() {
-                (*w, *s) = (next, next_s);
-            } else {
-                overflow.store(true, Ordering::Relaxed);
-            }
+            let fine = next.is_finite() & next_s.is_finite();
+            (*w, *s) = if fine { (next, next_s) } else { (*w, *s) };
+            fine
         });
-        if overflow.into_inner() {
+        if !fine {
             ledger[word::OVERFLOW] = F::of(1.0);
         }
     }

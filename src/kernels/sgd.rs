@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
@@ -43,18 +41,15 @@ impl Twin for Sgd {
             return;
         }
         let n = p.count as usize;
-        let overflow = AtomicBool::new(false);
         let (lr, decay, scale) = (F::of(p.lr), F::of(p.weight_decay), F::of(p.grad_scale));
-        cpu::each1(&mut weight[..n], grad, |w, g| {
+        let fine = cpu::each1(&mut weight[..n], grad, |w, g| {
             let g = scale * g + decay * *w;
             let next = *w - lr * g;
-            if next.value().is_finite() {
-                *w = next;
-            } else {
-                overflow.store(true, Ordering::Relaxed);
-            }
+            let fine = next.is_finite();
+            *w = if fine { next } else { *w };
+            fine
         });
-        if overflow.into_inner() {
+        if !fine {
             ledger[word::OVERFLOW] = F::of(1.0);
         }
     }

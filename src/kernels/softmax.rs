@@ -19,14 +19,6 @@ pub(super) fn shifted_exp<F: Scalar>(z: &[F], m: F, out: &mut [F]) {
     }
 }
 
-/// The largest element, as a constant.
-pub(super) fn row_max<F: Scalar>(z: &[F]) -> F {
-    let max = z
-        .iter()
-        .fold(f64::from(f32::MIN), |m, z| Scalar::max(m, z.value()));
-    F::of(max)
-}
-
 impl Twin for Softmax {
     type Params = Params;
     const KERNEL: Kernel = Kernel {
@@ -53,8 +45,8 @@ impl Twin for Softmax {
         let (rows, cols) = (p.rows as usize, p.cols as usize);
         cpu::for_rows(a, cols, rows, 8 * cols, |r, a| {
             let z = &z[r * cols..][..cols];
-            shifted_exp(z, row_max(z), a);
-            let total = F::sum(a.iter().copied());
+            shifted_exp(z, F::max_of(z), a);
+            let total = F::sum_of(a);
             for a in a {
                 *a = *a / total;
             }

@@ -5,7 +5,7 @@ use crate::cpu;
 use crate::scalar::Scalar;
 
 use super::cross_entropy::{Targets, entropy_term};
-use super::softmax::{row_max, shifted_exp};
+use super::softmax::shifted_exp;
 
 params! {
     rows: u32,
@@ -47,18 +47,34 @@ impl Twin for SoftmaxCrossEntropy {
         let t = Targets::new(t, cols);
         cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, |r, loss, delta| {
             let z = &z[r * cols..][..cols];
-            let m = row_max(z);
+            let m = F::max_of(z);
             shifted_exp(z, m, delta);
-            let total = F::sum(delta.iter().copied());
-            let mass = F::sum((0..cols).map(|c| t.at(r, c)));
+            let total = F::sum_of(delta);
             let log_total = total.ln();
-            // Two terms, because a device adds them one by one.
-            loss[0] = F::sum((0..cols).filter(|&c| t.at(r, c).value() > 0.0).flat_map(|c| {
-                let t = t.at(r, c);
-                [t * ((m - z[c]) + log_total), entropy_term(t, p.entropy)]
-            }));
-            for (c, d) in delta.iter_mut().enumerate() {
-                *d = *d / total * mass - t.at(r, c);
+            match t {
+                // A target of 1 and else 0, by which a device multiplies without rounding.
+                Targets::Labels(labels) => {
+                    let label = labels[r] as usize;
+                    loss[0] = (m - z[label]) + log_total;
+                    for d in delta.iter_mut() {
+                        *d = *d / total;
+                    }
+                    delta[label] = delta[label] - F::of(1.0);
+                    if z.iter().any(|z| !z.is_finite()) {
+                        loss[0] = F::of(f64::INFINITY);
+                    }
+                }
+                Targets::Probabilities(..) => {
+                    let mass = F::sum((0..cols).map(|c| t.at(r, c)));
+                    // Two terms, because a device adds them one by one.
+                    loss[0] = F::sum((0..cols).filter(|&c| t.at(r, c).value() > 0.0).flat_map(|c| {
+                        let t = t.at(r, c);
+                        [t * ((m - z[c]) + log_total), entropy_term(t, p.entropy)]
+                    }));
+                    for (c, d) in delta.iter_mut().enumerate() {
+                        *d = *d / total * mass - t.at(r, c);
+                    }
+                }
             }
         });
     }
