@@ -39,18 +39,11 @@ fn adam(
     if (e >= params.count || !is_finite(ledger[5])) {
         return;
     }
-    let t = f32(params.step) - ledger[6];
-    let step_size = params.lr / -expm1_nonpositive(t * params.ln_beta1);
-    let root_correction2 = sqrt(-expm1_nonpositive(t * params.ln_beta2));
-    let w = weight[e];
-    let g = params.grad_scale * grad[e] + params.l2 * w;
-    let m = params.beta1 * exp_avg[e] + params.one_minus_beta1 * g;
-    let v = params.beta2 * exp_avg_sq[e] + params.one_minus_beta2 * (g * g);
-    let next = params.shrink * w - step_size * (m / (sqrt(v) / root_correction2 + params.eps));
-    if (is_finite(next) && is_finite(m) && is_finite(v)) {
-        exp_avg[e] = m;
-        exp_avg_sq[e] = v;
-        weight[e] = next;
+    let next = updated(weight[e], grad[e], exp_avg[e], exp_avg_sq[e], f32(params.step) - ledger[6]);
+    if (is_finite(next.weight) && is_finite(next.state0) && is_finite(next.state1)) {
+        exp_avg[e] = next.state0;
+        exp_avg_sq[e] = next.state1;
+        weight[e] = next.weight;
     } else {
         // From many invocations maybe, all with the same value.
         ledger[4] = 1.0;

@@ -25,24 +25,6 @@ fn loss_sum(@builtin(local_invocation_index) local: u32) {
     }
     let total = row_sum(local, sum);
     if (local == 0u) {
-        history[params.slot] = total;
-        if (is_finite(total) && is_finite(ledger[0] + total)) {
-            ledger[0] += total;
-            ledger[2] += 1.0;
-            if (ledger[2] >= 512.0) {
-                ledger[1] += ledger[0];
-                ledger[0] = 0.0;
-                ledger[2] = 0.0;
-            }
-        } else {
-            ledger[3] += 1.0;
-        }
-        var window = total;
-        if (params.accumulate != 0u) {
-            window += ledger[5];
-        } else if (!is_finite(ledger[5])) {
-            ledger[6] += 1.0;
-        }
-        ledger[5] = window;
+        record(total, params.slot, params.accumulate != 0u);
     }
 }

@@ -31,20 +31,10 @@ fn momentum(
     if (e >= params.count || !is_finite(ledger[5])) {
         return;
     }
-    let w = weight[e];
-    let g = params.grad_scale * grad[e] + params.weight_decay * w;
-    var v = g;
-    if (f32(params.step) - ledger[6] > 1.0) {
-        v = params.momentum * velocity[e] + params.one_minus_dampening * g;
-    }
-    var direction = v;
-    if (params.nesterov != 0u) {
-        direction = g + params.momentum * v;
-    }
-    let next = w - params.lr * direction;
-    if (is_finite(next) && is_finite(v)) {
-        velocity[e] = v;
-        weight[e] = next;
+    let next = updated(weight[e], grad[e], velocity[e], 0.0, f32(params.step) - ledger[6]);
+    if (is_finite(next.weight) && is_finite(next.state0)) {
+        velocity[e] = next.state0;
+        weight[e] = next.weight;
     } else {
         // From many invocations maybe, all with the same value.
         ledger[4] = 1.0;

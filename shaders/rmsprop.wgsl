@@ -28,13 +28,10 @@ fn rmsprop(
     if (e >= params.count || !is_finite(ledger[5])) {
         return;
     }
-    let w = weight[e];
-    let g = params.grad_scale * grad[e] + params.weight_decay * w;
-    let s = params.alpha * square_avg[e] + params.one_minus_alpha * (g * g);
-    let next = w - params.lr * (g / (sqrt(s) + params.eps));
-    if (is_finite(next) && is_finite(s)) {
-        square_avg[e] = s;
-        weight[e] = next;
+    let next = updated(weight[e], grad[e], square_avg[e], 0.0, 0.0);
+    if (is_finite(next.weight) && is_finite(next.state0)) {
+        square_avg[e] = next.state0;
+        weight[e] = next.weight;
     } else {
         // From many invocations maybe, all with the same value.
         ledger[4] = 1.0;

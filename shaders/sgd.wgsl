@@ -24,11 +24,9 @@ fn sgd(
     if (e >= params.count || !is_finite(ledger[5])) {
         return;
     }
-    let w = weight[e];
-    let g = params.grad_scale * grad[e] + params.weight_decay * w;
-    let next = w - params.lr * g;
-    if (is_finite(next)) {
-        weight[e] = next;
+    let next = updated(weight[e], grad[e], 0.0, 0.0, 0.0);
+    if (is_finite(next.weight)) {
+        weight[e] = next.weight;
     } else {
         // From many invocations maybe, all with the same value.
         ledger[4] = 1.0;

@@ -68,6 +68,9 @@ pub struct DeviceOptions {
     pub cache: TuningCache,
     /// Load matrices one element at a time even where rows are whole vec4s. For comparison: the bits are the same.
     pub scalar_loads: bool,
+    /// Train small networks whole in one workgroup, many steps in a dispatch, wherever that can be done; or never. Unless this is
+    /// said, it is done where it was measured to be faster, or where the default table says so.
+    pub small_network: Option<bool>,
     /// Faults to plant in the kernels, to see that the checks catch them.
     pub faults: Vec<Fault>,
 }

@@ -27,7 +27,7 @@ use crate::gpu::pace::Pace;
 pub(crate) use crate::gpu::pipeline::Pipeline;
 use crate::gpu::pipeline::PipelineKey;
 use crate::gpu::tuner::Tuner;
-use crate::kernels::Form;
+use crate::kernels::{Call, Form, Work, network_memory};
 use crate::plan::Limits;
 
 /// Each dispatch's parameters begin on a multiple of this: the strictest alignment of uniform offsets.
@@ -62,6 +62,8 @@ pub(crate) struct Gpu {
     /// How much work one submission may have.
     pub pace: Pace,
     tuner: Tuner,
+    /// What the user says of small networks.
+    small_network: Option<bool>,
     faults: Vec<Fault>,
     troubles: Arc<Mutex<Troubles>>,
     pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
@@ -134,6 +136,7 @@ impl Gpu {
             vec4: !options.scalar_loads,
             pace: Pace::default(),
             tuner,
+            small_network: options.small_network,
             faults: options.faults.clone(),
             troubles,
             pipelines: Mutex::default(),
@@ -197,6 +200,17 @@ impl Gpu {
             && form
                 .subgroup
                 .is_none_or(|lanes| self.subgroup == Some(lanes))
+    }
+
+    /// Whether a kernel's bindings and workgroup memory are to be had here.
+    pub fn can_bind(&self, call: &Call) -> bool {
+        let bindings = self.limits.max_storage_buffers_per_shader_stage as usize;
+        let memory = match call.work() {
+            Work::Network { values } => network_memory(values),
+            _ => 0,
+        };
+        call.kernel().operands.len() <= bindings
+            && memory <= self.limits.max_compute_workgroup_storage_size
     }
 
     /// What plans may assume.

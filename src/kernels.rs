@@ -17,7 +17,7 @@ mod resident;
 pub use form::{Choice, FORMS, Form, find_form};
 pub(crate) use fragment::check_fragment;
 pub use launch::Constants;
-pub(crate) use launch::{MAX_TILED, Work};
+pub(crate) use launch::{MAX_TILED, Work, network_memory};
 pub(crate) use resident::{Format, batch_rows};
 
 /// How a kernel uses an operand.
@@ -84,6 +84,8 @@ pub enum Family {
     Rows,
     /// One invocation an element: `shaders/elements.wgsl`.
     Elements,
+    /// A whole network in one workgroup.
+    Network,
 }
 
 impl Family {
@@ -92,6 +94,61 @@ impl Family {
             Family::Product => include_str!("../shaders/blocks.wgsl"),
             Family::Rows => include_str!("../shaders/rows.wgsl"),
             Family::Elements => include_str!("../shaders/elements.wgsl"),
+            Family::Network => "",
+        }
+    }
+}
+
+/// What loss_sum and small_network write into the ledger.
+pub(crate) const LEDGER: &str = include_str!("../shaders/ledger.wgsl");
+
+/// The update of one weight: a fragment that the optimisers' own kernels and small_network share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Update {
+    /// Stochastic gradient descent.
+    Sgd,
+    /// With momentum, Nesterov's too.
+    Momentum,
+    /// RMSprop.
+    RmsProp,
+    /// Adam and AdamW.
+    Adam,
+}
+
+impl Update {
+    pub(crate) const fn wgsl(self) -> &'static str {
+        match self {
+            Update::Sgd => include_str!("../shaders/update/sgd.wgsl"),
+            Update::Momentum => include_str!("../shaders/update/momentum.wgsl"),
+            Update::RmsProp => include_str!("../shaders/update/rmsprop.wgsl"),
+            Update::Adam => include_str!("../shaders/update/adam.wgsl"),
+        }
+    }
+
+    /// Slots of state.
+    pub(crate) fn slots(self) -> u32 {
+        match self {
+            Update::Sgd => 0,
+            Update::Momentum | Update::RmsProp => 1,
+            Update::Adam => 2,
+        }
+    }
+}
+
+/// A loss that small_network computes, one invocation a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RowLoss {
+    /// Softmax and cross-entropy from logits, with class indices.
+    CrossEntropy,
+    /// Squared error of an identity output.
+    SquaredError,
+}
+
+impl RowLoss {
+    fn wgsl(self) -> &'static str {
+        match self {
+            RowLoss::CrossEntropy => include_str!("../shaders/row_loss/cross_entropy.wgsl"),
+            RowLoss::SquaredError => include_str!("../shaders/row_loss/squared_error.wgsl"),
         }
     }
 }
@@ -190,13 +247,18 @@ pub(crate) fn batch_load(format: u32, cols: u32) -> Load {
 pub struct Variant {
     /// The form of a product, and how its two matrices are loaded, in the order of [`Kernel::loads`].
     pub product: Option<(&'static Form, [Load; 2])>,
+    /// The update and the loss of a small network.
+    pub network: Option<(Update, RowLoss)>,
 }
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.product {
             Some((form, [a, b])) => write!(f, "{} with {a:?} and {b:?} loads", form.name),
-            None => f.write_str("plain"),
+            None => match self.network {
+                Some((update, loss)) => write!(f, "{update:?} on {loss:?}"),
+                None => f.write_str("plain"),
+            },
         }
     }
 }
@@ -218,6 +280,16 @@ pub struct Kernel {
     pub activation: bool,
     /// The matrices of a product; none in other families.
     pub loads: &'static [Loads],
+    /// Fragments that it shares with other kernels, beside its family's.
+    pub fragments: &'static [&'static str],
+}
+
+fn network_fragments(variant: &Variant) -> (Option<&'static str>, Option<&'static str>) {
+    let network = variant.network;
+    (
+        network.map(|(update, _)| update.wgsl()),
+        network.map(|(_, loss)| loss.wgsl()),
+    )
 }
 
 impl Kernel {
@@ -246,12 +318,28 @@ impl Kernel {
             }
             text += "\n";
         }
+        let (update, loss) = network_fragments(variant);
+        for fragment in self.fragments.iter().copied().chain(update).chain(loss) {
+            text += fragment;
+            text += "\n";
+        }
         text += MATH;
         text
     }
 
     /// Every variant of the text.
     pub fn variants(&self) -> Vec<Variant> {
+        if self.family == Family::Network {
+            let updates = [Update::Sgd, Update::Momentum, Update::RmsProp, Update::Adam];
+            let losses = [RowLoss::CrossEntropy, RowLoss::SquaredError];
+            let pairs = updates.iter().flat_map(|u| losses.map(|loss| (*u, loss)));
+            return pairs
+                .map(|pair| Variant {
+                    network: Some(pair),
+                    ..Variant::default()
+                })
+                .collect();
+        }
         let [a, b] = self.loads else {
             return vec![Variant::default()];
         };
@@ -261,6 +349,7 @@ impl Kernel {
                 for (load_b, _) in b.fragments {
                     variants.push(Variant {
                         product: Some((form, [*load_a, *load_b])),
+                        network: None,
                     });
                 }
             }
@@ -385,6 +474,11 @@ pub(crate) trait Twin {
         [Load::Scalar; 2]
     }
 
+    /// The update and the loss of a small network.
+    fn network(_: &Self::Params) -> Option<(Update, RowLoss)> {
+        None
+    }
+
     /// Elements of each operand that a product of this size needs, in the order of [`Kernel::operands`].
     fn operand_sizes(_: &Self::Params) -> Vec<u64> {
         Vec::new()
@@ -463,8 +557,12 @@ macro_rules! kernels {
                     $(Self::$kernel(p) => $module::$kernel::loads(p)),+
                 };
                 let allowed = |load| if load == Load::Vec4 && !vec4 { Load::Scalar } else { load };
+                let network = match self {
+                    $(Self::$kernel(p) => $module::$kernel::network(p)),+
+                };
                 Variant {
                     product: choice.map(|choice| (choice.form, loads.map(allowed))),
+                    network,
                 }
             }
 
@@ -545,6 +643,8 @@ kernels! {
     rmsprop => RmsProp,
     /// Adam and AdamW.
     adam => Adam,
+    /// Whole steps of a small network.
+    small_network => SmallNetwork,
     /// Repeated multiplication and addition: an adapter's peak.
     multiply_add => MultiplyAdd,
     /// A copy: an adapter's bandwidth.
@@ -572,6 +672,10 @@ impl Call {
             Call::LossSum(p) => p.slot = at.slot,
             Call::Momentum(p) => p.step = at.step,
             Call::Adam(p) => p.step = at.step,
+            Call::SmallNetwork(p) => {
+                let p = &mut p.uniform;
+                (p.step, p.start, p.slot) = (at.step, at.start, at.slot);
+            }
             _ => {}
         }
         self

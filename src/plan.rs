@@ -6,10 +6,13 @@
 mod buffers;
 mod op;
 
+use arrayvec::ArrayVec;
+
 use crate::activation::{Activation, Saved};
 use crate::error::{Error, Result};
+use crate::kernels::small_network::{self, SmallNetworkSpec};
 use crate::kernels::{
-    Call, Format, dense_backward_input, dense_backward_params, dense_forward, gather_rows,
+    Call, Format, RowLoss, dense_backward_input, dense_backward_params, dense_forward, gather_rows,
     loss_sum, softmax, softmax_grad, word,
 };
 use crate::loss::{Criterion, Loss};
@@ -107,6 +110,8 @@ pub(crate) struct Plan {
     history: usize,
     /// Bound where a kernel's optional output is not wanted.
     placeholder: usize,
+    /// Another, for a kernel that has two.
+    placeholder2: usize,
     /// Bound where a kernel reads no order, because the batch is there.
     no_order: usize,
     weights: usize,
@@ -175,6 +180,7 @@ impl Plan {
         let ledger = add("ledger".into(), word::COUNT as u64, false);
         let history = add("history".into(), HISTORY as u64, false);
         let placeholder = add("placeholder".into(), 1, false);
+        let placeholder2 = add("second placeholder".into(), 1, false);
         let no_order = add("no order".into(), 1, false);
         let mut add_segments = |name: &str| {
             let segments = layout.segments.iter().enumerate();
@@ -203,6 +209,7 @@ impl Plan {
             ledger,
             history,
             placeholder,
+            placeholder2,
             no_order,
             weights,
             grads,
@@ -358,6 +365,86 @@ impl Plan {
         ops.extend(self.loss(rows, room, data.labels));
         ops.extend(self.backward_from(&source, rows, room, accumulate));
         ops
+    }
+
+    /// A step of the whole network as one op, where it is small and plain enough for that: parameters in one segment, one
+    /// activation for all hidden layers whose derivative comes from its output, an identity output, and a loss that
+    /// small_network computes. From the batch that was uploaded, or from data on the device; see [`Call::at`].
+    pub fn small_network(
+        &self,
+        data: Option<&ResidentData>,
+        rows: u32,
+        room: u64,
+        labels: bool,
+        optimizer: &Optimizer,
+    ) -> Option<Op> {
+        let layers = self.network.layers();
+        let (last, hidden) = layers.split_last()?;
+        let whole =
+            self.layout.segments.len() == 1 && self.layout.layers.iter().all(|p| p.len() == 1);
+        let phi = hidden
+            .first()
+            .map_or(Activation::Identity, |l| l.activation.clone());
+        let plain = last.activation == Activation::Identity
+            && phi.saved() == Saved::Output
+            && hidden.iter().all(|layer| layer.activation == phi);
+        if !whole || !plain || layers.len() > small_network::MAX_LAYERS {
+            return None;
+        }
+        let cols = last.outputs as u32;
+        let call = self.criterion.call(&last.activation, rows, cols, labels);
+        let (row_loss, row_scale) = match call {
+            Call::SoftmaxCrossEntropy(p) if p.labels != 0 => (RowLoss::CrossEntropy, 1.0),
+            Call::SquaredError(p) => (RowLoss::SquaredError, p.scale),
+            _ => return None,
+        };
+        let mut widths = ArrayVec::<u32, { small_network::MAX_LAYERS + 1 }>::new();
+        widths.push(self.network.inputs() as u32);
+        widths.extend(layers.iter().map(|layer| layer.outputs as u32));
+        let spec = SmallNetworkSpec {
+            rows,
+            widths: &widths,
+            row_loss,
+            row_scale,
+            target_words: if labels { 1 } else { cols },
+            format: data.map(|data| data.format),
+            optimizer,
+            grad_scale: self.criterion.batch_scale(rows.into()),
+            count: self.layout.segments[0] as u32,
+            history_length: HISTORY as u32,
+        };
+        let state = |slot: usize, placeholder: usize| {
+            let buffer = if slot < optimizer.slots() {
+                self.states + slot
+            } else {
+                placeholder
+            };
+            self.whole(buffer, 0)
+        };
+        let (x, order, targets) = match data {
+            Some(data) => (data.x, data.order, data.targets),
+            None => (
+                self.x_view(room),
+                self.whole(self.no_order, 0),
+                self.targets_view(room),
+            ),
+        };
+        Some(Op {
+            call: spec.call(),
+            activation: phi,
+            reads: vec![x, order, targets],
+            writes: vec![
+                self.whole(self.weights, 0),
+                self.whole(self.grads, 0),
+                state(0, self.placeholder),
+                state(1, self.placeholder2),
+                self.ledger_view(),
+                self.history_view(),
+            ],
+            layer: None,
+            choice: None,
+            part: None,
+        })
     }
 
     /// Where each part of the parameters goes.

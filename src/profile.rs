@@ -12,8 +12,9 @@ use crate::data::{Dataset, Targets};
 use crate::device::Device;
 use crate::error::Result;
 use crate::executor::Executor;
+use crate::kernels::small_network::SmallNetworkSpec;
 use crate::kernels::{
-    Access, Call, activation, activation_grad, binary_cross_entropy, copy, cross_entropy,
+    Access, Call, RowLoss, activation, activation_grad, binary_cross_entropy, copy, cross_entropy,
     dense_backward_input, dense_backward_params, dense_forward, gather_rows, huber, loss_sum,
     multiply_add, softmax, softmax_cross_entropy, softmax_grad, squared_error, sum_parts,
 };
@@ -156,7 +157,7 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
 pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
     // Every operand has room for the largest of them.
     const ROOM: u64 = 1 << 20;
-    const OPERANDS: usize = 6;
+    const OPERANDS: usize = 9;
     let specs: Vec<BufferSpec> = (0..OPERANDS)
         .map(|i| BufferSpec::fixed(&format!("operand {i}"), ROOM))
         .collect();
@@ -176,13 +177,16 @@ pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
         let operands = call.kernel().operands;
         let gather = matches!(call, Call::GatherRows(_));
         for buffer in 0..OPERANDS {
-            // Class indices and probabilities come as numbers, places as words.
-            let operand = operands.get(buffer);
-            let places = operand.is_some_and(|o| o.name == "order" || (gather && o.words));
+            // Places come as words, and so do the numbers of a small network's data; all else as numbers.
+            let read = operands.get(buffer).filter(|o| o.access == Access::Read);
+            let places = read.is_some_and(|o| o.name == "order" || (gather && o.words));
+            let words = read.is_some_and(|o| o.words) && matches!(call, Call::SmallNetwork(_));
             executor.write(
                 view(buffer),
-                if places && operand.is_some_and(|o| o.access == Access::Read) {
+                if places {
                     Payload::Words(&places_of_row_0)
+                } else if words {
+                    Payload::Words(bytemuck::cast_slice(&numbers))
                 } else {
                     Payload::Floats(&numbers)
                 },
@@ -289,6 +293,19 @@ fn sample_calls() -> Vec<Call> {
         .call(COUNT, 1, rate),
         Optimizer::from(RmsProp::default()).call(COUNT, 1, rate),
         Optimizer::from(Adam::default()).call(COUNT, 1, rate),
+        SmallNetworkSpec {
+            rows: 32,
+            widths: &[64, 32, 10],
+            row_loss: RowLoss::SquaredError,
+            row_scale: 1.0,
+            target_words: 10,
+            format: None,
+            optimizer: &Sgd::default().into(),
+            grad_scale: 1.0 / 32.0,
+            count: 2560,
+            history_length: 64,
+        }
+        .call(),
         Call::MultiplyAdd(multiply_add::Params {
             count: COUNT,
             rounds: 64,

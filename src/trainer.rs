@@ -2,6 +2,7 @@
 
 mod check;
 mod epoch;
+mod small;
 
 pub(crate) use check::check_batch;
 use check::check_inputs;
@@ -216,11 +217,21 @@ impl Trainer {
             Some(template) => template,
             None => {
                 let accumulate = pending > 0;
-                let mut ops = self
-                    .plan
-                    .gradients(rows as u32, room as u64, labels, accumulate);
-                let total = pending + rows as u64;
-                ops.extend(self.plan.update(&optimizer, 1, total));
+                let small = if accumulate {
+                    None
+                } else {
+                    self.small_step(None, rows, labels)?
+                };
+                let ops = match small {
+                    Some(op) => vec![op],
+                    None => {
+                        let (rows, room) = (rows as u32, room as u64);
+                        let mut ops = self.plan.gradients(rows, room, labels, accumulate);
+                        let total = pending + u64::from(rows);
+                        ops.extend(self.plan.update(&optimizer, 1, total));
+                        ops
+                    }
+                };
                 Template {
                     rows,
                     room,

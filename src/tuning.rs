@@ -36,34 +36,62 @@ pub enum TuningCache {
     Nowhere,
 }
 
-/// A recorded choice for each kind of product: what a run used, and what another run can be made to use. As JSON, an object
-/// from products to forms.
+/// Recorded choices: what a run used, and what another run can be made to use. The same choices give the same bits on the same
+/// adapter and driver.
 ///
 /// ```
-/// let text = r#"{"dense_forward 64x128x1024": {"form": "tiles_64x64", "parts": 1}}"#;
+/// let text = r#"{
+///     "products": {"dense_forward 64x128x1024": {"form": "tiles_64x64", "parts": 1}},
+///     "small_networks": {"64-32-10 relu, 32 rows": true}
+/// }"#;
 /// let choices: wgrad::Choices = serde_json::from_str(text).unwrap();
 /// assert_eq!(choices.iter().count(), 1);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Choices(BTreeMap<String, Choice>);
+#[serde(deny_unknown_fields)]
+pub struct Choices {
+    /// The form of each kind of matrix product.
+    #[serde(default)]
+    products: BTreeMap<String, Choice>,
+    /// Which networks are trained whole in one workgroup.
+    #[serde(default)]
+    small_networks: BTreeMap<String, bool>,
+}
 
 impl Choices {
     /// Products, named by kernel and m×n×k rounded up to powers of two, with what was chosen.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Choice)> {
-        self.0.iter().map(|(product, choice)| (&**product, *choice))
+        self.products
+            .iter()
+            .map(|(product, choice)| (&**product, *choice))
     }
 
     pub(crate) fn get(&self, product: &str) -> Option<Choice> {
-        self.0.get(product).copied()
+        self.products.get(product).copied()
     }
 
     pub(crate) fn insert(&mut self, product: String, choice: Choice) {
-        self.0.insert(product, choice);
+        self.products.insert(product, choice);
     }
 
     pub(crate) fn extend(&mut self, other: Choices) {
-        self.0.extend(other.0);
+        self.products.extend(other.products);
+        self.small_networks.extend(other.small_networks);
+    }
+
+    /// Networks with their batches, and whether each is trained whole in one workgroup.
+    pub fn small_networks(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.small_networks
+            .iter()
+            .map(|(name, small)| (&**name, *small))
+    }
+
+    pub(crate) fn small_network(&self, name: &str) -> Option<bool> {
+        self.small_networks.get(name).copied()
+    }
+
+    pub(crate) fn insert_network(&mut self, name: String, small: bool) {
+        self.small_networks.insert(name, small);
     }
 }
 
@@ -75,6 +103,14 @@ impl fmt::Display for Choices {
             }
             write!(f, "{product}: {choice}")?;
         }
+        for (name, small) in self.small_networks() {
+            let how = if small {
+                "in one workgroup"
+            } else {
+                "op by op"
+            };
+            write!(f, "\n{name}: {how}")?;
+        }
         Ok(())
     }
 }
@@ -84,6 +120,17 @@ pub(crate) fn product_name(kernel: &str, extents: Extents) -> String {
     let up = |x: u32| u64::from(x).next_power_of_two();
     let Extents { m, n, k } = extents;
     format!("{kernel} {}x{}x{}", up(m), up(n), up(k))
+}
+
+/// A small network that was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MeasuredNetwork {
+    /// The network and its batch.
+    pub network: String,
+    /// Seconds a step in one workgroup.
+    pub whole: f64,
+    /// Seconds a step op by op.
+    pub op_by_op: f64,
 }
 
 /// A candidate that was measured.
@@ -115,6 +162,8 @@ pub struct Disabled {
 pub struct TuningReport {
     /// Every candidate with its time.
     pub measured: Vec<Measured>,
+    /// Every small network with its times.
+    pub networks: Vec<MeasuredNetwork>,
     /// Forms that failed their check or did not compile here.
     pub disabled: Vec<Disabled>,
     /// What else there is to know: a time limit that was reached, a cache that could not be read or written.
@@ -138,6 +187,14 @@ impl fmt::Display for TuningReport {
                 "  {name:32} {:9.3} ms {:9.2} GFLOP/s",
                 1e3 * m.seconds,
                 m.flops / 1e9
+            )?;
+        }
+        for n in &self.networks {
+            let (whole, op_by_op) = (1e3 * n.whole, 1e3 * n.op_by_op);
+            let name = &n.network;
+            writeln!(
+                f,
+                "{name}: {whole:.3} ms a step in one workgroup, {op_by_op:.3} ms op by op"
             )?;
         }
         for d in &self.disabled {

@@ -272,6 +272,124 @@ fn a_form_that_computes_wrongly_is_not_used() {
     );
 }
 
+/// A device that trains small networks whole in one workgroup, or never.
+fn small(small_network: bool) -> Device {
+    common::gpu_with(DeviceOptions {
+        small_network: Some(small_network),
+        ..DeviceOptions::default()
+    })
+}
+
+#[test]
+fn a_small_network_in_one_workgroup_trains_as_op_by_op() {
+    let (data, plain) = (
+        data(),
+        Mlp::new(INPUTS)
+            .dense(12, Tanh)
+            .dense(9, Tanh)
+            .dense(5, Identity),
+    );
+    let values = Dataset::values(
+        data.inputs().clone(),
+        Matrix::new(5, numbers(67 * 5, 8)).unwrap(),
+    )
+    .unwrap();
+    let optimizers = [
+        Optimizer::from(Sgd::default()),
+        momentum().into(),
+        wgrad::RmsProp::default().into(),
+        Adam::default().into(),
+    ];
+    for (data, loss) in [(&data, Loss::CrossEntropy), (&values, Loss::Mse)] {
+        for optimizer in optimizers {
+            let device = small(true);
+            let new = |device: &Device| Trainer::new(device, &plain, loss, optimizer, 4).unwrap();
+            let run = |mut trainer: Trainer, storage: Storage| {
+                let mut loaded = trainer.load(data, storage).unwrap();
+                for epoch in 0..3 {
+                    trainer.epoch(&mut loaded, 16, Some(epoch)).unwrap();
+                }
+                let losses = trainer.take_losses().unwrap();
+                (bits(&trainer.weights().unwrap()), losses, trainer)
+            };
+            let (weights, losses, mut trainer) = run(new(&device), Storage::F32);
+            // It was the one workgroup, for both sizes of batches.
+            let used: Vec<bool> = device
+                .choices()
+                .small_networks()
+                .map(|(_, small)| small)
+                .collect();
+            assert_eq!(used, [true, true]);
+            // The same bits however the data is kept, and step by step.
+            for storage in STORAGES {
+                assert_eq!(run(new(&device), storage).0, weights);
+            }
+            let mut steps = new(&device);
+            for epoch in 0..3 {
+                for batch in data.batches(16).unwrap().shuffled(epoch) {
+                    steps.step(&batch).unwrap();
+                }
+            }
+            assert_eq!(bits(&steps.weights().unwrap()), weights);
+            assert_eq!(steps.take_losses().unwrap(), losses);
+            // Its gradients can be had, and micro-batches can follow.
+            let gradients = trainer.gradients().unwrap();
+            assert!(gradients.iter().all(|t| t.data.iter().any(|g| *g != 0.0)));
+            trainer.accumulate(&data.head(5)).unwrap();
+            trainer.apply().unwrap();
+            // Op by op, sums run in other orders: within what f32 does to a run of 15 steps. Each step's gradients, below 1 in
+            // size, differ by some 64 roundings of their terms, and updates pass on at most ten times that (momentum 0.9).
+            let (expected, ..) = run(new(&small(false)), Storage::F32);
+            let scale = 15.0 * 10.0 * 64.0 * 2f32.powi(-24);
+            for (a, b) in weights.iter().zip(&expected) {
+                let (a, b) = (f32::from_bits(*a), f32::from_bits(*b));
+                // Adam and RMSprop divide by the gradient's size: rounding of a tiny one may move a weight by lr a step.
+                let divides = matches!(optimizer, Optimizer::Adam(_) | Optimizer::RmsProp(_));
+                let lr = if divides { 15.0 * 0.01 } else { 0.0 };
+                assert!(
+                    (a - b).abs() <= scale + lr,
+                    "{a} and {b}, {}",
+                    optimizer.name()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_small_network_refuses_a_step_whose_loss_is_not_finite() {
+    let x = Matrix::new(2, vec![1e30, -1e30, 1.0, 2.0]).unwrap();
+    let data = Dataset::values(x, Matrix::new(1, vec![0.0, 1.0]).unwrap()).unwrap();
+    let network = Mlp::new(2).dense(4, Relu).dense(1, Identity);
+    let mut trainer = Trainer::new(&small(true), &network, Loss::Mse, Adam::default(), 1).unwrap();
+    let before = bits(&trainer.weights().unwrap());
+    trainer.step(&data).unwrap();
+    assert_eq!(bits(&trainer.weights().unwrap()), before);
+    assert!(matches!(
+        trainer.take_loss(),
+        Err(Error::NonFiniteLoss { batches: 1 })
+    ));
+}
+
+#[test]
+fn the_tuner_decides_whether_a_network_is_small() {
+    let device = tuned(Choices::default(), Tuning::On);
+    let network = Mlp::new(INPUTS).dense(12, Tanh).dense(5, Identity);
+    let mut trainer =
+        Trainer::new(&device, &network, Loss::CrossEntropy, Adam::default(), 4).unwrap();
+    trainer.step(&data()).unwrap();
+    let report = device.tuning_report();
+    let measured = &report.networks[0];
+    assert!(measured.whole > 0.0 && measured.op_by_op > 0.0);
+    let choices = device.choices();
+    let chosen = choices.small_networks().next().unwrap();
+    assert_eq!(
+        chosen,
+        (&*measured.network, measured.whole < measured.op_by_op)
+    );
+    println!("{report}");
+}
+
 #[test]
 fn what_cannot_be_an_epoch_is_refused() {
     let device = common::gpu();

@@ -214,7 +214,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("loss_sum", "r += GROUP", "r += GROUP + 1u"),
     // Optimisers.
     ("sgd", "w - params.lr * g", "w + params.lr * g"),
-    ("sgd", "weight[e] = next", "weight[e] = w"),
+    ("sgd", "weight[e] = next.weight", "weight[e] = weight[e]"),
     (
         "sgd",
         "params.weight_decay * w",
@@ -223,14 +223,71 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("momentum", "g + params.momentum * v", "params.momentum * v"),
     (
         "momentum",
-        "f32(params.step) - ledger[6] > 1.0",
-        "f32(params.step) > 1.0",
+        "f32(params.step) - ledger[6]",
+        "f32(params.step)",
     ),
     ("rmsprop", "sqrt(s) + params.eps", "sqrt(s + params.eps)"),
     ("adam", "(g * g)", "g"),
     ("adam", "/ root_correction2", ""),
     ("adam", "f32(params.step) - ledger[6]", "f32(params.step)"),
     ("adam", "params.shrink * w", "w"),
+    // A whole network in one workgroup.
+    ("small_network", "weight[bias_at + o + j];", "0.0;"),
+    (
+        "small_network",
+        "inputs * vec4<u32>(o, min(o + 1u, last)",
+        "inputs * vec4<u32>(o, min(o, last)",
+    ),
+    ("small_network", "activate(z), hidden && ", "activate(z), "),
+    (
+        "small_network",
+        "place(next + min(o + 2u, last), 0u)",
+        "place(next + min(o + 1u, last), 0u)",
+    ),
+    (
+        "small_network",
+        "grad[bias_at + o + j] = sum[j]",
+        "grad[bias_at + o + j] = -sum[j]",
+    ),
+    (
+        "small_network",
+        "sum[j] * activate_grad(values[at])",
+        "sum[j]",
+    ),
+    (
+        "small_network",
+        "params.start + s * params.rows",
+        "params.start",
+    ),
+    (
+        "small_network",
+        "(params.slot + s) % params.history_length",
+        "params.slot",
+    ),
+    (
+        "small_network",
+        "f32(params.step + s) - ledger[6]",
+        "f32(params.step) - ledger[6]",
+    ),
+    ("small_network", "r += GROUP", "r += GROUP + 1u"),
+    ("small_network", "(c & 1u) != 0u", "false"),
+    ("small_network", "8u * (c & 3u)", "8u * (c & 1u)"),
+    ("small_network", "- select(0.0, 1.0, c == label)", ""),
+    (
+        "small_network",
+        "2.0 * params.row_scale",
+        "params.row_scale",
+    ),
+    (
+        "small_network",
+        "storageBarrier();\n        workgroupBarrier();\n        update",
+        "update",
+    ),
+    (
+        "small_network",
+        "workgroupBarrier();\n            if (l > 0u)",
+        "if (l > 0u)",
+    ),
     ("multiply_add", "d = fma(d, f, t);", ""),
     ("copy", "group.y * groups.x + group.x", "group.x"),
     // Fragments: functions and derivatives.
@@ -401,7 +458,7 @@ fn the_verifier_names_the_op_that_is_wrong() {
             "* target_mass",
             "softmax_cross_entropy",
         ),
-        ("adam", "params.beta1 * exp_avg[e] + ", "", "adam, update 2"),
+        ("adam", "params.beta1 * exp_avg + ", "", "adam, update 2"),
         (
             "adam",
             "params.one_minus_beta2 * (g * g)",
@@ -534,7 +591,7 @@ fn a_fault_in_the_refusal_of_a_step_is_noticed() {
         for (kernel, find, replace) in [
             (kernel, " || !is_finite(ledger[5])", ""),
             (kernel, "ledger[4] = 1.0", "ledger[4] = 0.0"),
-            (kernel, "if (is_finite(next)", "if (true || is_finite(next)"),
+            (kernel, "if (is_finite(next", "if (true || is_finite(next"),
             (
                 "cross_entropy",
                 "fault = true;\n            }\n        }",

@@ -59,7 +59,7 @@ fn every_shader_file_is_in_the_table() {
         .collect();
     files.sort();
     let mut known: Vec<String> = ALL.iter().map(|kernel| kernel.name.to_owned()).collect();
-    known.extend(["math", "rows", "blocks", "elements"].map(String::from));
+    known.extend(["math", "rows", "blocks", "elements", "ledger"].map(String::from));
     known.sort();
     assert_eq!(files, known);
 }
@@ -151,6 +151,7 @@ fn bindings_agree_with_the_operand_lists() {
 fn constants(kernel: &Kernel, variant: &Variant) -> Vec<Constants> {
     match (kernel.family, variant.product) {
         (_, Some((form, _))) => vec![Constants::Group(form.invocations.0, form.invocations.1)],
+        (Family::Network, _) => vec![Constants::Values(3840)],
         (Family::Rows, _) => (0..=6).map(|i| Constants::Lanes(1 << i)).collect(),
         _ => vec![Constants::None],
     }

@@ -14,7 +14,8 @@ use crate::kernels::form::{AdapterKind, Extents, MAX_PARTS, MAX_PARTS_ELEMENTS, 
 use crate::kernels::{Access, Call, Choice, FORMS, Variant};
 use crate::plan::{BufferSpec, Op, Payload, View};
 use crate::tuning::{
-    Choices, Disabled, Measured, Tuning, TuningReport, product_name, read_choices, write_choices,
+    Choices, Disabled, Measured, MeasuredNetwork, Tuning, TuningReport, product_name, read_choices,
+    write_choices,
 };
 use crate::verify;
 
@@ -82,10 +83,10 @@ impl Gpu {
         let kernel = call.kernel();
         let product = product_name(kernel.name, extents);
         let tuner = &self.tuner;
-        if let Some(choice) = lock(&tuner.state).used.get(&product) {
-            if choice.form.covers(extents) {
-                return Ok(choice);
-            }
+        if let Some(choice) = lock(&tuner.state).used.get(&product)
+            && choice.form.covers(extents)
+        {
+            return Ok(choice);
         }
         let can_split = matches!(call, Call::DenseBackwardParams(_));
         let usable = |choice: &Choice| {
@@ -107,6 +108,57 @@ impl Gpu {
         };
         lock(&tuner.state).used.insert(product, choice);
         Ok(choice)
+    }
+
+    /// Whether this network is trained whole in one workgroup. `measure` gives the seconds of a step that way and op by op.
+    pub fn choose_network(
+        &self,
+        call: &Call,
+        name: String,
+        measure: impl FnOnce() -> Result<(f64, f64)>,
+    ) -> Result<bool> {
+        let Call::SmallNetwork(p) = call else {
+            return Ok(false);
+        };
+        // Some drivers stop long loops.
+        let fits = self.can_bind(call) && p.uniform.iterations() <= self.plan_limits().iterations;
+        if !fits || self.small_network == Some(false) {
+            return Ok(false);
+        }
+        let tuner = &self.tuner;
+        let (used, known) = {
+            let state = lock(&tuner.state);
+            (
+                state.used.small_network(&name),
+                state.known.small_network(&name),
+            )
+        };
+        if let Some(small) = used.or(self.small_network).or(known) {
+            lock(&tuner.state).used.insert_network(name, small);
+            return Ok(small);
+        }
+        let small = if tuner.on && lock(&tuner.state).spent < BUDGET {
+            // Not under the lock: the products of the steps that are measured may be measured first.
+            let start = Instant::now();
+            let (whole, op_by_op) = measure()?;
+            let mut state = lock(&tuner.state);
+            state.spent += start.elapsed();
+            state.report.networks.push(MeasuredNetwork {
+                network: name.clone(),
+                whole,
+                op_by_op,
+            });
+            state.known.insert_network(name.clone(), whole < op_by_op);
+            let known = state.known.clone();
+            drop(state);
+            self.save(&known);
+            whole < op_by_op
+        } else {
+            // A workgroup is one core of many: launches must cost more than the work. Not measured on any real GPU yet.
+            !self.is_software() && call.cost().flops < 1 << 20
+        };
+        lock(&tuner.state).used.insert_network(name, small);
+        Ok(small)
     }
 
     /// What the table says of a product.
@@ -196,12 +248,18 @@ impl Gpu {
         state.known.insert(product.to_owned(), choice);
         let known = state.known.clone();
         drop(state);
-        if let Some(file) = &self.tuner.file {
-            if let Err(error) = write_choices(file, &known) {
-                note(format!("{} cannot be written: {error}", file.display()));
-            }
-        }
+        self.save(&known);
         Ok(Some(choice))
+    }
+
+    /// Keeps choices for the next run.
+    fn save(&self, known: &Choices) {
+        if let Some(file) = &self.tuner.file
+            && let Err(error) = write_choices(file, known)
+        {
+            let note = format!("{} cannot be written: {error}", file.display());
+            lock(&self.tuner.state).report.notes.push(note);
+        }
     }
 
     fn candidates(&self, call: &Call, extents: Extents) -> Vec<Choice> {

@@ -20,6 +20,7 @@ impl Twin for ActivationGrad {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
         loads: &[],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

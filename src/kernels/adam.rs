@@ -43,6 +43,7 @@ impl Twin for Adam {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[super::Update::Adam.wgsl()],
     };
 
     fn work(p: &Params) -> Work {

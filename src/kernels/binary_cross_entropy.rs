@@ -23,6 +23,7 @@ impl Twin for BinaryCrossEntropy {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -20,6 +20,7 @@ impl Twin for Copy {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -59,6 +59,7 @@ impl Twin for CrossEntropy {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
         loads: &[],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -39,6 +39,7 @@ impl Twin for DenseBackwardInput {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
         loads: &[super::DELTA_LOADS, super::WEIGHT_LOADS],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

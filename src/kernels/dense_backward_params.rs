@@ -45,6 +45,7 @@ impl Twin for DenseBackwardParams {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[super::DELTA_LOADS, super::X_LOADS],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -46,6 +46,7 @@ impl Twin for DenseForward {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
         loads: &[super::X_LOADS, super::WEIGHT_LOADS],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -31,6 +31,7 @@ impl Twin for Huber {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
         loads: &[],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -11,6 +11,17 @@ pub(crate) enum Work {
     Rows { rows: u32, cols: u32 },
     /// So many elements.
     Elements { count: u32 },
+    /// A small network, with so many elements of workgroup memory.
+    Network { values: u32 },
+}
+
+/// Bytes of workgroup memory, in steps of which small networks come; and beside these, for a reduction.
+const NETWORK_STEP: u32 = 4096;
+const NETWORK_PARTIAL: u32 = 1024;
+
+/// Bytes of workgroup memory that a small network takes.
+pub(crate) fn network_memory(values: u32) -> u32 {
+    (4 * values + NETWORK_PARTIAL).next_multiple_of(NETWORK_STEP)
 }
 
 /// Override constants of a compiled kernel.
@@ -22,6 +33,8 @@ pub enum Constants {
     Lanes(u32),
     /// Invocations of a workgroup, x and y.
     Group(u32, u32),
+    /// Elements of workgroup memory.
+    Values(u32),
 }
 
 impl Constants {
@@ -30,6 +43,7 @@ impl Constants {
         match self {
             Constants::None => vec![],
             Constants::Lanes(lanes) => vec![("LANES", lanes.into())],
+            Constants::Values(values) => vec![("VALUES", values.into())],
             Constants::Group(x, y) => vec![("TX", x.into()), ("TY", y.into())],
         }
     }
@@ -71,6 +85,9 @@ impl Work {
             (Work::Product(_), None) => unreachable!("a product needs a form"),
             (Work::Rows { cols, .. }, _) => Constants::Lanes(1 << lanes_log2(cols)),
             (Work::Elements { .. }, _) => Constants::None,
+            (Work::Network { values }, _) => {
+                Constants::Values((network_memory(values) - NETWORK_PARTIAL) / 4)
+            }
         }
     }
 
@@ -83,6 +100,7 @@ impl Work {
             (Work::Product(_), None) => unreachable!("a product needs a form"),
             (Work::Rows { rows, cols }, _) => folded(rows.div_ceil(64 >> lanes_log2(cols))),
             (Work::Elements { count }, _) => folded(count.div_ceil(256)),
+            (Work::Network { .. }, _) => [1, 1, 1],
         }
     }
 }

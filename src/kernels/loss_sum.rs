@@ -23,6 +23,7 @@ impl Twin for LossSum {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[super::LEDGER],
     };
 
     fn work(_: &Params) -> Work {

@@ -33,6 +33,7 @@ impl Twin for Momentum {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[super::Update::Momentum.wgsl()],
     };
 
     fn work(p: &Params) -> Work {

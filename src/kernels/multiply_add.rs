@@ -25,6 +25,7 @@ impl Twin for MultiplyAdd {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -31,6 +31,7 @@ impl Twin for RmsProp {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[super::Update::RmsProp.wgsl()],
     };
 
     fn work(p: &Params) -> Work {

@@ -27,6 +27,7 @@ impl Twin for Sgd {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[super::Update::Sgd.wgsl()],
     };
 
     fn work(p: &Params) -> Work {

@@ -29,6 +29,7 @@ impl Twin for Softmax {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -28,6 +28,7 @@ impl Twin for SoftmaxCrossEntropy {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

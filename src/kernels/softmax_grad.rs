@@ -21,6 +21,7 @@ impl Twin for SoftmaxGrad {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

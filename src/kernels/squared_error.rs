@@ -29,6 +29,7 @@ impl Twin for SquaredError {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: true,
         loads: &[],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -30,6 +30,7 @@ impl Twin for SumParts {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
+        fragments: &[],
     };
 
     fn work(p: &Params) -> Work {

@@ -8,7 +8,7 @@ use super::{Trainer, check_batch};
 use crate::data::{Dataset, Targets, order};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::kernels::{Format, StepAt};
+use crate::kernels::{Call, Format, StepAt};
 use crate::plan::{HISTORY, Op, Payload, ResidentData, View};
 
 /// How the inputs of a data set are kept on a device.
@@ -368,24 +368,45 @@ impl Trainer {
     ) -> Result<()> {
         let mut uploads = uploads.unwrap_or(&[]);
         let mut at = start;
+        let mut steps = Vec::new();
         while at < end {
+            // Batches of one size go together.
             let rows = batch_size.min(end - at);
-            let ops = self.resident_ops(place, rows);
-            let cost: u64 = ops.iter().map(|op| op.call.cost().total()).sum();
-            let mut steps = Vec::new();
-            // Steps of one size go together.
+            let mut small = self.small_step(Some(place), rows, place.labels)?;
+            let ops = match &small {
+                Some(_) => Vec::new(),
+                None => self.resident_ops(place, rows),
+            };
+            let cost: u64 = ops
+                .iter()
+                .chain(&small)
+                .map(|op| op.call.cost().total())
+                .sum();
             while at + rows <= end {
-                let most = match &self.executor {
+                let mut most = match &self.executor {
                     Executor::Gpu(gpu) => gpu.steps_at_once(cost, ops.len()),
                     _ => 1,
                 };
+                if let Some(Call::SmallNetwork(p)) = small.as_ref().map(|op| op.call) {
+                    let loops = self.device.plan_limits().iterations / p.uniform.iterations();
+                    most = most.min(loops.max(1) as usize);
+                }
+                let first = self.step_at(0, at as u32);
                 steps.clear();
                 while at + rows <= end && steps.len() < most {
-                    let later = steps.len() as u64;
-                    steps.push(self.step_at(later, at as u32));
+                    steps.push(self.step_at(steps.len() as u64, at as u32));
                     at += rows;
                 }
-                self.executor.submit_steps(&ops, &steps, uploads)?;
+                match &mut small {
+                    Some(op) => {
+                        if let Call::SmallNetwork(p) = &mut op.call {
+                            p.uniform.steps = steps.len() as u32;
+                        }
+                        let op = std::slice::from_ref(op);
+                        self.executor.submit_steps(op, &[first], uploads)?;
+                    }
+                    None => self.executor.submit_steps(&ops, &steps, uploads)?,
+                }
                 uploads = &[];
                 for _ in &steps {
                     self.count_rows(rows as u64);

@@ -116,7 +116,13 @@ pub(crate) fn variant(device: &Device, call: &Call, choice: Choice) -> Result<Op
 /// The ways to compute a case on this device: a product in every form that can run here and covers it, and gradients also in
 /// parts. The activations are one fragment that no form looks into: each is tried in two forms, in turn.
 fn choices(device: &Device, case: &Case, index: usize) -> Vec<Option<Choice>> {
-    let (Kind::Gpu(gpu), Work::Product(extents)) = (&device.kind, case.call.work()) else {
+    let Kind::Gpu(gpu) = &device.kind else {
+        return vec![None];
+    };
+    if !gpu.can_bind(&case.call) {
+        return Vec::new();
+    }
+    let Work::Product(extents) = case.call.work() else {
         return vec![None];
     };
     let forms = FORMS

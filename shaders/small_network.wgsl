@@ -1,0 +1,302 @@
+// `steps` steps of training a whole network in one workgroup: forward, loss, backward and update, with barriers between them
+// instead of dispatches. The formulas are those of dense_forward, dense_backward_input, dense_backward_params, loss_sum and
+// the optimiser's kernel; hidden layers share one activation whose derivative is computed from its output, and the last layer
+// is the identity.
+// data, order, targets: a batch (format 0), or rows order[start + step * rows + r] of a data set on the device, as in
+// operand/x_resident.wgsl; weight, grad, state0, state1 (count): the one segment of the parameters, tensors on multiples of 64;
+// ledger (7); history (history_length).
+// Activations, and then each delta in place of the activation that it belongs to, stay in workgroup memory, a column after
+// another: `values`[(column) * (rows + 1) + row], so that neighbours in a column or a row lie in different banks.
+
+struct Params {
+    rows: u32,
+    layers: u32,
+    width0: u32,
+    width1: u32,
+    width2: u32,
+    width3: u32,
+    width4: u32,
+    width5: u32,
+    width6: u32,
+    width7: u32,
+    width8: u32,
+    format: u32,
+    start: u32,
+    scale: f32,
+    target_words: u32,
+    row_scale: f32,
+    steps: u32,
+    step: u32,
+    slot: u32,
+    history_length: u32,
+    count: u32,
+    lr: f32,
+    grad_scale: f32,
+    weight_decay: f32,
+    momentum: f32,
+    one_minus_dampening: f32,
+    nesterov: u32,
+    alpha: f32,
+    one_minus_alpha: f32,
+    beta1: f32,
+    ln_beta1: f32,
+    one_minus_beta1: f32,
+    beta2: f32,
+    ln_beta2: f32,
+    one_minus_beta2: f32,
+    eps: f32,
+    l2: f32,
+    shrink: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> data: array<u32>;
+@group(0) @binding(2) var<storage, read> order: array<u32>;
+@group(0) @binding(3) var<storage, read> targets: array<u32>;
+@group(0) @binding(4) var<storage, read_write> weight: array<f32>;
+@group(0) @binding(5) var<storage, read_write> grad: array<f32>;
+@group(0) @binding(6) var<storage, read_write> state0: array<f32>;
+@group(0) @binding(7) var<storage, read_write> state1: array<f32>;
+@group(0) @binding(8) var<storage, read_write> ledger: array<f32>;
+@group(0) @binding(9) var<storage, read_write> history: array<f32>;
+
+const GROUP: u32 = 256u;
+override VALUES: u32 = 4096u;
+
+var<workgroup> values: array<f32, VALUES>;
+var<workgroup> partial: array<f32, GROUP>;
+// Where the output's columns begin.
+var<private> output_base: u32;
+
+fn width(l: u32) -> u32 {
+    switch l {
+        case 0u: { return params.width0; }
+        case 1u: { return params.width1; }
+        case 2u: { return params.width2; }
+        case 3u: { return params.width3; }
+        case 4u: { return params.width4; }
+        case 5u: { return params.width5; }
+        case 6u: { return params.width6; }
+        case 7u: { return params.width7; }
+        default: { return params.width8; }
+    }
+}
+
+// Tensors begin on multiples of 64 elements.
+fn padded(count: u32) -> u32 {
+    return (count + 63u) / 64u * 64u;
+}
+
+fn place(column: u32, r: u32) -> u32 {
+    return column * (params.rows + 1u) + r;
+}
+
+fn output(r: u32, c: u32) -> f32 {
+    return values[place(output_base + c, r)];
+}
+
+fn set_delta(r: u32, c: u32, delta: f32) {
+    values[place(output_base + c, r)] = delta;
+}
+
+fn row_of(r: u32, start: u32) -> u32 {
+    if (params.format == 0u) {
+        return r;
+    }
+    return order[start + r];
+}
+
+fn target_word(r: u32, start: u32, c: u32) -> u32 {
+    return targets[row_of(r, start) * params.target_words + c];
+}
+
+fn input(r: u32, start: u32, c: u32) -> f32 {
+    let row = row_of(r, start);
+    let cols = params.width0;
+    if (params.format == 0u) {
+        return bitcast<f32>(data[row * cols + c]);
+    }
+    if (params.format == 1u) {
+        return bitcast<f32>(data[row * ((cols + 3u) / 4u * 4u) + c]);
+    }
+    if (params.format == 2u) {
+        let pair = unpack2x16float(data[row * ((cols + 7u) / 8u * 4u) + c / 2u]);
+        return select(pair.x, pair.y, (c & 1u) != 0u);
+    }
+    let bytes = data[row * ((cols + 15u) / 16u * 4u) + c / 4u];
+    return params.scale * f32((bytes >> (8u * (c & 3u))) & 255u);
+}
+
+// Four outputs of one row an invocation: neighbours take neighbouring rows and share the weights.
+fn forward(local: u32, l: u32, base: u32, weight_at: u32) {
+    let inputs = width(l);
+    let outputs = width(l + 1u);
+    let bias_at = weight_at + padded(inputs * outputs);
+    let next = base + inputs;
+    let items = params.rows * ((outputs + 3u) / 4u);
+    for (var item = local; item < items; item += GROUP) {
+        let r = item % params.rows;
+        let o = item / params.rows * 4u;
+        let last = outputs - 1u;
+        let at = weight_at + inputs * vec4<u32>(o, min(o + 1u, last), min(o + 2u, last), min(o + 3u, last));
+        var sum = vec4<f32>();
+        for (var i = 0u; i < inputs; i++) {
+            sum += values[place(base + i, r)]
+                * vec4<f32>(weight[at.x + i], weight[at.y + i], weight[at.z + i], weight[at.w + i]);
+        }
+        for (var j = 0u; j < 4u; j++) {
+            if (o + j < outputs) {
+                let z = sum[j] + weight[bias_at + o + j];
+                let hidden = l + 1u < params.layers;
+                values[place(next + o + j, r)] = select(z, activate(z), hidden && is_finite(z));
+            }
+        }
+    }
+}
+
+// The gradients of four outputs' weights for one input, or of their biases, an invocation.
+fn gradients(local: u32, l: u32, base: u32, weight_at: u32) {
+    let inputs = width(l);
+    let outputs = width(l + 1u);
+    let bias_at = weight_at + padded(inputs * outputs);
+    let next = base + inputs;
+    let items = (inputs + 1u) * ((outputs + 3u) / 4u);
+    for (var item = local; item < items; item += GROUP) {
+        let i = item % (inputs + 1u);
+        let o = item / (inputs + 1u) * 4u;
+        let last = outputs - 1u;
+        let at = vec4<u32>(place(next + o, 0u), place(next + min(o + 1u, last), 0u),
+            place(next + min(o + 2u, last), 0u), place(next + min(o + 3u, last), 0u));
+        var sum = vec4<f32>();
+        for (var r = 0u; r < params.rows; r++) {
+            var a = 1.0;
+            if (i < inputs) {
+                a = values[place(base + i, r)];
+            }
+            sum += a * vec4<f32>(values[at.x + r], values[at.y + r], values[at.z + r], values[at.w + r]);
+        }
+        for (var j = 0u; j < 4u; j++) {
+            if (o + j < outputs) {
+                if (i < inputs) {
+                    grad[weight_at + (o + j) * inputs + i] = sum[j];
+                } else {
+                    grad[bias_at + o + j] = sum[j];
+                }
+            }
+        }
+    }
+}
+
+// The delta of the layer before, in place of its activation: four inputs of one row an invocation.
+fn backward(local: u32, l: u32, base: u32, weight_at: u32) {
+    let inputs = width(l);
+    let outputs = width(l + 1u);
+    let next = base + inputs;
+    let items = params.rows * ((inputs + 3u) / 4u);
+    for (var item = local; item < items; item += GROUP) {
+        let r = item % params.rows;
+        let i = item / params.rows * 4u;
+        let last = inputs - 1u;
+        let at = weight_at + vec4<u32>(i, min(i + 1u, last), min(i + 2u, last), min(i + 3u, last));
+        var sum = vec4<f32>();
+        for (var o = 0u; o < outputs; o++) {
+            let row = o * inputs;
+            sum += values[place(next + o, r)]
+                * vec4<f32>(weight[at.x + row], weight[at.y + row], weight[at.z + row], weight[at.w + row]);
+        }
+        for (var j = 0u; j < 4u; j++) {
+            if (i + j < inputs) {
+                let at = place(base + i + j, r);
+                values[at] = sum[j] * activate_grad(values[at]);
+            }
+        }
+    }
+}
+
+fn update(local: u32, t: f32) {
+    // A step whose loss is not finite leaves everything as it was; an element that would overflow, that element.
+    if (!is_finite(ledger[5])) {
+        return;
+    }
+    for (var e = local; e < params.count; e += GROUP) {
+        var before0 = 0.0;
+        var before1 = 0.0;
+        if (STATES > 0u) {
+            before0 = state0[e];
+        }
+        if (STATES > 1u) {
+            before1 = state1[e];
+        }
+        let next = updated(weight[e], grad[e], before0, before1, t);
+        if (is_finite(next.weight) && is_finite(next.state0) && is_finite(next.state1)) {
+            weight[e] = next.weight;
+            if (STATES > 0u) {
+                state0[e] = next.state0;
+            }
+            if (STATES > 1u) {
+                state1[e] = next.state1;
+            }
+        } else {
+            // From many invocations maybe, all with the same value.
+            ledger[4] = 1.0;
+        }
+    }
+}
+
+@compute @workgroup_size(GROUP)
+fn small_network(@builtin(local_invocation_index) local: u32) {
+    for (var s = 0u; s < params.steps; s++) {
+        let start = params.start + s * params.rows;
+        for (var e = local; e < params.rows * params.width0; e += GROUP) {
+            let r = e / params.width0;
+            let c = e % params.width0;
+            values[place(c, r)] = input(r, start, c);
+        }
+        workgroupBarrier();
+
+        var base = 0u;
+        var weight_at = 0u;
+        for (var l = 0u; l < params.layers; l++) {
+            forward(local, l, base, weight_at);
+            workgroupBarrier();
+            base += width(l);
+            weight_at += padded(width(l) * width(l + 1u)) + padded(width(l + 1u));
+        }
+
+        output_base = base;
+        var loss = 0.0;
+        for (var r = local; r < params.rows; r += GROUP) {
+            loss += row_loss(r, start);
+        }
+        partial[local] = loss;
+        workgroupBarrier();
+        for (var half = GROUP / 2u; half > 0u; half /= 2u) {
+            if (local < half) {
+                partial[local] += partial[local + half];
+            }
+            workgroupBarrier();
+        }
+        if (local == 0u) {
+            record(partial[0], (params.slot + s) % params.history_length, false);
+        }
+
+        for (var k = params.layers; k > 0u; k--) {
+            let l = k - 1u;
+            base -= width(l);
+            weight_at -= padded(width(l) * width(k)) + padded(width(k));
+            gradients(local, l, base, weight_at);
+            workgroupBarrier();
+            if (l > 0u) {
+                backward(local, l, base, weight_at);
+                workgroupBarrier();
+            }
+        }
+
+        // Gradients and the ledger come from other invocations, and the next step's weights too.
+        storageBarrier();
+        workgroupBarrier();
+        update(local, f32(params.step + s) - ledger[6]);
+        storageBarrier();
+        workgroupBarrier();
+    }
+}

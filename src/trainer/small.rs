@@ -1,0 +1,90 @@
+//! Small networks: whole steps in one workgroup, where that is faster.
+
+use std::time::Instant;
+
+use super::{Trainer, initial_weights};
+use crate::error::Result;
+use crate::executor::Executor;
+use crate::kernels::{Call, StepAt};
+use crate::plan::{Op, Payload, ResidentData};
+
+/// Steps that a measurement takes at once.
+const STEPS: u32 = 16;
+
+impl Trainer {
+    /// The step of a batch, or of data on the device, as one op, where the network is small and that is the faster way.
+    pub(super) fn small_step(
+        &self,
+        data: Option<&ResidentData>,
+        rows: usize,
+        labels: bool,
+    ) -> Result<Option<Op>> {
+        let Executor::Gpu(executor) = &self.executor else {
+            return Ok(None);
+        };
+        let (rows, room) = (rows as u32, self.room as u64);
+        let of = |data| {
+            self.plan
+                .small_network(data, rows, room, labels, &self.optimizer)
+        };
+        let (Some(op), Some(of_batch)) = (of(data), of(None)) else {
+            return Ok(None);
+        };
+        let name = self.small_name(rows);
+        let small = executor.gpu.choose_network(&of_batch.call, name, || {
+            self.measure(&of_batch, rows, labels)
+        })?;
+        Ok(small.then_some(op))
+    }
+
+    /// What the choices call this network with such a batch.
+    fn small_name(&self, rows: u32) -> String {
+        let network = &self.plan.network;
+        let mut widths = network.inputs().to_string();
+        for layer in network.layers() {
+            widths += &format!("-{}", layer.outputs);
+        }
+        let phi = &network.layers()[0].activation;
+        format!("{widths} {phi}, {rows} rows, {}", self.optimizer.name())
+    }
+
+    /// Seconds a step in one workgroup, and op by op.
+    fn measure(&self, small: &Op, rows: u32, labels: bool) -> Result<(f64, f64)> {
+        let plan = &self.plan;
+        let mut ops = plan.gradients(rows, self.room as u64, labels, false);
+        ops.extend(plan.update(&self.optimizer, 1, rows.into()));
+        let room = self.room as u64;
+        let count = STEPS as usize * ops.len();
+        let mut executor = Executor::of_plan(&self.device, plan, room, count)?;
+        initial_weights(plan, 0, |view, data| {
+            executor.write(view, Payload::Floats(data))
+        })?;
+        let x = plan.x_view(room);
+        let numbers: Vec<f32> = (0..x.len)
+            .map(|i| (i * 7919 % 1999) as f32 / 1000.0 - 1.0)
+            .collect();
+        executor.write(x, Payload::Floats(&numbers))?;
+        let mut small = small.clone();
+        if let Call::SmallNetwork(p) = &mut small.call {
+            p.uniform.steps = STEPS;
+        }
+        let at = StepAt {
+            step: 1,
+            ..StepAt::default()
+        };
+        let mut time = |ops: &[Op], steps: &[StepAt]| -> Result<f64> {
+            let mut best = f64::INFINITY;
+            // The first run compiles.
+            for _ in 0..4 {
+                let start = Instant::now();
+                executor.submit_steps(ops, steps, &[])?;
+                executor.wait()?;
+                best = best.min(start.elapsed().as_secs_f64() / f64::from(STEPS));
+            }
+            Ok(best)
+        };
+        let whole = time(std::slice::from_ref(&small), &[at])?;
+        let op_by_op = time(&ops, &[at; STEPS as usize])?;
+        Ok((whole, op_by_op))
+    }
+}
