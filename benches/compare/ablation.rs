@@ -7,7 +7,7 @@ use wgrad::{Choices, Device, DeviceOptions, Error, Tuning};
 use crate::measure::{Network, Times, times};
 use crate::options::Options;
 
-/// An optimisation that a device can do without.
+/// An optimisation that a device can do without. A new one goes into [`SWITCHES`] and [`all_off`].
 struct Switch {
     name: &'static str,
     /// How to open a device without it, given the forms that everything together chose: those stay, so that only one thing
@@ -38,15 +38,16 @@ const SWITCHES: &[Switch] = &[
             ..pinned(chosen.clone())
         },
     },
-    Switch {
-        name: "all of these",
-        off: |chosen| DeviceOptions {
-            scalar_loads: true,
-            shader_checks: true,
-            ..pinned(plain(chosen))
-        },
-    },
 ];
+
+/// Without any of these.
+fn all_off(chosen: &Choices) -> DeviceOptions {
+    DeviceOptions {
+        scalar_loads: true,
+        shader_checks: true,
+        ..pinned(plain(chosen))
+    }
+}
 
 /// No other choices than these.
 fn pinned(choices: Choices) -> DeviceOptions {
@@ -74,6 +75,7 @@ pub struct Ablation {
     pub network: String,
     pub all_on: Times,
     pub off: Vec<(&'static str, Times)>,
+    pub all_off: Times,
     /// What the tuner chose.
     pub choices: Choices,
     /// What it has to say of that.
@@ -82,7 +84,12 @@ pub struct Ablation {
 
 pub fn ablation(network: &Network, options: &Options) -> Result<Ablation, Error> {
     let all_on = options.open(DeviceOptions {
-        tuning: Tuning::On,
+        // On a software adapter it takes longer than a short run may.
+        tuning: if options.quick {
+            Tuning::Auto
+        } else {
+            Tuning::On
+        },
         ..DeviceOptions::default()
     })?;
     // Chooses the forms.
@@ -91,13 +98,13 @@ pub fn ablation(network: &Network, options: &Options) -> Result<Ablation, Error>
     trainer.take_loss()?;
     drop(trainer);
     let choices = all_on.choices();
-    let mut devices = vec![all_on];
+    let mut devices = vec![all_on, options.open(all_off(&choices))?];
     for switch in SWITCHES {
         devices.push(options.open((switch.off)(&choices))?);
     }
     let devices: Vec<&Device> = devices.iter().collect();
     let mut times = times(&devices, network, options)?;
-    let off = times.split_off(1);
+    let off = times.split_off(2);
     let names = SWITCHES.iter().map(|switch| switch.name);
     let report = devices[0].tuning_report();
     let disabled = report.disabled.iter();
@@ -106,6 +113,7 @@ pub fn ablation(network: &Network, options: &Options) -> Result<Ablation, Error>
     Ok(Ablation {
         network: network.name(),
         all_on: times[0],
+        all_off: times[1],
         off: names.zip(off).collect(),
         choices,
         notes: report.notes.into_iter().chain(disabled).collect(),

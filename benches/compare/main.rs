@@ -167,6 +167,10 @@ fn parts(network: &Network, options: &Options) -> Result<Parts, wgrad::Error> {
     for _ in 0..options.turns {
         gpu_turns.push(profile::step_time(&gpu, &batch, each)?);
         cpu_turns.push(profile::step_time(&cpu, &batch, each)?);
+        let slow = |turns: &[StepTime]| turns.iter().map(|t| t.step).sum::<f64>() > options.limit();
+        if slow(&gpu_turns) || slow(&cpu_turns) {
+            break;
+        }
     }
     let gpu_ops = profile::ops(&gpu, &batch, options.seconds / 4.0)?;
     let cpu_ops = profile::ops(&cpu, &batch, options.seconds / 4.0)?;
@@ -237,9 +241,20 @@ fn run() -> Result<(), Box<dyn Error>> {
     results.kernels = measured.unwrap_or_default();
     report::kernels(&results);
 
-    let mut sizes = vec![[256, 512, 512]];
+    let mut sizes = vec![if options.quick {
+        [64, 128, 128]
+    } else {
+        [256, 512, 512]
+    }];
     if !results.software && !results.quick {
-        sizes.push([4096; 3]);
+        let large = [4096; 3];
+        let least = 2.0 * large.map(f64::from).iter().product::<f64>() / gpu_peak.flops;
+        if least < options.limit() / 10.0 {
+            sizes.push(large);
+        } else {
+            let why = format!("every form at {large:?}: {least:.1} s each at the least");
+            results.skipped.push(why);
+        }
     }
     for size in sizes {
         let what = format!("every form at {size:?}");

@@ -25,6 +25,17 @@ pub struct Options {
     pub json: Option<PathBuf>,
     pub plots: Option<PathBuf>,
     pub adapter: Option<AdapterChoice>,
+    tuned: Tuned,
+}
+
+/// A folder for the tuner's choices, so that each product is measured once in a run, and anew in the next.
+struct Tuned(PathBuf);
+
+impl Drop for Tuned {
+    fn drop(&mut self) {
+        // It is there only if something was tuned.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Options {
@@ -37,6 +48,9 @@ impl Options {
             json: None,
             plots: None,
             adapter: None,
+            tuned: Tuned(
+                std::env::temp_dir().join(format!("wgrad-compare-{}", std::process::id())),
+            ),
         };
         let mut seconds = None;
         let mut arguments = std::env::args().skip(1);
@@ -81,11 +95,11 @@ impl Options {
         Ok(Some(options))
     }
 
-    /// Opens the GPU. Nothing measured earlier decides its choices: this run measures anew.
+    /// Opens the GPU. Nothing that earlier runs measured decides its choices.
     pub fn open(&self, options: DeviceOptions) -> Result<Device, wgrad::Error> {
         Device::open(&DeviceOptions {
             adapter: self.adapter.clone(),
-            cache: TuningCache::Nowhere,
+            cache: TuningCache::Folder(self.tuned.0.clone()),
             ..options
         })
     }

@@ -10,7 +10,6 @@ use plotters::prelude::*;
 use crate::Results;
 use crate::measure::Times;
 use crate::report::duration;
-use crate::sweep::Sweep;
 
 /// Colours that people who see few of them can tell apart.
 const COLOURS: [RGBColor; 3] = [
@@ -46,7 +45,7 @@ pub fn draw(results: &Results, folder: &Path) -> Result<(), Box<dyn Error>> {
         let gpu_points = |of: fn(&Times) -> f64| points(&move |point| point.gpu.as_ref().map(of));
         let time = Plot {
             title: format!("Time of a training step against {}: {gpu}", sweep.of),
-            subtitle: subtitle(results, sweep),
+            subtitle: format!("{}; against {}", sweep.fixed, results.cpu),
             x: x.clone(),
             y: "time of a step (s, ms, µs)",
             series: vec![
@@ -69,7 +68,7 @@ pub fn draw(results: &Results, folder: &Path) -> Result<(), Box<dyn Error>> {
         if sweep.of == "width" {
             let memory = Plot {
                 title: format!("Memory of training against width: {gpu}"),
-                subtitle: subtitle(results, sweep),
+                subtitle: sweep.fixed.into(),
                 x,
                 y: "memory on the device (MB)",
                 series: vec![Series {
@@ -82,10 +81,6 @@ pub fn draw(results: &Results, folder: &Path) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-fn subtitle(results: &Results, sweep: &Sweep) -> String {
-    format!("{}; against {}", sweep.fixed, results.cpu)
 }
 
 /// A power of ten, without decimals.
@@ -154,6 +149,7 @@ fn save(plot: &Plot, file: &Path) -> Result<(), Box<dyn Error>> {
     let decades = decades(all().map(|p| p.1));
     let canvas = SVGBackend::new(file, (960, 600)).into_drawing_area();
     canvas.fill(&WHITE)?;
+    let canvas = canvas.margin(12, 0, 0, 0);
     let canvas = canvas.titled(&plot.title, ("sans-serif", 22))?;
     let canvas = canvas.titled(&plot.subtitle, ("sans-serif", 16))?;
     let mut chart = ChartBuilder::on(&canvas)

@@ -72,16 +72,13 @@ impl Sweep {
         });
         let both: Vec<(usize, f64)> = both.collect();
         let Some((first, last)) = both.first().zip(both.last()) else {
-            return "was not measured".into();
+            return "not measured".into();
         };
         let wins = |(_, ratio): &&(usize, f64)| *ratio > 1.0;
         let lasting = both.iter().rev().take_while(wins).last();
         if let Some((size, ratio)) = lasting {
             return if size == &first.0 {
-                format!(
-                    "at every {} from {size} to {} ({ratio:.2}× at the least of them)",
-                    self.of, last.0
-                )
+                format!("at every {} from {size} to {}", self.of, last.0)
             } else {
                 format!(
                     "from {} {size} on ({ratio:.2}× there, {:.2}× at {})",
@@ -94,7 +91,7 @@ impl Sweep {
         let (size, ratio) = best.copied().unwrap_or((first.0, first.1));
         if some.is_empty() {
             format!(
-                "never up to {} {} (the nearest: {ratio:.3}× at {size})",
+                "never, up to {} {} (the nearest is {ratio:.3}× at {size})",
                 self.of, last.0
             )
         } else {
@@ -172,7 +169,7 @@ fn point(
     gpu: bool,
     cpu: bool,
 ) -> Result<Point, Error> {
-    // A device of its own, so that no size finds the time for tuning used up by others.
+    // A device of its own, so that no size finds the time for tuning used up by others, or its memory.
     let on_gpu = gpu
         .then(|| options.open(DeviceOptions::default()))
         .transpose()?;
