@@ -23,6 +23,7 @@ use ablation::{Ablation, ablation};
 use measure::{Network, Times, median, times};
 use options::Options;
 use progress::Progress;
+use report::duration;
 use sweep::{Sweep, sweeps};
 
 /// Forms of the products at one size.
@@ -249,10 +250,13 @@ fn run() -> Result<(), Box<dyn Error>> {
     if !results.software && !results.quick {
         let large = [4096; 3];
         let least = 2.0 * large.map(f64::from).iter().product::<f64>() / gpu_peak.flops;
-        if least < options.limit() / 10.0 {
+        if least < options.limit() / 5.0 {
             sizes.push(large);
         } else {
-            let why = format!("every form at {large:?}: {least:.1} s each at the least");
+            let why = format!(
+                "every form at {large:?}: {} each at the least",
+                duration(least)
+            );
             results.skipped.push(why);
         }
     }
@@ -265,7 +269,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     report::forms(&results);
 
     // A step of these may take longer than where sizes grow: each was asked for.
-    let limit = 5.0 * options.limit();
+    let limit = 10.0 * options.limit();
     let mut measured_ones = Vec::new();
     let full = networks(&results);
     for network in full.iter().chain(&narrow_networks(&results)) {
@@ -276,7 +280,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             f64::max(rates.gpu.step, rates.cpu.step) * network.work() / last.work()
         });
         if expected > limit {
-            let why = format!("{what}: a step would take about {expected:.1} s");
+            let why = format!("{what}: a step would take about {}", duration(expected));
             progress.at(&why);
             results.skipped.push(why);
             continue;

@@ -67,7 +67,7 @@ impl Network {
 
     /// Batches of an epoch of which each takes about so long.
     fn batches(&self, seconds: f64, options: &Options) -> usize {
-        let in_time = (0.5 * options.limit() / seconds) as usize;
+        let in_time = (options.limit() / seconds) as usize;
         let in_memory = DATA / (4 * self.rows * self.widths[0]);
         in_time.max(2).min(in_memory).clamp(1, BATCHES)
     }
@@ -122,7 +122,7 @@ impl Figure {
             self.count = 1;
         }
         // A slow device needs no turns to even out the start of its runs, and would take long.
-        if !self.samples.is_empty() && self.spent > 2.0 * options.seconds {
+        if !self.samples.is_empty() && self.spent > options.limit() {
             return Ok(());
         }
         let target = options.seconds / options.turns as f64;

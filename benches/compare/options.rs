@@ -106,7 +106,7 @@ impl Options {
 
     /// Seconds that one step may take: a larger one is left out where sizes grow.
     pub fn limit(&self) -> f64 {
-        4.0 * self.seconds
+        2.0 * self.seconds
     }
 }
 

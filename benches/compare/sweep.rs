@@ -6,6 +6,7 @@ use wgrad::{Device, DeviceOptions, Error};
 use crate::measure::{Network, Times, times};
 use crate::options::Options;
 use crate::progress::Progress;
+use crate::report::duration;
 
 /// One size on both devices, as far as they were measured.
 #[derive(Debug, Clone, Serialize)]
@@ -134,8 +135,9 @@ pub fn sweeps(options: &Options, progress: &Progress) -> Vec<Sweep> {
                 if *goes_on && seconds > options.limit() {
                     *goes_on = false;
                     sweep.skipped.push(format!(
-                        "{} {size} and more on the {name}: a step there would take about {seconds:.1} s",
-                        kind.of
+                        "{} {size} and more on the {name}: a step there would take about {}",
+                        kind.of,
+                        duration(seconds)
                     ));
                 }
             }
