@@ -96,7 +96,8 @@ impl Times {
 
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    let n = values.len();
+    0.5 * (values[(n - 1) / 2] + values[n / 2])
 }
 
 /// One figure in the making.

@@ -68,7 +68,9 @@ pub fn head(results: &Results) {
         println!("**A quick run**: it shows that everything works; its figures mean little.\n");
     }
     println!(
-        "Figures are medians of turns in which the devices alternate. Compare them only within one run.\n"
+        "Figures are medians of {} turns in which the devices alternate; where one takes long, of fewer. Compare them only within one \
+         run, on a machine that does nothing else.\n",
+        results.turns
     );
     println!("## Peak, measured\n");
     table(&["", &format!("GPU: {gpu}"), "CPU"]);
