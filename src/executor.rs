@@ -1,9 +1,12 @@
 //! One plan, several executors.
 
+use std::time::Duration;
+
 use crate::cpu::CpuExecutor;
 use crate::device::{Device, Kind};
 use crate::error::Result;
 use crate::gpu::executor::GpuExecutor;
+use crate::gpu::timestamps::{self, Timestamps};
 use crate::kernels::StepAt;
 use crate::plan::{BufferSpec, Op, Payload, Plan, View};
 
@@ -119,6 +122,29 @@ impl Executor {
             Self::Gpu(gpu) => gpu.gpu.wait(None),
             _ => Ok(()),
         }
+    }
+
+    /// From now on a GPU times its compute passes, if it can; says whether it does.
+    pub fn start_timestamps(&mut self) -> Result<bool> {
+        let Self::Gpu(gpu) = self else {
+            return Ok(false);
+        };
+        gpu.timestamps = Timestamps::new(&gpu.gpu)?;
+        Ok(gpu.timestamps.is_some())
+    }
+
+    /// Ends that. Seconds that the passes kept the GPU busy; nothing if its clock cannot be right, given that all of them ran
+    /// within `wall`.
+    pub fn end_timestamps(&mut self, wall: Duration) -> Result<Option<f64>> {
+        let Self::Gpu(gpu) = self else {
+            return Ok(None);
+        };
+        let Some(mut timestamps) = gpu.timestamps.take() else {
+            return Ok(None);
+        };
+        let passes = timestamps.take(&gpu.gpu)?;
+        let period = gpu.gpu.queue.get_timestamp_period();
+        Ok(passes.and_then(|passes| timestamps::busy(&passes, period, wall)))
     }
 
     /// Device objects made so far; 0 on a CPU.

@@ -11,6 +11,7 @@ mod memory;
 mod pace;
 mod pipeline;
 mod readback;
+pub(crate) mod timestamps;
 mod tuner;
 mod upload;
 
@@ -88,10 +89,12 @@ impl Gpu {
         let subgroups = adapter.features() & wgpu::Features::SUBGROUP;
         let one_size = info.subgroup_min_size == info.subgroup_max_size;
         let subgroup = (!subgroups.is_empty() && one_size).then_some(info.subgroup_min_size);
+        // For profiling; costs nothing while no pass is timed.
+        let timestamps = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("wgrad"),
-                required_features: subgroups,
+                required_features: subgroups | timestamps,
                 required_limits: limits.clone(),
                 experimental_features: wgpu::ExperimentalFeatures::disabled(),
                 memory_hints: wgpu::MemoryHints::Performance,

@@ -1,8 +1,10 @@
 //! Where the time goes: the peak of a device, each op of a training step, and the step as a whole.
 //!
-//! Everything is wall-clock time around whole submissions, each long enough that starting it does not count. Compare
-//! figures only within one run, on an otherwise idle machine; the benches measure devices in turns.
+//! Times are the host's, around whole submissions, each long enough that starting it does not count; the computation of a step is
+//! timed by the GPU itself where its clock can be believed. Compare figures only within one run, on an otherwise idle machine;
+//! the benches measure devices in turns.
 
+use std::fmt;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -12,11 +14,12 @@ use crate::data::{Dataset, Targets};
 use crate::device::Device;
 use crate::error::Result;
 use crate::executor::Executor;
+use crate::kernels::form::MAX_PARTS_ELEMENTS;
 use crate::kernels::small_network::SmallNetworkSpec;
 use crate::kernels::{
-    Access, Call, RowLoss, activation, activation_grad, binary_cross_entropy, copy, cross_entropy,
-    dense_backward_input, dense_backward_params, dense_forward, gather_rows, huber, loss_sum,
-    multiply_add, softmax, softmax_cross_entropy, softmax_grad, squared_error, sum_parts,
+    Access, Call, Choice, RowLoss, Work, activation, activation_grad, binary_cross_entropy, copy,
+    cross_entropy, dense_backward_input, dense_backward_params, dense_forward, gather_rows, huber,
+    loss_sum, multiply_add, softmax, softmax_cross_entropy, softmax_grad, squared_error, sum_parts,
 };
 use crate::optimizer::{Adam, Optimizer, RmsProp, Sgd};
 use crate::plan::{BufferSpec, Op, Payload, View};
@@ -63,10 +66,46 @@ pub struct StepTime {
     pub step: f64,
     /// Its ops alone, on a batch that is already there.
     pub compute: f64,
+    /// What measured `compute`.
+    pub clock: Clock,
     /// Bringing a batch to the device.
     pub upload: f64,
     /// Bringing the loss of a step back, which training does only when asked.
     pub readback: f64,
+}
+
+/// What measured a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Clock {
+    /// The host's clock, around whole submissions.
+    Host,
+    /// The GPU's timestamps around each compute pass.
+    Gpu,
+    /// The host's clock, because the GPU's timestamps cannot be true.
+    HostInstead,
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Clock::Host => "host's clock",
+            Clock::Gpu => "GPU timestamps",
+            Clock::HostInstead => "host's clock, since the GPU's timestamps cannot be true",
+        })
+    }
+}
+
+/// Time of a matrix product computed in one form.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FormTime {
+    /// The kernel.
+    pub kernel: String,
+    /// The form.
+    pub choice: Choice,
+    /// Seconds a run.
+    pub seconds: f64,
+    /// f32 operations.
+    pub flops: u64,
 }
 
 /// Dispatches in one submission when an op is measured alone.
@@ -166,10 +205,7 @@ pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
         offset: 0,
         len: ROOM,
     };
-    // In (0, 1), so that logarithms and quotients are finite.
-    let numbers: Vec<f32> = (0..ROOM)
-        .map(|i| (i * 7919 % 1999 + 1) as f32 / 2000.0)
-        .collect();
+    let numbers = numbers(ROOM);
     let places_of_row_0 = vec![0; ROOM as usize];
     let mut executor = Executor::new(device, &specs, &[], 0, REPEATS)?;
     let mut times = Vec::new();
@@ -207,15 +243,99 @@ pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
     Ok(times)
 }
 
-/// Every kernel with parameters of a size that training has.
-fn sample_calls() -> Vec<Call> {
-    const COUNT: u32 = 1 << 20;
-    let (rows, cols, scale) = (4096, 256, 1.0 / 256.0);
-    let (batch, inputs, outputs) = (256, 512, 512);
-    let rate = 1e-3;
-    vec![
+/// Measures the three matrix products in each form that the GPU can run, gradients also as a sum of four parts, for about
+/// `seconds` each. Empty on a CPU. Speed only: whether a form computes rightly there is the
+/// [tuner](Device::tuning_report)'s to find out.
+///
+/// # Errors
+/// Of the device, [`OutOfMemory`](crate::Error::OutOfMemory) among them.
+pub fn forms(
+    device: &Device,
+    rows: u32,
+    inputs: u32,
+    outputs: u32,
+    seconds: f64,
+) -> Result<Vec<FormTime>> {
+    let forms = device.forms();
+    if forms.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut times = Vec::new();
+    for call in products(rows, inputs, outputs) {
+        let Work::Product(extents) = call.work() else {
+            unreachable!("a product");
+        };
+        let kernel = call.kernel();
+        let sizes = call.operand_sizes();
+        let views: Vec<View> = sizes
+            .iter()
+            .enumerate()
+            .map(|(buffer, &len)| View {
+                buffer,
+                offset: 0,
+                len,
+            })
+            .collect();
+        let specs: Vec<BufferSpec> = kernel
+            .operands
+            .iter()
+            .zip(&sizes)
+            .map(|(operand, &len)| BufferSpec::fixed(operand.name, len))
+            .collect();
+        let mut executor = Executor::new(device, &specs, &[], 0, REPEATS)?;
+        for (operand, view) in kernel.operands.iter().zip(&views) {
+            // The order stays at row 0; a batch does not look at it.
+            if operand.access == Access::Read && operand.name != "order" {
+                executor.write(*view, Payload::Floats(&numbers(view.len)))?;
+            }
+        }
+        let reads = kernel
+            .operands
+            .iter()
+            .filter(|o| o.access == Access::Read)
+            .count();
+        let split = matches!(call, Call::DenseBackwardParams(_))
+            && u64::from(inputs) * u64::from(outputs) * 4 <= MAX_PARTS_ELEMENTS;
+        for parts in [1, 4] {
+            for form in forms.iter().filter(|form| form.covers(extents)) {
+                if parts > 1 && !split {
+                    continue;
+                }
+                let choice = Choice { form, parts };
+                let op = Op {
+                    call,
+                    activation: Activation::Identity,
+                    reads: views[..reads].to_vec(),
+                    writes: views[reads..].to_vec(),
+                    layer: None,
+                    choice: Some(choice),
+                    part: None,
+                };
+                let time = op_time(&mut executor, &op, seconds)?;
+                times.push(FormTime {
+                    kernel: kernel.name.into(),
+                    choice,
+                    seconds: time.seconds,
+                    flops: time.flops,
+                });
+            }
+        }
+    }
+    Ok(times)
+}
+
+/// Numbers in (0, 1), so that logarithms and quotients are finite.
+fn numbers(count: u64) -> Vec<f32> {
+    (0..count)
+        .map(|i| (i * 7919 % 1999 + 1) as f32 / 2000.0)
+        .collect()
+}
+
+/// The matrix products of a layer.
+fn products(rows: u32, inputs: u32, outputs: u32) -> [Call; 3] {
+    [
         Call::DenseForward(dense_forward::Params {
-            rows: batch,
+            rows,
             inputs,
             outputs,
             first: 0,
@@ -226,7 +346,7 @@ fn sample_calls() -> Vec<Call> {
             scale: 1.0,
         }),
         Call::DenseBackwardInput(dense_backward_input::Params {
-            rows: batch,
+            rows,
             inputs,
             outputs,
             first: 0,
@@ -235,7 +355,7 @@ fn sample_calls() -> Vec<Call> {
             last: 1,
         }),
         Call::DenseBackwardParams(dense_backward_params::Params {
-            rows: batch,
+            rows,
             inputs,
             outputs,
             first: 0,
@@ -245,6 +365,16 @@ fn sample_calls() -> Vec<Call> {
             start: 0,
             scale: 1.0,
         }),
+    ]
+}
+
+/// Every kernel with parameters of a size that training has.
+fn sample_calls() -> Vec<Call> {
+    const COUNT: u32 = 1 << 20;
+    let (rows, cols, scale) = (4096, 256, 1.0 / 256.0);
+    let rate = 1e-3;
+    let mut calls = products(256, 512, 512).to_vec();
+    calls.extend([
         Call::SumParts(sum_parts::Params {
             weights: 512 * 512,
             biases: 512,
@@ -313,7 +443,8 @@ fn sample_calls() -> Vec<Call> {
             term: 0.3,
         }),
         Call::Copy(copy::Params { count: COUNT }),
-    ]
+    ]);
+    calls
 }
 
 /// Time of one op on what its buffers hold, from submissions of many.
@@ -344,7 +475,18 @@ fn op_time(executor: &mut Executor, op: &Op, seconds: f64) -> Result<OpTime> {
 /// # Errors
 /// As [`Trainer::step`].
 pub fn step(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<(StepTime, Vec<OpTime>)> {
-    let whole = step_time(trainer, batch, seconds)?;
+    Ok((
+        step_time(trainer, batch, seconds)?,
+        ops(trainer, batch, seconds)?,
+    ))
+}
+
+/// The second part of [`step`] alone.
+///
+/// # Errors
+/// As [`Trainer::step`].
+pub fn ops(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<Vec<OpTime>> {
+    check_batch(trainer.plan(), batch)?;
     let plan = trainer.plan();
     let rows = batch.rows() as u64;
     let ops = step_ops(trainer, batch);
@@ -356,7 +498,7 @@ pub fn step(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<(StepTim
     for op in &ops {
         times.push(op_time(&mut executor, op, seconds)?);
     }
-    Ok((whole, times))
+    Ok(times)
 }
 
 /// The first part of [`step`] alone.
@@ -393,6 +535,11 @@ pub fn step_time(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<Ste
     let step = many(&ops, uploads)?;
     let compute = many(&ops, &[])?;
     let upload = many(&[], uploads)?;
+    let (compute, clock) = match gpu_time(&mut executor, &ops, count.min(100))? {
+        Some(Some(seconds)) => (seconds, Clock::Gpu),
+        Some(None) => (compute, Clock::HostInstead),
+        None => (compute, Clock::Host),
+    };
     let ledger = plan.ledger_view();
     let readback = time(seconds / 4.0, 1, || {
         pollster::block_on(executor.read(&[ledger])).map(|_| ())
@@ -400,9 +547,25 @@ pub fn step_time(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<Ste
     Ok(StepTime {
         step,
         compute,
+        clock,
         upload,
         readback,
     })
+}
+
+/// Seconds of the ops by the GPU's own clock, the mean of `count` runs: nothing where it has none, and nothing within where that
+/// cannot be right.
+fn gpu_time(executor: &mut Executor, ops: &[Op], count: usize) -> Result<Option<Option<f64>>> {
+    if !executor.start_timestamps()? {
+        return Ok(None);
+    }
+    let start = Instant::now();
+    for _ in 0..count {
+        executor.submit(ops, &[])?;
+    }
+    executor.wait()?;
+    let busy = executor.end_timestamps(start.elapsed())?;
+    Ok(Some(busy.map(|seconds| seconds / count as f64)))
 }
 
 fn step_ops(trainer: &Trainer, batch: &Dataset) -> Vec<Op> {

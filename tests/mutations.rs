@@ -280,11 +280,6 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ),
     (
         "small_network",
-        "storageBarrier();\n        workgroupBarrier();\n        update",
-        "update",
-    ),
-    (
-        "small_network",
         "workgroupBarrier();\n            if (l > 0u)",
         "if (l > 0u)",
     ),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::activation::{Activation, ActivationKey};
 use crate::error::Result;
 use crate::gpu::readback::{Readback, Region};
+use crate::gpu::timestamps::Timestamps;
 use crate::gpu::upload::Ring;
 use crate::gpu::{Gpu, GpuBuffer, PARAMS_STRIDE, Pipeline};
 use crate::kernels::form::Extents;
@@ -77,6 +78,8 @@ pub(crate) struct GpuExecutor {
     prepared: HashMap<PreparedKey, Prepared>,
     ring: Ring,
     readback: Readback,
+    /// Of the passes, while they are timed.
+    pub timestamps: Option<Timestamps>,
     /// Forms of the products that were asked for.
     chosen: HashMap<(&'static str, Extents), Choice>,
     /// Buffers, bind groups and pipelines made so far.
@@ -145,6 +148,7 @@ impl GpuExecutor {
             chosen: HashMap::new(),
             ring: Ring::new(gpu, ring_size)?,
             readback: Readback::new(gpu, network)?,
+            timestamps: None,
             words: Vec::new(),
             dispatches: Vec::new(),
         })
@@ -247,7 +251,7 @@ impl GpuExecutor {
         let mut at = 0;
         let mut total = 0;
         let submission = loop {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Timestamps::pass(&mut self.timestamps));
             let (first, mut cost) = (at, 0);
             while let Some(dispatch) = self.dispatches.get(at) {
                 if at > first && cost + dispatch.cost > most {

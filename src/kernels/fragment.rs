@@ -14,7 +14,8 @@ pub(crate) fn check_fragment(name: &str, wgsl: &str) -> Result<()> {
             .map_err(|e| fail(e.emit_to_string_with_path(text, name)))?;
         wgpu::naga::valid::Validator::new(
             wgpu::naga::valid::ValidationFlags::all(),
-            wgpu::naga::valid::Capabilities::SUBGROUP,
+            wgpu::naga::valid::Capabilities::SUBGROUP
+                | wgpu::naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32,
         )
         .validate(&module)
         .map_err(|e| fail(e.emit_to_string_with_path(text, name)))?;
