@@ -34,18 +34,25 @@ fn adam(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
-    let e = element_index(local, group, groups);
     // A step whose loss is not finite leaves everything as it was; an element that would overflow, that element.
-    if (e >= params.count || !is_finite(ledger[5])) {
+    if (!is_finite(ledger[5])) {
         return;
     }
-    let next = updated(weight[e], grad[e], exp_avg[e], exp_avg_sq[e], f32(params.step) - ledger[6]);
-    if (is_finite(next.weight) && is_finite(next.state0) && is_finite(next.state1)) {
-        exp_avg[e] = next.state0;
-        exp_avg_sq[e] = next.state1;
-        weight[e] = next.weight;
-    } else {
-        // From many invocations maybe, all with the same value.
-        ledger[4] = 1.0;
+    // Several elements an invocation, a whole grid apart, so that neighbours take neighbours.
+    let apart = groups.x * groups.y * GROUP;
+    for (var i = 0u; i < UPDATES; i++) {
+        let e = element_index(local, group, groups) + i * apart;
+        if (e >= params.count) {
+            return;
+        }
+        let next = updated(weight[e], grad[e], exp_avg[e], exp_avg_sq[e], f32(params.step) - ledger[6]);
+        if (is_finite(next.weight) && is_finite(next.state0) && is_finite(next.state1)) {
+            exp_avg[e] = next.state0;
+            exp_avg_sq[e] = next.state1;
+            weight[e] = next.weight;
+        } else {
+            // From many invocations maybe, all with the same value.
+            ledger[4] = 1.0;
+        }
     }
 }

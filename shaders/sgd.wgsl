@@ -19,16 +19,23 @@ fn sgd(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
-    let e = element_index(local, group, groups);
     // A step whose loss is not finite leaves everything as it was; an element that would overflow, that element.
-    if (e >= params.count || !is_finite(ledger[5])) {
+    if (!is_finite(ledger[5])) {
         return;
     }
-    let next = updated(weight[e], grad[e], 0.0, 0.0, 0.0);
-    if (is_finite(next.weight)) {
-        weight[e] = next.weight;
-    } else {
-        // From many invocations maybe, all with the same value.
-        ledger[4] = 1.0;
+    // Several elements an invocation, a whole grid apart, so that neighbours take neighbours.
+    let apart = groups.x * groups.y * GROUP;
+    for (var i = 0u; i < UPDATES; i++) {
+        let e = element_index(local, group, groups) + i * apart;
+        if (e >= params.count) {
+            return;
+        }
+        let next = updated(weight[e], grad[e], 0.0, 0.0, 0.0);
+        if (is_finite(next.weight)) {
+            weight[e] = next.weight;
+        } else {
+            // From many invocations maybe, all with the same value.
+            ledger[4] = 1.0;
+        }
     }
 }

@@ -135,6 +135,9 @@ impl Update {
     }
 }
 
+/// Elements that an invocation of an optimiser's kernel updates: UPDATES in `shaders/update/`.
+pub(crate) const UPDATES: u32 = 8;
+
 /// A loss that small_network computes, one invocation a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RowLoss {

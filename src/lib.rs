@@ -51,9 +51,11 @@
 //! | `src/spec.rs`, `activation.rs`, `loss.rs`, `optimizer.rs`, `init.rs` | what a user says: network, activations, losses, optimisers, initial weights |
 //! | `src/plan.rs` | the lowering; the δ recursion |
 //! | `src/kernels.rs`, `kernels/*.rs`, `shaders/*.wgsl` | one kernel a file, in Rust (parameters, operands, twin, awkward cases) and in WGSL |
-//! | `src/gpu.rs`, `gpu/*.rs` | the only place that names wgpu |
+//! | `src/kernels/form.rs`, `shaders/form/`, `shaders/operand/` | the forms of the matmul, the loads of its matrices, the default table |
+//! | `src/gpu.rs`, `gpu/*.rs` | the only place that names wgpu; the tuner |
+//! | `src/tuning.rs` | recorded choices, their cache, what was measured |
 //! | `src/cpu.rs`, `scalar.rs`, `bounded.rs`, `elementary.rs` | the CPU executor, its number types and its elementary functions |
-//! | `src/trainer.rs` | steps, micro-batches, evaluation |
+//! | `src/trainer.rs`, `trainer/*.rs` | steps, micro-batches, evaluation; whole epochs, small networks |
 //! | `src/verify.rs`, `verify/*.rs` | the proof |
 //! | `src/profile.rs` | where the time goes |
 //!

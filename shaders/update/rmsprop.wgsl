@@ -1,3 +1,5 @@
+// Elements that an invocation of the optimiser's own kernel updates.
+const UPDATES = 8u;
 const STATES = 1u;
 
 struct Updated {

@@ -47,7 +47,9 @@ impl Twin for Adam {
     };
 
     fn work(p: &Params) -> Work {
-        Work::Elements { count: p.count }
+        Work::Elements {
+            count: p.count.div_ceil(super::UPDATES),
+        }
     }
 
     /// g = grad_scale·grad + l2·w,  m ← beta1·m + (1 − beta1)·g,  v ← beta2·v + (1 − beta2)·g²,

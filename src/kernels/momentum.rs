@@ -37,7 +37,9 @@ impl Twin for Momentum {
     };
 
     fn work(p: &Params) -> Work {
-        Work::Elements { count: p.count }
+        Work::Elements {
+            count: p.count.div_ceil(super::UPDATES),
+        }
     }
 
     /// g = grad_scale·grad + weight_decay·w,  v ← momentum·v + (1 − dampening)·g,  w ← w − lr·(v, or g + momentum·v).

@@ -35,7 +35,9 @@ impl Twin for RmsProp {
     };
 
     fn work(p: &Params) -> Work {
-        Work::Elements { count: p.count }
+        Work::Elements {
+            count: p.count.div_ceil(super::UPDATES),
+        }
     }
 
     /// g = grad_scale·grad + weight_decay·w,  s ← alpha·s + (1 − alpha)·g²,  w ← w − lr·g/(√s + eps).

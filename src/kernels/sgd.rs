@@ -31,7 +31,9 @@ impl Twin for Sgd {
     };
 
     fn work(p: &Params) -> Work {
-        Work::Elements { count: p.count }
+        Work::Elements {
+            count: p.count.div_ceil(super::UPDATES),
+        }
     }
 
     /// g = grad_scale·grad + weight_decay·w,  w ← w − lr·g.
