@@ -203,6 +203,40 @@ fn recorded_choices_give_the_same_bits_and_so_does_no_tuning() {
 }
 
 #[test]
+fn gradients_in_parts_of_growing_layers_share_one_step() {
+    // Backward, each layer needs more room for its parts than the one before.
+    let network = Mlp::new(70)
+        .dense(40, Relu)
+        .dense(12, Relu)
+        .dense(5, Identity);
+    let x = Matrix::new(70, numbers(64 * 70, 6)).unwrap();
+    let data = Dataset::classes(x, (0..64).map(|r| r % 5).collect()).unwrap();
+    let new = |device: &Device| {
+        Trainer::new(device, &network, Loss::CrossEntropy, Sgd::default(), 5).unwrap()
+    };
+    let table = tuned(Choices::default(), Tuning::Off);
+    new(&table).step(&data).unwrap();
+    let mut json = serde_json::to_value(table.choices()).unwrap();
+    for (product, choice) in json["products"].as_object_mut().unwrap() {
+        if product.starts_with("dense_backward_params") {
+            choice["parts"] = 4.into();
+        }
+    }
+    let choices: Choices = serde_json::from_value(json).unwrap();
+    let device = tuned(choices.clone(), Tuning::Off);
+    let mut trainer = new(&device);
+    trainer.step(&data).unwrap();
+    assert_eq!(device.choices(), choices);
+    let objects = trainer.device_objects();
+    for _ in 0..3 {
+        trainer.step(&data).unwrap();
+    }
+    assert_eq!(trainer.device_objects(), objects);
+    let report = wgrad::verify::gradients(&mut trainer, &data).unwrap();
+    assert!(report.passed(), "{report}");
+}
+
+#[test]
 fn measured_choices_are_kept_and_a_damaged_file_is_no_disaster() {
     let folder = std::env::temp_dir().join(format!("wgrad-choices-{}", std::process::id()));
     let open = || {

@@ -101,6 +101,19 @@ const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_SRC)
     .union(wgpu::BufferUsages::COPY_DST);
 
+/// Where the parts of a gradient go: of the weight, and then of the bias.
+fn part_views(parts: u32, weights: u32, biases: u32) -> [View; 2] {
+    let len = |count: u32| u64::from(parts) * u64::from(count);
+    let view = |offset: u64, len: u64| View {
+        buffer: PARTS,
+        offset,
+        len,
+    };
+    // Bindings begin on multiples of 256 bytes.
+    let of_bias = len(weights).next_multiple_of(64);
+    [view(0, len(weights)), view(of_bias, len(biases))]
+}
+
 impl GpuExecutor {
     /// Buffers for at most `rows` rows, zeroed, and room for `ops` dispatches and the buffers `uploads` in one submission.
     pub fn new(
@@ -197,8 +210,7 @@ impl GpuExecutor {
     /// Uploads the batch and runs ops in order. Returns when they are submitted: at once, or, where a single submission
     /// would keep the device busy for too long, in several.
     pub fn submit(&mut self, ops: &[Op], uploads: &[(View, Payload<'_>)]) -> Result<()> {
-        self.gpu.check()?;
-        self.begin();
+        self.begin(ops)?;
         for op in ops {
             self.expand(op, op.call)?;
         }
@@ -212,8 +224,7 @@ impl GpuExecutor {
         steps: &[StepAt],
         uploads: &[(View, Payload<'_>)],
     ) -> Result<()> {
-        self.gpu.check()?;
-        self.begin();
+        self.begin(ops)?;
         for at in steps {
             for op in ops {
                 self.expand(op, op.call.at(at))?;
@@ -222,9 +233,41 @@ impl GpuExecutor {
         self.send(uploads)
     }
 
-    fn begin(&mut self) {
+    /// Begins a submission of these ops: with the room that any of them needs, since no buffer may change once a dispatch
+    /// names it.
+    fn begin(&mut self, ops: &[Op]) -> Result<()> {
+        self.gpu.check()?;
         self.words.clear();
         self.dispatches.clear();
+        let mut bytes = 0;
+        for op in ops {
+            let parts = self.choose(op, &op.call)?.map_or(1, |choice| choice.parts);
+            if let (Call::DenseBackwardParams(p), 2..) = (op.call, parts) {
+                let [_, last] = part_views(parts, p.outputs * p.inputs, p.outputs);
+                bytes = bytes.max(4 * (last.offset + last.len));
+            }
+        }
+        self.reserve_parts(bytes)
+    }
+
+    /// Sees that the buffer for the parts of gradients has so many bytes.
+    fn reserve_parts(&mut self, bytes: u64) -> Result<()> {
+        let have = self.buffers.parts.as_ref().map_or(0, |parts| parts.size());
+        if bytes > have {
+            let (what, sizes) = ("the parts of gradients", [("parts of gradients", bytes)]);
+            self.buffers.parts = self.gpu.create_buffers(what, &sizes, USAGE)?.pop();
+            self.created += 1;
+            self.forget(&[PARTS]);
+        }
+        Ok(())
+    }
+
+    /// Gives the bind groups of buffers up that are there no more.
+    fn forget(&mut self, buffers: &[usize]) {
+        self.prepared.retain(|key, _| {
+            let mut operands = key.operands.iter().flatten();
+            operands.all(|view| !buffers.contains(&view.buffer))
+        });
     }
 
     fn send(&mut self, uploads: &[(View, Payload<'_>)]) -> Result<()> {
@@ -328,10 +371,7 @@ impl GpuExecutor {
         for view in views {
             self.buffers.data.remove(&view.buffer);
         }
-        self.prepared.retain(|key, _| {
-            let mut operands = key.operands.iter().flatten();
-            operands.all(|view| views.iter().all(|gone| gone.buffer != view.buffer))
-        });
+        self.forget(&views.iter().map(|view| view.buffer).collect::<Vec<_>>());
     }
 
     /// How many steps that cost so much, of so many ops each, one submission may have.
@@ -340,8 +380,11 @@ impl GpuExecutor {
         (self.gpu.pace.most() / cost.max(1)).clamp(1, room.max(1)) as usize
     }
 
-    /// The form of a product, asked for once.
-    fn choose(&mut self, call: &Call) -> Result<Option<Choice>> {
+    /// The form of a product: what the op says, or what the device says, asked once.
+    fn choose(&mut self, op: &Op, call: &Call) -> Result<Option<Choice>> {
+        if op.choice.is_some() {
+            return Ok(op.choice);
+        }
         let Work::Product(extents) = call.work() else {
             return Ok(None);
         };
@@ -356,14 +399,11 @@ impl GpuExecutor {
 
     /// Appends an op's dispatches with their parameters.
     fn expand(&mut self, op: &Op, call: Call) -> Result<()> {
-        let choice = match op.choice {
-            Some(choice) => Some(choice),
-            None => self.choose(&call)?,
-        };
+        let choice = self.choose(op, &call)?;
         match (call, choice) {
             (Call::DenseBackwardParams(p), Some(Choice { parts, .. })) if parts > 1 => {
                 let (weights, biases) = (p.outputs * p.inputs, p.outputs);
-                let part_views = self.part_views(parts, weights, biases)?;
+                let part_views = part_views(parts, weights, biases);
                 let first =
                     Call::DenseBackwardParams(dense_backward_params::Params { accumulate: 0, ..p });
                 self.dispatch(first, &op.activation, choice, &op.reads, &part_views)?;
@@ -377,37 +417,6 @@ impl GpuExecutor {
             }
             (call, choice) => self.dispatch(call, &op.activation, choice, &op.reads, &op.writes),
         }
-    }
-
-    /// Where the parts of a gradient go, made on first use.
-    fn part_views(&mut self, parts: u32, weights: u32, biases: u32) -> Result<[View; 2]> {
-        let len = |count: u32| u64::from(parts) * u64::from(count);
-        // Bindings begin on multiples of 256 bytes.
-        let offset = len(weights).next_multiple_of(64);
-        let bytes = 4 * (offset + len(biases));
-        if self
-            .buffers
-            .parts
-            .as_ref()
-            .is_none_or(|buffer| buffer.size() < bytes)
-        {
-            let sizes = [("parts of gradients", bytes)];
-            let mut made = self
-                .gpu
-                .create_buffers("the parts of gradients", &sizes, USAGE)?;
-            self.buffers.parts = made.pop();
-            self.created += 1;
-            self.prepared.retain(|key, _| {
-                let mut operands = key.operands.iter().flatten();
-                operands.all(|view| view.buffer != PARTS)
-            });
-        }
-        let view = |offset: u64, len: u64| View {
-            buffer: PARTS,
-            offset,
-            len,
-        };
-        Ok([view(0, len(weights)), view(offset, len(biases))])
     }
 
     fn dispatch(

@@ -88,11 +88,10 @@ impl Gpu {
         {
             return Ok(choice);
         }
-        let can_split = matches!(call, Call::DenseBackwardParams(_));
         let usable = |choice: &Choice| {
             self.can_run(choice.form)
                 && choice.form.covers(extents)
-                && (choice.parts == 1 || can_split)
+                && can_have_parts(call, choice.parts)
         };
         let known = lock(&tuner.state).known.get(&product).filter(usable);
         let choice = match known {
@@ -270,14 +269,10 @@ impl Gpu {
         let likely = self.default_choice(call, extents);
         // The likeliest first, in case time runs out.
         candidates.sort_by_key(|choice| choice.form != likely.form);
-        if let Call::DenseBackwardParams(p) = call {
-            let elements = u64::from(p.outputs) * u64::from(p.inputs);
-            let whole = candidates.clone();
-            for parts in [4, 16] {
-                let fits = elements * u64::from(parts) <= MAX_PARTS_ELEMENTS;
-                if fits && parts <= MAX_PARTS && extents.k / parts >= 32 {
-                    candidates.extend(whole.iter().map(|choice| Choice { parts, ..*choice }));
-                }
+        let whole = candidates.clone();
+        for parts in [4, 16] {
+            if extents.k / parts >= 32 && can_have_parts(call, parts) {
+                candidates.extend(whole.iter().map(|choice| Choice { parts, ..*choice }));
             }
         }
         candidates
@@ -309,6 +304,18 @@ impl Gpu {
         let passed = wrong.is_none();
         state.checked.insert((kernel.name, variant), wrong);
         Ok(passed)
+    }
+}
+
+/// Whether this product's k can be summed in so many parts: of gradients only, while the parts stay small.
+fn can_have_parts(call: &Call, parts: u32) -> bool {
+    match call {
+        _ if parts == 1 => true,
+        Call::DenseBackwardParams(p) => {
+            let elements = u64::from(p.outputs) * u64::from(p.inputs);
+            parts <= MAX_PARTS && elements * u64::from(parts) <= MAX_PARTS_ELEMENTS
+        }
+        _ => false,
     }
 }
 

@@ -187,7 +187,7 @@ impl Trainer {
                 }
             }
         };
-        let mut loaded = Loaded {
+        let loaded = Loaded {
             data,
             storage,
             place,
@@ -207,7 +207,6 @@ impl Trainer {
             }
             Place::Host => {}
         }
-        loaded.words.shrink_to_fit();
         Ok(loaded)
     }
 
@@ -292,14 +291,11 @@ impl Trainer {
         match data.place {
             Place::Resident(place) => {
                 self.executor.write(place.order, Payload::Words(&order))?;
-                self.epoch_of(&place, 0, rows, batch_size, None)
+                self.epoch_of(&place, rows, batch_size, &[])
             }
             Place::Chunks { window, rows } => {
-                self.widen_chunks(data, batch_size)?;
-                let (window, rows) = match data.place {
-                    Place::Chunks { window, rows } => (window, rows),
-                    _ => (window, rows),
-                };
+                let (window, rows) = self.widened(window, rows, batch_size)?;
+                data.place = Place::Chunks { window, rows };
                 // Whole batches.
                 let rows = rows / batch_size * batch_size;
                 for chunk in order.chunks(rows) {
@@ -314,7 +310,7 @@ impl Trainer {
                         (window.x, Payload::Words(&data.words)),
                         (window.targets, Payload::Words(&data.targets)),
                     ];
-                    self.epoch_of(&window, 0, chunk.len(), batch_size, Some(&uploads))?;
+                    self.epoch_of(&window, chunk.len(), batch_size, &uploads)?;
                 }
                 Ok(())
             }
@@ -322,52 +318,48 @@ impl Trainer {
         }
     }
 
-    /// Sees that a chunk holds a batch.
-    fn widen_chunks(&mut self, data: &mut Loaded<'_>, batch_size: usize) -> Result<()> {
-        let Place::Chunks { window, rows } = &data.place else {
-            return Ok(());
-        };
-        if *rows >= batch_size {
-            return Ok(());
-        }
+    /// The window for chunks of `rows` rows, or a wider one that holds a batch.
+    fn widened(
+        &mut self,
+        window: ResidentData,
+        rows: usize,
+        batch_size: usize,
+    ) -> Result<(ResidentData, usize)> {
         let Executor::Gpu(gpu) = &mut self.executor else {
-            return Ok(());
+            return Ok((window, rows));
         };
-        let of = |view: View| view.len / *rows as u64 * batch_size as u64;
+        if rows >= batch_size {
+            return Ok((window, rows));
+        }
+        let of = |view: View| view.len / rows as u64 * batch_size as u64;
         let sizes = [
             ("data", of(window.x)),
             ("data targets", of(window.targets)),
             ("order", batch_size as u64),
         ];
-        let views = gpu.add_data(&sizes)?;
         gpu.reserve_steps(sizes.iter().map(|(_, len)| 4 * len).sum())?;
+        let views = gpu.add_data(&sizes)?;
         gpu.remove_data(&[window.x, window.targets, window.order]);
         let wider = ResidentData {
             x: views[0],
             targets: views[1],
             order: views[2],
-            ..*window
+            ..window
         };
         let order: Vec<u32> = (0..batch_size as u32).collect();
         self.executor.write(wider.order, Payload::Words(&order))?;
-        data.place = Place::Chunks {
-            window: wider,
-            rows: batch_size,
-        };
-        Ok(())
+        Ok((wider, batch_size))
     }
 
-    /// Steps over rows [start, end) of the order, many in one submission; the first submission brings `uploads`.
+    /// Steps over the first `end` rows of the order, many in one submission; the first submission brings `uploads`.
     fn epoch_of(
         &mut self,
         place: &ResidentData,
-        start: usize,
         end: usize,
         batch_size: usize,
-        uploads: Option<&[(View, Payload<'_>)]>,
+        mut uploads: &[(View, Payload<'_>)],
     ) -> Result<()> {
-        let mut uploads = uploads.unwrap_or(&[]);
-        let mut at = start;
+        let mut at = 0;
         let mut steps = Vec::new();
         while at < end {
             // Batches of one size go together.
