@@ -166,6 +166,28 @@ fn the_losses_of_single_batches_can_be_had() {
     }
 }
 
+#[test]
+fn several_chunks_give_the_same_bits_and_a_large_batch_widens_them() {
+    // 100,003 rows of 24 words are more than this binding; a chunk has some 41,900.
+    let device = common::gpu_with(DeviceOptions {
+        binding_limit: Some(7_000_000),
+        ..DeviceOptions::default()
+    });
+    let many = data().select(&(0..100_003).map(|i| i * i % 67).collect::<Vec<_>>());
+    for batch in [9_000, 43_000] {
+        let (mut epochs, mut steps) = (trainer(&device, momentum()), trainer(&device, momentum()));
+        let mut loaded = epochs.load(&many, Storage::F32).unwrap();
+        assert!(!loaded.is_resident(), "{loaded}");
+        epochs.epoch(&mut loaded, batch, Some(1)).unwrap();
+        for batch in many.batches(batch).unwrap().shuffled(1) {
+            steps.step(&batch).unwrap();
+        }
+        assert_eq!(epochs.steps(), steps.steps());
+        let expected = bits(&steps.weights().unwrap());
+        assert_eq!(bits(&epochs.weights().unwrap()), expected, "{loaded}");
+    }
+}
+
 /// A device with the tuner on, which remembers nothing.
 fn tuned(choices: Choices, tuning: Tuning) -> Device {
     common::gpu_with(DeviceOptions {
@@ -281,29 +303,45 @@ fn measured_choices_are_kept_and_a_damaged_file_is_no_disaster() {
 
 #[test]
 fn a_form_that_computes_wrongly_is_not_used() {
-    // The tuner is off beside planted faults; so this asks the check itself, through the report of the kernel table.
-    let device = common::gpu_with(DeviceOptions {
-        faults: vec![wgrad::Fault::new(
-            "dense_forward",
-            "block_a(m + 4u, k)",
-            "block_a(m, k)",
-        )],
-        ..DeviceOptions::default()
-    });
-    let report = wgrad::verify::kernels_with(
-        &device,
-        &wgrad::verify::KernelOptions {
-            kernel: Some("dense_forward".into()),
-            ..Default::default()
-        },
-    )
-    .unwrap();
-    let failed: Vec<&str> = report.failures().map(|check| check.name.as_str()).collect();
-    assert!(!failed.is_empty());
-    assert!(
-        failed.iter().all(|name| name.ends_with("direct_64x32")),
-        "{failed:?}"
-    );
+    // A fault in the form that the table takes here, and in one that it does not.
+    let faults = [
+        (
+            "c1 = four_steps(c1, from_1(a), left, right);",
+            "subgroup_16x",
+        ),
+        ("block_a(m + 4u, k)", "direct_64x32"),
+    ];
+    for (find, form) in faults {
+        let device = common::gpu_with(DeviceOptions {
+            tuning: Tuning::On,
+            cache: TuningCache::Nowhere,
+            small_network: Some(false),
+            faults: vec![wgrad::Fault::new("dense_forward", find, "block_a(m, k)")],
+            ..DeviceOptions::default()
+        });
+        if !device.forms().iter().any(|f| f.name.starts_with(form)) {
+            println!("{form} does not run here");
+            continue;
+        }
+        let mut trainer = trainer(&device, Sgd::default());
+        trainer.step(&data()).unwrap();
+        let report = device.tuning_report();
+        let disabled = |name: &str| report.disabled.iter().any(|d| d.variant.starts_with(name));
+        assert!(disabled(form), "{report}");
+        assert!(
+            report
+                .disabled
+                .iter()
+                .all(|d| d.kernel == "dense_forward" && d.variant.starts_with(form))
+        );
+        for (product, choice) in device.choices().iter() {
+            let faulty = product.starts_with("dense_forward") && choice.form.name.starts_with(form);
+            assert!(!faulty, "{product}: {choice}");
+        }
+        // And what is used instead is right.
+        let report = wgrad::verify::gradients(&mut trainer, &data().head(9)).unwrap();
+        assert!(report.passed(), "{report}");
+    }
 }
 
 /// A device that trains small networks whole in one workgroup, or never.

@@ -34,9 +34,9 @@ struct PreparedKey {
 }
 
 /// One dispatch on its way into a submission.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Dispatch {
-    key: PreparedKey,
+    prepared: Arc<Prepared>,
     groups: [u32; 3],
     cost: u64,
 }
@@ -75,7 +75,7 @@ pub(crate) struct GpuExecutor {
     buffers: Buffers,
     next_data: usize,
     params: GpuBuffer,
-    prepared: HashMap<PreparedKey, Prepared>,
+    prepared: HashMap<PreparedKey, Arc<Prepared>>,
     ring: Ring,
     readback: Readback,
     /// Of the passes, while they are timed.
@@ -233,25 +233,20 @@ impl GpuExecutor {
         self.send(uploads)
     }
 
-    /// Begins a submission of these ops: with the room that any of them needs, since no buffer may change once a dispatch
-    /// names it.
+    /// Begins a submission of these ops, with the room that any of them needs for the parts of a gradient: were it made for each
+    /// op, a later one would take away the buffer that an earlier one names.
     fn begin(&mut self, ops: &[Op]) -> Result<()> {
-        self.gpu.check()?;
         self.words.clear();
         self.dispatches.clear();
+        self.gpu.check()?;
         let mut bytes = 0;
         for op in ops {
             let parts = self.choose(op, &op.call)?.map_or(1, |choice| choice.parts);
             if let (Call::DenseBackwardParams(p), 2..) = (op.call, parts) {
-                let [_, last] = part_views(parts, p.outputs * p.inputs, p.outputs);
-                bytes = bytes.max(4 * (last.offset + last.len));
+                let [_, of_bias] = part_views(parts, p.outputs * p.inputs, p.outputs);
+                bytes = bytes.max(4 * (of_bias.offset + of_bias.len));
             }
         }
-        self.reserve_parts(bytes)
-    }
-
-    /// Sees that the buffer for the parts of gradients has so many bytes.
-    fn reserve_parts(&mut self, bytes: u64) -> Result<()> {
         let have = self.buffers.parts.as_ref().map_or(0, |parts| parts.size());
         if bytes > have {
             let (what, sizes) = ("the parts of gradients", [("parts of gradients", bytes)]);
@@ -300,7 +295,7 @@ impl GpuExecutor {
                 if at > first && cost + dispatch.cost > most {
                     break;
                 }
-                let prepared = &self.prepared[&dispatch.key];
+                let prepared = &dispatch.prepared;
                 let [x, y, z] = dispatch.groups;
                 pass.set_pipeline(&prepared.pipeline.pipeline);
                 let offset = at as u32 * PARAMS_STRIDE as u32;
@@ -318,6 +313,7 @@ impl GpuExecutor {
             encoder = self.gpu.device.create_command_encoder(&Default::default());
         };
         self.ring.submitted(submission, total);
+        self.dispatches.clear();
         self.gpu.check()
     }
 
@@ -445,11 +441,12 @@ impl GpuExecutor {
             constants: call.work().constants(choice),
             operands,
         };
-        if !self.prepared.contains_key(&key) {
-            self.prepare(kernel, activation, key)?;
-        }
+        let prepared = match self.prepared.get(&key) {
+            Some(prepared) => Arc::clone(prepared),
+            None => self.prepare(kernel, activation, key)?,
+        };
         self.dispatches.push(Dispatch {
-            key,
+            prepared,
             groups: call.work().groups(choice),
             cost: call.cost().total(),
         });
@@ -462,7 +459,7 @@ impl GpuExecutor {
         kernel: &'static Kernel,
         activation: &Activation,
         key: PreparedKey,
-    ) -> Result<()> {
+    ) -> Result<Arc<Prepared>> {
         let pipeline = self
             .gpu
             .pipeline(kernel, key.variant, activation, key.constants)?;
@@ -493,12 +490,13 @@ impl GpuExecutor {
                 entries: &entries,
             });
         self.created += 2;
-        let prepared = Prepared {
+        self.gpu.check()?;
+        let prepared = Arc::new(Prepared {
             pipeline,
             bind_group,
-        };
-        self.prepared.insert(key, prepared);
-        self.gpu.check()
+        });
+        self.prepared.insert(key, Arc::clone(&prepared));
+        Ok(prepared)
     }
 
     /// Copies numbers into a view, outside the training loop: in pieces, so that staging memory stays small.

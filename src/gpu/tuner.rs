@@ -53,14 +53,15 @@ pub(crate) struct Tuner {
 impl Tuner {
     pub fn new(options: &DeviceOptions, software: bool, adapter: &str) -> Self {
         let on = match options.tuning {
-            Tuning::Auto => !software,
+            // A device with faults is there to be judged as it is.
+            Tuning::Auto => !software && options.faults.is_empty(),
             Tuning::On => true,
             Tuning::Off => false,
         };
-        // Faults change what kernels compute and how fast: nothing of that may be kept.
-        let on = on && options.faults.is_empty();
         let mut state = State::default();
-        let file = options.cache.file(adapter).filter(|_| on);
+        // Faults change what is right and how fast it is: nothing of that may be kept.
+        let kept = on && options.faults.is_empty();
+        let file = options.cache.file(adapter).filter(|_| kept);
         if let Some(file) = &file {
             match read_choices(file) {
                 Ok(choices) => state.known = choices,
@@ -167,7 +168,24 @@ impl Gpu {
             subgroup: self.subgroup,
         };
         let can_split = matches!(call, Call::DenseBackwardParams(_));
-        default_choice(adapter, extents, can_split)
+        let choice = default_choice(adapter, extents, can_split);
+        if !self.known_wrong(call, choice) {
+            return choice;
+        }
+        let others = FORMS
+            .iter()
+            .filter(|form| self.can_run(form) && form.covers(extents));
+        let mut others = others.map(|form| Choice { form, parts: 1 });
+        others
+            .find(|other| !self.known_wrong(call, *other))
+            .unwrap_or(choice)
+    }
+
+    /// Whether the tuner found that this variant computes wrongly here.
+    fn known_wrong(&self, call: &Call, choice: Choice) -> bool {
+        let key = (call.kernel().name, call.variant(Some(choice), self.vec4));
+        let state = lock(&self.tuner.state);
+        state.checked.get(&key).is_some_and(Option::is_some)
     }
 
     /// What was chosen so far.

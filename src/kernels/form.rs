@@ -1,9 +1,11 @@
 //! The forms of the matmul: one WGSL fragment each, with the tile that a workgroup computes and what it needs of the adapter.
 
+use std::hash::{Hash, Hasher};
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A way to compute C (m, n) = A (m, k) · B (k, n): a fragment of `shaders/form/` and its workgroup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub struct Form {
     /// What reports, choices and the cache call it.
     pub name: &'static str,
@@ -17,6 +19,21 @@ pub struct Form {
     pub workgroup_memory: u32,
     /// The adapter must have subgroups of exactly this many invocations.
     pub subgroup: Option<u32>,
+}
+
+// By name: the executor looks forms up for every dispatch, and their texts are long.
+impl PartialEq for Form {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Form {}
+
+impl Hash for Form {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
 }
 
 const fn tiles_4x4(name: &'static str, tx: u32, ty: u32) -> Form {
