@@ -13,12 +13,17 @@ pub(crate) mod form;
 mod fragment;
 mod launch;
 mod resident;
+mod variant;
 
 pub use form::{Choice, FORMS, Form, find_form};
 pub(crate) use fragment::check_fragment;
 pub use launch::Constants;
 pub(crate) use launch::{MAX_TILED, Work, network_memory};
 pub(crate) use resident::{Format, batch_rows};
+pub(crate) use variant::{
+    DELTA_LOADS, UPDATES, WEIGHT_LOADS, X_LOADS, batch_load, panel_load, row_load,
+};
+pub use variant::{Load, Loads, RowLoss, Update, Variant};
 
 /// How a kernel uses an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,60 +107,6 @@ impl Family {
 /// What loss_sum and small_network write into the ledger.
 pub(crate) const LEDGER: &str = include_str!("../shaders/ledger.wgsl");
 
-/// The update of one weight: a fragment that the optimisers' own kernels and small_network share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Update {
-    /// Stochastic gradient descent.
-    Sgd,
-    /// With momentum, Nesterov's too.
-    Momentum,
-    /// RMSprop.
-    RmsProp,
-    /// Adam and AdamW.
-    Adam,
-}
-
-impl Update {
-    pub(crate) const fn wgsl(self) -> &'static str {
-        match self {
-            Update::Sgd => include_str!("../shaders/update/sgd.wgsl"),
-            Update::Momentum => include_str!("../shaders/update/momentum.wgsl"),
-            Update::RmsProp => include_str!("../shaders/update/rmsprop.wgsl"),
-            Update::Adam => include_str!("../shaders/update/adam.wgsl"),
-        }
-    }
-
-    /// Slots of state.
-    pub(crate) fn slots(self) -> u32 {
-        match self {
-            Update::Sgd => 0,
-            Update::Momentum | Update::RmsProp => 1,
-            Update::Adam => 2,
-        }
-    }
-}
-
-/// Elements that an invocation of an optimiser's kernel updates: UPDATES in `shaders/update/`.
-pub(crate) const UPDATES: u32 = 8;
-
-/// A loss that small_network computes, one invocation a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RowLoss {
-    /// Softmax and cross-entropy from logits, with class indices.
-    CrossEntropy,
-    /// Squared error of an identity output.
-    SquaredError,
-}
-
-impl RowLoss {
-    fn wgsl(self) -> &'static str {
-        match self {
-            RowLoss::CrossEntropy => include_str!("../shaders/row_loss/cross_entropy.wgsl"),
-            RowLoss::SquaredError => include_str!("../shaders/row_loss/squared_error.wgsl"),
-        }
-    }
-}
-
 /// The functions that every kernel may call.
 const MATH: &str = include_str!("../shaders/math.wgsl");
 
@@ -166,104 +117,6 @@ pub enum Field {
     U32,
     /// `f64` on the host, `f32` in WGSL.
     F32,
-}
-
-/// How a kernel of the family [`Family::Product`] loads one of its matrices, four elements at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Load {
-    /// Rows of any length, one element after the other.
-    Scalar,
-    /// Rows of a multiple of 4 elements, by vec4.
-    Vec4,
-    /// Rows of a data set that is on the device, through a permutation.
-    Resident,
-}
-
-/// A matrix of a product: its operand and the WGSL fragment for each [`Load`] that it may have.
-#[derive(Debug, Clone, Copy)]
-pub struct Loads {
-    /// Name of the operand.
-    pub operand: &'static str,
-    /// Fragments of `shaders/operand/`.
-    pub fragments: &'static [(Load, &'static str)],
-}
-
-pub(crate) const X_LOADS: Loads = Loads {
-    operand: "x",
-    fragments: &[
-        (Load::Scalar, include_str!("../shaders/operand/x.wgsl")),
-        (Load::Vec4, include_str!("../shaders/operand/x_vec4.wgsl")),
-        (
-            Load::Resident,
-            include_str!("../shaders/operand/x_resident.wgsl"),
-        ),
-    ],
-};
-
-pub(crate) const WEIGHT_LOADS: Loads = Loads {
-    operand: "weight",
-    fragments: &[
-        (Load::Scalar, include_str!("../shaders/operand/weight.wgsl")),
-        (
-            Load::Vec4,
-            include_str!("../shaders/operand/weight_vec4.wgsl"),
-        ),
-    ],
-};
-
-pub(crate) const DELTA_LOADS: Loads = Loads {
-    operand: "delta",
-    fragments: &[
-        (Load::Scalar, include_str!("../shaders/operand/delta.wgsl")),
-        (
-            Load::Vec4,
-            include_str!("../shaders/operand/delta_vec4.wgsl"),
-        ),
-    ],
-};
-
-/// How rows of so many elements are loaded.
-pub(crate) fn row_load(cols: u32) -> Load {
-    if cols.is_multiple_of(4) {
-        Load::Vec4
-    } else {
-        Load::Scalar
-    }
-}
-
-/// How columns [first, first + cols) of rows that begin `stride` elements apart are loaded.
-pub(crate) fn panel_load(stride: u32, first: u32, cols: u32) -> Load {
-    row_load(stride | first | cols)
-}
-
-/// How a batch, or rows of data on the device in this format, are loaded.
-pub(crate) fn batch_load(format: u32, cols: u32) -> Load {
-    if format == 0 {
-        row_load(cols)
-    } else {
-        Load::Resident
-    }
-}
-
-/// One text of a kernel, apart from its activation. Kernels of other families than [`Family::Product`] have one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Variant {
-    /// The form of a product, and how its two matrices are loaded, in the order of [`Kernel::loads`].
-    pub product: Option<(&'static Form, [Load; 2])>,
-    /// The update and the loss of a small network.
-    pub network: Option<(Update, RowLoss)>,
-}
-
-impl fmt::Display for Variant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.product {
-            Some((form, [a, b])) => write!(f, "{} with {a:?} and {b:?} loads", form.name),
-            None => match self.network {
-                Some((update, loss)) => write!(f, "{update:?} on {loss:?}"),
-                None => f.write_str("plain"),
-            },
-        }
-    }
 }
 
 /// What stands in the table [`ALL`] for each kernel.
@@ -285,14 +138,6 @@ pub struct Kernel {
     pub loads: &'static [Loads],
     /// Fragments that it shares with other kernels, beside its family's.
     pub fragments: &'static [&'static str],
-}
-
-fn network_fragments(variant: &Variant) -> (Option<&'static str>, Option<&'static str>) {
-    let network = variant.network;
-    (
-        network.map(|(update, _)| update.wgsl()),
-        network.map(|(_, loss)| loss.wgsl()),
-    )
 }
 
 impl Kernel {
@@ -321,8 +166,11 @@ impl Kernel {
             }
             text += "\n";
         }
-        let (update, loss) = network_fragments(variant);
-        for fragment in self.fragments.iter().copied().chain(update).chain(loss) {
+        let of_network = variant
+            .network
+            .map(|(update, loss)| [update.wgsl(), loss.wgsl()]);
+        let shared = self.fragments.iter().copied();
+        for fragment in shared.chain(of_network.into_iter().flatten()) {
             text += fragment;
             text += "\n";
         }

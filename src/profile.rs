@@ -168,17 +168,7 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
         });
         rate(call, &[0], &[1], call.cost().flops)?
     } else {
-        let call = Call::DenseForward(dense_forward::Params {
-            rows: N,
-            inputs: N,
-            outputs: N,
-            first: 0,
-            stride: N,
-            store_z: 0,
-            format: 0,
-            start: 0,
-            scale: 1.0,
-        });
+        let call = Call::DenseForward(dense_forward::Params::whole(N, N, N));
         rate(call, &[0, 5, 2, 3], &[4, 1], call.cost().flops)?
     };
     let call = Call::Copy(copy::Params {
@@ -334,37 +324,9 @@ fn numbers(count: u64) -> Vec<f32> {
 /// The matrix products of a layer.
 fn products(rows: u32, inputs: u32, outputs: u32) -> [Call; 3] {
     [
-        Call::DenseForward(dense_forward::Params {
-            rows,
-            inputs,
-            outputs,
-            first: 0,
-            stride: outputs,
-            store_z: 0,
-            format: 0,
-            start: 0,
-            scale: 1.0,
-        }),
-        Call::DenseBackwardInput(dense_backward_input::Params {
-            rows,
-            inputs,
-            outputs,
-            first: 0,
-            stride: outputs,
-            accumulate: 0,
-            last: 1,
-        }),
-        Call::DenseBackwardParams(dense_backward_params::Params {
-            rows,
-            inputs,
-            outputs,
-            first: 0,
-            stride: outputs,
-            accumulate: 0,
-            format: 0,
-            start: 0,
-            scale: 1.0,
-        }),
+        Call::DenseForward(dense_forward::Params::whole(rows, inputs, outputs)),
+        Call::DenseBackwardInput(dense_backward_input::Params::whole(rows, inputs, outputs)),
+        Call::DenseBackwardParams(dense_backward_params::Params::whole(rows, inputs, outputs)),
     ]
 }
 

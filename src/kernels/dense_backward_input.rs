@@ -22,6 +22,21 @@ params! {
     last: u32,
 }
 
+impl Params {
+    /// A layer of one panel.
+    pub fn whole(rows: u32, inputs: u32, outputs: u32) -> Self {
+        Self {
+            rows,
+            inputs,
+            outputs,
+            first: 0,
+            stride: outputs,
+            accumulate: 0,
+            last: 1,
+        }
+    }
+}
+
 pub(crate) struct DenseBackwardInput;
 
 impl Twin for DenseBackwardInput {

@@ -27,6 +27,23 @@ params! {
     scale: f64,
 }
 
+impl Params {
+    /// A batch's gradients of a layer of one panel.
+    pub fn whole(rows: u32, inputs: u32, outputs: u32) -> Self {
+        Self {
+            rows,
+            inputs,
+            outputs,
+            first: 0,
+            stride: outputs,
+            accumulate: 0,
+            format: 0,
+            start: 0,
+            scale: 1.0,
+        }
+    }
+}
+
 pub(crate) struct DenseBackwardParams;
 
 impl Twin for DenseBackwardParams {

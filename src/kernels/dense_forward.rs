@@ -27,6 +27,23 @@ params! {
     scale: f64,
 }
 
+impl Params {
+    /// A batch through a layer of one panel that keeps no z.
+    pub fn whole(rows: u32, inputs: u32, outputs: u32) -> Self {
+        Self {
+            rows,
+            inputs,
+            outputs,
+            first: 0,
+            stride: outputs,
+            store_z: 0,
+            format: 0,
+            start: 0,
+            scale: 1.0,
+        }
+    }
+}
+
 pub(crate) struct DenseForward;
 
 impl Twin for DenseForward {

@@ -358,17 +358,7 @@ impl Twin for SmallNetwork {
                 let bias = at + padded(inputs * outputs);
                 places.push((at as usize, bias as usize));
                 at = bias + padded(outputs);
-                let call = Call::DenseForward(dense_forward::Params {
-                    rows: p.rows,
-                    inputs,
-                    outputs,
-                    first: 0,
-                    stride: outputs,
-                    store_z: 0,
-                    format: 0,
-                    start: 0,
-                    scale: 1.0,
-                });
+                let call = Call::DenseForward(dense_forward::Params::whole(p.rows, inputs, outputs));
                 let mut a = zeros(p.rows * outputs);
                 let last = l + 2 == widths.len();
                 let reads = [
@@ -431,17 +421,7 @@ impl Twin for SmallNetwork {
             for l in (0..places.len()).rev() {
                 let (inputs, outputs) = (widths[l], widths[l + 1]);
                 let (weight_at, bias_at) = places[l];
-                let call = Call::DenseBackwardParams(dense_backward_params::Params {
-                    rows: p.rows,
-                    inputs,
-                    outputs,
-                    first: 0,
-                    stride: outputs,
-                    accumulate: 0,
-                    format: 0,
-                    start: 0,
-                    scale: 1.0,
-                });
+                let call = Call::DenseBackwardParams(dense_backward_params::Params::whole(p.rows, inputs, outputs));
                 let (of_weight, of_bias) = grad.split_at_mut(bias_at);
                 let size = (inputs * outputs) as usize;
                 call.run_twin(
@@ -457,15 +437,7 @@ impl Twin for SmallNetwork {
                     ],
                 );
                 if l > 0 {
-                    let call = Call::DenseBackwardInput(dense_backward_input::Params {
-                        rows: p.rows,
-                        inputs,
-                        outputs,
-                        first: 0,
-                        stride: outputs,
-                        accumulate: 0,
-                        last: 1,
-                    });
+                    let call = Call::DenseBackwardInput(dense_backward_input::Params::whole(p.rows, inputs, outputs));
                     let mut before = zeros(p.rows * inputs);
                     call.run_twin(
                         phi,

@@ -1,0 +1,167 @@
+//! The texts that a kernel comes in: the form of a product and the loads of its matrices; the update and the loss of a small
+//! network.
+
+use std::fmt;
+
+use super::form::Form;
+
+/// How a kernel of the family [`Family::Product`] loads one of its matrices, four elements at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Load {
+    /// Rows of any length, one element after the other.
+    Scalar,
+    /// Rows of a multiple of 4 elements, by vec4.
+    Vec4,
+    /// Rows of a data set that is on the device, through a permutation.
+    Resident,
+}
+
+/// A matrix of a product: its operand and the WGSL fragment for each [`Load`] that it may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Loads {
+    /// Name of the operand.
+    pub operand: &'static str,
+    /// Fragments of `shaders/operand/`.
+    pub fragments: &'static [(Load, &'static str)],
+}
+
+pub(crate) const X_LOADS: Loads = Loads {
+    operand: "x",
+    fragments: &[
+        (Load::Scalar, include_str!("../../shaders/operand/x.wgsl")),
+        (
+            Load::Vec4,
+            include_str!("../../shaders/operand/x_vec4.wgsl"),
+        ),
+        (
+            Load::Resident,
+            include_str!("../../shaders/operand/x_resident.wgsl"),
+        ),
+    ],
+};
+
+pub(crate) const WEIGHT_LOADS: Loads = Loads {
+    operand: "weight",
+    fragments: &[
+        (
+            Load::Scalar,
+            include_str!("../../shaders/operand/weight.wgsl"),
+        ),
+        (
+            Load::Vec4,
+            include_str!("../../shaders/operand/weight_vec4.wgsl"),
+        ),
+    ],
+};
+
+pub(crate) const DELTA_LOADS: Loads = Loads {
+    operand: "delta",
+    fragments: &[
+        (
+            Load::Scalar,
+            include_str!("../../shaders/operand/delta.wgsl"),
+        ),
+        (
+            Load::Vec4,
+            include_str!("../../shaders/operand/delta_vec4.wgsl"),
+        ),
+    ],
+};
+
+/// How rows of so many elements are loaded.
+pub(crate) fn row_load(cols: u32) -> Load {
+    if cols.is_multiple_of(4) {
+        Load::Vec4
+    } else {
+        Load::Scalar
+    }
+}
+
+/// How columns [first, first + cols) of rows that begin `stride` elements apart are loaded.
+pub(crate) fn panel_load(stride: u32, first: u32, cols: u32) -> Load {
+    row_load(stride | first | cols)
+}
+
+/// How a batch, or rows of data on the device in this format, are loaded.
+pub(crate) fn batch_load(format: u32, cols: u32) -> Load {
+    if format == 0 {
+        row_load(cols)
+    } else {
+        Load::Resident
+    }
+}
+
+/// One text of a kernel, apart from its activation. Kernels of other families than [`Family::Product`] have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Variant {
+    /// The form of a product, and how its two matrices are loaded, in the order of [`Kernel::loads`].
+    pub product: Option<(&'static Form, [Load; 2])>,
+    /// The update and the loss of a small network.
+    pub network: Option<(Update, RowLoss)>,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.product {
+            Some((form, [a, b])) => write!(f, "{} with {a:?} and {b:?} loads", form.name),
+            None => match self.network {
+                Some((update, loss)) => write!(f, "{update:?} on {loss:?}"),
+                None => f.write_str("plain"),
+            },
+        }
+    }
+}
+
+/// The update of one weight: a fragment that the optimisers' own kernels and small_network share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Update {
+    /// Stochastic gradient descent.
+    Sgd,
+    /// With momentum, Nesterov's too.
+    Momentum,
+    /// RMSprop.
+    RmsProp,
+    /// Adam and AdamW.
+    Adam,
+}
+
+impl Update {
+    pub(crate) const fn wgsl(self) -> &'static str {
+        match self {
+            Update::Sgd => include_str!("../../shaders/update/sgd.wgsl"),
+            Update::Momentum => include_str!("../../shaders/update/momentum.wgsl"),
+            Update::RmsProp => include_str!("../../shaders/update/rmsprop.wgsl"),
+            Update::Adam => include_str!("../../shaders/update/adam.wgsl"),
+        }
+    }
+
+    /// Slots of state.
+    pub(crate) fn slots(self) -> u32 {
+        match self {
+            Update::Sgd => 0,
+            Update::Momentum | Update::RmsProp => 1,
+            Update::Adam => 2,
+        }
+    }
+}
+
+/// Elements that an invocation of an optimiser's kernel updates: UPDATES in `shaders/update/`.
+pub(crate) const UPDATES: u32 = 8;
+
+/// A loss that small_network computes, one invocation a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RowLoss {
+    /// Softmax and cross-entropy from logits, with class indices.
+    CrossEntropy,
+    /// Squared error of an identity output.
+    SquaredError,
+}
+
+impl RowLoss {
+    pub(super) fn wgsl(self) -> &'static str {
+        match self {
+            RowLoss::CrossEntropy => include_str!("../../shaders/row_loss/cross_entropy.wgsl"),
+            RowLoss::SquaredError => include_str!("../../shaders/row_loss/squared_error.wgsl"),
+        }
+    }
+}
