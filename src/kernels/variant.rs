@@ -94,7 +94,7 @@ pub(crate) fn batch_load(format: u32, cols: u32) -> Load {
 /// One text of a kernel, apart from its activation. Kernels of other families than [`Family::Product`] have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Variant {
-    /// The form of a product, and how its two matrices are loaded, in the order of [`Kernel::loads`].
+    /// The form of a product, and how its two matrices are loaded, in the order of [`Kernel::loads`](super::Kernel::loads).
     pub product: Option<(&'static Form, [Load; 2])>,
     /// The update and the loss of a small network.
     pub network: Option<(Update, RowLoss)>,
