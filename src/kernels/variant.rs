@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::form::Form;
 
-/// How a kernel of the family [`Family::Product`] loads one of its matrices, four elements at a time.
+/// How a kernel of the family [`Family::Product`](super::Family::Product) loads one of its matrices, four elements at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Load {
     /// Rows of any length, one element after the other.
@@ -91,7 +91,7 @@ pub(crate) fn batch_load(format: u32, cols: u32) -> Load {
     }
 }
 
-/// One text of a kernel, apart from its activation. Kernels of other families than [`Family::Product`] have one.
+/// One text of a kernel, apart from its activation. Kernels of other families than [`Family::Product`](super::Family::Product) have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Variant {
     /// The form of a product, and how its two matrices are loaded, in the order of [`Kernel::loads`](super::Kernel::loads).
