@@ -69,6 +69,26 @@ pub enum Error {
         classes: usize,
     },
 
+    /// A class index beyond the classes there are.
+    #[error("row {row} has class {label}, but there are {classes} classes: they go from 0 to {last}", last = .classes.saturating_sub(1))]
+    Class {
+        /// Row, from 0.
+        row: usize,
+        /// The class index.
+        label: u32,
+        /// Classes there are.
+        classes: usize,
+    },
+
+    /// A metric that says nothing about this data.
+    #[error("{metric} is not defined here: {reason}")]
+    Undefined {
+        /// The metric.
+        metric: String,
+        /// Why.
+        reason: String,
+    },
+
     /// A number that is NaN or infinite, or outside the range that a loss allows.
     #[error("{what}: {value} stands at row {row}, column {col}, but must be {allowed}")]
     Value {

@@ -143,6 +143,7 @@ pub mod optimizer;
 mod plan;
 pub mod profile;
 mod scalar;
+pub mod schedule;
 pub mod spec;
 pub mod tensor;
 pub mod trainer;
@@ -165,6 +166,8 @@ pub use loss::{Criterion, Loss, Reduction};
 pub use metrics::Evaluation;
 #[doc(inline)]
 pub use optimizer::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+#[doc(inline)]
+pub use schedule::Schedule;
 #[doc(inline)]
 pub use spec::{Layer, Mlp};
 #[doc(inline)]

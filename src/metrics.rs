@@ -1,15 +1,44 @@
-//! What an evaluation says.
+//! Metrics: what an evaluation and a report say, and the functions behind them.
+//!
+//! All of them run on the host, accumulate in f64, and agree with scikit-learn's of the same name, on the awkward cases too;
+//! `tests/metrics.rs` compares them. Class indices go from 0; scores and values are matrices, a row each.
+//!
+//! ```
+//! use wgrad::metrics::{ClassScores, Confusion, accuracy, roc_auc};
+//!
+//! let (targets, predicted) = ([0, 0, 1, 1, 2], [0, 1, 1, 1, 0]);
+//! assert_eq!(accuracy(&predicted, &targets)?, 0.6);
+//! let confusion = Confusion::new(&predicted, &targets, 3)?;
+//! assert_eq!(confusion.get(2, 0), 1); // a 2 that was taken for a 0
+//! assert_eq!(confusion.scores().classes[2], ClassScores { support: 1, ..ClassScores::default() });
+//! assert_eq!(roc_auc(&[0.1, 0.4, 0.35, 0.8], &[0, 0, 1, 1])?, 0.75);
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+
+mod classification;
+mod ranking;
+mod regression;
+mod report;
+
+pub use classification::{Averages, ClassScores, Confusion, accuracy};
+pub use ranking::{log_loss, roc_auc, top_k_accuracy};
+pub use regression::{Regression, mean_absolute_error, r2_score, root_mean_squared_error};
+pub(crate) use report::Sums;
+pub use report::{Classification, Report, Scores};
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::Targets;
+use crate::error::{Error, Result};
 
 /// Loss and accuracy over a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// The loss, reduced over the whole set as the criterion says.
+    #[serde(with = "crate::metrics::number")]
     pub loss: f64,
     /// Share of rows whose largest output is the class, where targets are class indices.
     pub accuracy: Option<f64>,
@@ -19,15 +48,85 @@ pub struct Evaluation {
 
 impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.loss.abs() < 1e-2 {
-            write!(f, "loss {:.3e}", self.loss)?;
-        } else {
-            write!(f, "loss {:.5}", self.loss)?;
-        }
+        write!(f, "loss {}", Short(self.loss))?;
         if let Some(accuracy) = self.accuracy {
             write!(f, ", accuracy {:.2} %", 100.0 * accuracy)?;
         }
         write!(f, " ({} rows)", self.rows)
+    }
+}
+
+/// A number in a few characters.
+pub(crate) struct Short(pub f64);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let x = self.0.abs();
+        let text = if x != 0.0 && !(1e-2..1e5).contains(&x) {
+            format!("{:.3e}", self.0)
+        } else {
+            format!("{:.5}", self.0)
+        };
+        f.pad(&text)
+    }
+}
+
+/// Numbers that may be NaN or infinite, for JSON too, which has neither: those are words there.
+pub(crate) mod number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Finite(f64),
+        Word(String),
+    }
+
+    fn wrap(x: f64) -> Number {
+        if x.is_finite() {
+            Number::Finite(x)
+        } else {
+            Number::Word(x.to_string())
+        }
+    }
+
+    fn unwrap<E: serde::de::Error>(number: Number) -> Result<f64, E> {
+        match number {
+            Number::Finite(x) => Ok(x),
+            Number::Word(word) => match word.as_str() {
+                "NaN" => Ok(f64::NAN),
+                "inf" => Ok(f64::INFINITY),
+                "-inf" => Ok(f64::NEG_INFINITY),
+                _ => Err(E::custom(format!(
+                    "{word:?} is no number: a number, \"NaN\", \"inf\" or \"-inf\" may stand here"
+                ))),
+            },
+        }
+    }
+
+    pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        wrap(*x).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        unwrap(Number::deserialize(deserializer)?)
+    }
+
+    /// The same for a number that may be missing.
+    pub mod option {
+        use super::*;
+
+        pub fn serialize<S: Serializer>(x: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+            x.map(wrap).serialize(serializer)
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<f64>, D::Error> {
+            Option::<Number>::deserialize(deserializer)?
+                .map(unwrap)
+                .transpose()
+        }
     }
 }
 
@@ -54,4 +153,34 @@ pub(crate) fn correct(outputs: &[f64], cols: usize, targets: &Targets) -> Option
             .filter(|(row, label)| argmax(row) == **label as usize)
             .count(),
     )
+}
+
+/// Whether there is a prediction for each target, and a target at all.
+fn check_rows(what: &str, predicted: usize, targets: usize) -> Result<()> {
+    if targets == 0 {
+        return Err(Error::EmptyData {
+            what: "targets".into(),
+        });
+    }
+    if predicted != targets {
+        return Err(Error::Shape {
+            what: what.into(),
+            got: format!("{predicted} rows"),
+            expected: format!("{targets} rows as the targets have"),
+            advice: "every target needs one prediction".into(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether every label is one of `classes` classes.
+fn check_labels(labels: &[u32], classes: usize) -> Result<()> {
+    match labels.iter().position(|&label| label as usize >= classes) {
+        Some(row) => Err(Error::Class {
+            row,
+            label: labels[row],
+            classes,
+        }),
+        None => Ok(()),
+    }
 }

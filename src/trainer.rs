@@ -2,6 +2,7 @@
 
 mod check;
 mod epoch;
+mod report;
 mod small;
 
 pub(crate) use check::check_batch;
@@ -17,7 +18,7 @@ use crate::executor::Executor;
 use crate::init::layer_rng;
 use crate::kernels::word;
 use crate::loss::Criterion;
-use crate::metrics::{Evaluation, correct};
+use crate::metrics::{Evaluation, Sums, correct};
 use crate::optimizer::Optimizer;
 use crate::plan::{HISTORY, Op, Payload, Plan, View};
 use crate::spec::Mlp;
@@ -403,17 +404,26 @@ impl Trainer {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     pub async fn evaluate_async(&mut self, data: &Dataset) -> Result<Evaluation> {
+        self.evaluate_into(data, None).await
+    }
+
+    /// Evaluates, and adds all outputs to what a report is made of.
+    async fn evaluate_into(
+        &mut self,
+        data: &Dataset,
+        mut sums: Option<&mut Sums>,
+    ) -> Result<Evaluation> {
         check_batch(&self.plan, data)?;
         let cols = self.plan.network.outputs();
         let labels = matches!(data.targets(), Targets::Classes(_));
-        let (mut loss, mut right) = (0.0, 0);
+        let (mut loss, mut right, mut first) = (0.0, 0, 0);
         let rows = self.evaluation_rows(data.rows())?;
         for chunk in data.batches(rows)? {
             let (rows, room) = (chunk.rows() as u32, self.room as u64);
             let ops = self.plan.evaluation(rows, room, labels);
             self.submit_batch(&ops, &chunk)?;
             let mut views = vec![self.plan.losses_view(room).head(rows.into())];
-            if labels {
+            if labels || sums.is_some() {
                 let outputs = u64::from(rows) * cols as u64;
                 views.push(self.plan.output_view(room).head(outputs));
             }
@@ -421,7 +431,11 @@ impl Trainer {
             loss += read[0].iter().sum::<f64>();
             if let Some(outputs) = read.get(1) {
                 right += correct(outputs, cols, chunk.targets()).unwrap_or(0);
+                if let Some(sums) = &mut sums {
+                    sums.add(outputs, cols, chunk.targets(), first)?;
+                }
             }
+            first += chunk.rows();
         }
         Ok(Evaluation {
             loss: loss * self.plan.criterion.batch_scale(data.rows() as u64),

@@ -1,0 +1,307 @@
+//! Everything that the outputs of a network say beside their targets, in one report.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::classification::Counts;
+use super::ranking::{rank, surprise};
+use super::regression::RegressionSums;
+use super::{Averages, Confusion, Evaluation, Regression, argmax, roc_auc};
+use crate::data::{Dataset, Targets};
+use crate::error::{Error, Result};
+use crate::loss::Loss;
+use crate::plan::Plan;
+
+/// What [`Trainer::report`](crate::Trainer::report) says about a data set: the evaluation, and the metrics that its kind of
+/// targets has. Shown as a table; serialisable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// Loss, accuracy, rows.
+    pub evaluation: Evaluation,
+    /// The rest.
+    pub scores: Scores,
+}
+
+/// The metrics of a kind of targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Scores {
+    /// Of class indices, or of one output beside a 0 or a 1 with [`Loss::BinaryCrossEntropy`].
+    Classification(Box<Classification>),
+    /// Of values.
+    Regression(Regression),
+    /// Of probabilities, of which only the loss is told.
+    LossOnly,
+}
+
+/// The metrics of a classifier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Classification {
+    /// Share of rows whose largest output is the class.
+    pub accuracy: f64,
+    /// Share of rows whose class is among the five largest outputs; none with five classes or fewer.
+    pub top_5: Option<f64>,
+    /// Mean of −ln p of each row's class; none if the outputs are no probabilities.
+    pub log_loss: Option<f64>,
+    /// Area under the ROC curve; none unless there are two classes and both occur.
+    pub roc_auc: Option<f64>,
+    /// Precision, recall and F1.
+    pub scores: Averages,
+    /// How often each class was taken for each other; none beyond 4,096 classes.
+    pub confusion: Option<Confusion>,
+    /// The classes' names, their numbers unless [given](Report::named).
+    pub names: Vec<String>,
+}
+
+impl Report {
+    /// With the classes' names, for the table; names missing stay numbers.
+    #[must_use]
+    pub fn named<S: AsRef<str>>(mut self, names: &[S]) -> Self {
+        if let Scores::Classification(c) = &mut self.scores {
+            for (name, given) in c.names.iter_mut().zip(names) {
+                *name = given.as_ref().into();
+            }
+        }
+        self
+    }
+
+    /// The metrics of a classifier, if it is one.
+    pub fn classification(&self) -> Option<&Classification> {
+        match &self.scores {
+            Scores::Classification(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// The metrics of values, if they are.
+    pub fn regression(&self) -> Option<&Regression> {
+        match &self.scores {
+            Scores::Regression(r) => Some(r),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.evaluation)?;
+        match &self.scores {
+            Scores::Classification(c) => write!(f, "\n{c}"),
+            Scores::Regression(r) => write!(f, "\n{r}"),
+            Scores::LossOnly => Ok(()),
+        }
+    }
+}
+
+/// Classes that a table shows.
+const SHOWN: usize = 50;
+
+impl fmt::Display for Classification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "accuracy {:.4}", self.accuracy)?;
+        let optional = [
+            ("top-5", self.top_5),
+            ("log loss", self.log_loss),
+            ("ROC-AUC", self.roc_auc),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                write!(f, ", {name} {value:.4}")?;
+            }
+        }
+        let averages = ["macro average", "weighted average"];
+        let names = self.names.iter().map(String::as_str).chain(averages);
+        let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
+        write!(
+            f,
+            "\n{:>width$}  precision  recall      f1  support",
+            "class"
+        )?;
+        let mut line = |name: &str, s: &super::ClassScores| {
+            write!(
+                f,
+                "\n{name:>width$}  {:>9.4}  {:>6.4}  {:>6.4}  {:>7}",
+                s.precision, s.recall, s.f1, s.support
+            )
+        };
+        for (name, scores) in self.names.iter().zip(&self.scores.classes).take(SHOWN) {
+            line(name, scores)?;
+        }
+        line(averages[0], &self.scores.macro_average)?;
+        line(averages[1], &self.scores.weighted_average)?;
+        if self.names.len() > SHOWN {
+            write!(f, "\n({} classes more)", self.names.len() - SHOWN)?;
+        }
+        match &self.confusion {
+            Some(confusion) if confusion.classes() <= SHOWN => write!(f, "\n{confusion}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How a row of outputs becomes class probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outputs {
+    /// Logits of the classes.
+    Logits,
+    /// Probabilities of the classes, or something like them.
+    Probabilities,
+    /// The logit of class 1.
+    Logit,
+}
+
+/// What a report is summed from, some rows at a time.
+#[derive(Debug)]
+pub(crate) enum Sums {
+    Classes(Box<ClassSums>),
+    Values(RegressionSums),
+    Nothing,
+}
+
+/// Sums over rows of classes.
+#[derive(Debug)]
+pub(crate) struct ClassSums {
+    kind: Outputs,
+    classes: usize,
+    rows: usize,
+    top_5: u64,
+    surprise: f64,
+    counts: Counts,
+    confusion: Option<Confusion>,
+    /// Of two classes: each row's score for class 1, and its class.
+    scores: Vec<f64>,
+    labels: Vec<u32>,
+}
+
+impl Sums {
+    /// For a data set that fits the plan.
+    pub fn new(data: &Dataset, plan: &Plan) -> Self {
+        let (outputs, loss) = (plan.network.outputs(), plan.criterion.loss);
+        let classes = |kind, classes| {
+            Sums::Classes(Box::new(ClassSums {
+                kind,
+                classes,
+                rows: 0,
+                top_5: 0,
+                surprise: 0.0,
+                counts: Counts::new(classes),
+                confusion: Confusion::empty(classes),
+                scores: Vec::new(),
+                labels: Vec::new(),
+            }))
+        };
+        match (data.targets(), loss) {
+            (Targets::Classes(_), Loss::CrossEntropy) => classes(Outputs::Logits, outputs),
+            (Targets::Classes(_), _) => classes(Outputs::Probabilities, outputs),
+            (Targets::Values(t), Loss::BinaryCrossEntropy)
+                if outputs == 1 && t.data().iter().all(|&t| t == 0.0 || t == 1.0) =>
+            {
+                classes(Outputs::Logit, 2)
+            }
+            (Targets::Values(t), Loss::SquaredError | Loss::Mse | Loss::Huber { .. }) => {
+                Sums::Values(RegressionSums::new(t))
+            }
+            _ => Sums::Nothing,
+        }
+    }
+
+    /// Adds rows of outputs, `cols` wide, from row `first` on.
+    pub fn add(
+        &mut self,
+        outputs: &[f64],
+        cols: usize,
+        targets: &Targets,
+        first: usize,
+    ) -> Result<()> {
+        if let Some(i) = outputs.iter().position(|x| !x.is_finite()) {
+            return Err(Error::Value {
+                what: "the network's output".into(),
+                value: outputs[i] as f32,
+                row: first + i / cols,
+                col: i % cols,
+                allowed: "finite: some sum overflowed f32; scale the inputs or look at the weights"
+                    .into(),
+            });
+        }
+        for (r, row) in outputs.chunks(cols).enumerate() {
+            match (&mut *self, targets) {
+                (Sums::Classes(sums), Targets::Classes(labels)) => sums.add(row, labels[r]),
+                (Sums::Classes(sums), Targets::Values(t)) => sums.add(row, t.row(r)[0] as u32),
+                (Sums::Values(sums), Targets::Values(t)) => {
+                    sums.add(row.iter().copied(), t.row(r));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The report; `evaluation` has the loss.
+    pub fn finish(self, mut evaluation: Evaluation) -> Report {
+        let scores = match self {
+            Sums::Classes(sums) => {
+                let scores = sums.finish();
+                evaluation.accuracy = Some(scores.accuracy);
+                Scores::Classification(Box::new(scores))
+            }
+            Sums::Values(sums) => Scores::Regression(sums.finish()),
+            Sums::Nothing => Scores::LossOnly,
+        };
+        Report { evaluation, scores }
+    }
+}
+
+impl ClassSums {
+    fn add(&mut self, row: &[f64], label: u32) {
+        let t = label as usize;
+        let logit = [0.0, row[0]];
+        let row = if self.kind == Outputs::Logit {
+            &logit
+        } else {
+            row
+        };
+        let predicted = argmax(row);
+        self.rows += 1;
+        self.counts.add(t, predicted, 1);
+        if let Some(confusion) = &mut self.confusion {
+            confusion.add(t, predicted);
+        }
+        if self.classes > 5 && rank(row, t) < 5 {
+            self.top_5 += 1;
+        }
+        self.surprise += surprise(match self.kind {
+            Outputs::Probabilities if row.iter().any(|p| !(0.0..=1.0).contains(p)) => f64::NAN,
+            Outputs::Probabilities => row[t],
+            Outputs::Logits | Outputs::Logit => {
+                // Largest first, so that no exponential overflows.
+                let most = row[predicted];
+                let sum: f64 = row.iter().map(|z| (z - most).exp()).sum();
+                (row[t] - most).exp() / sum
+            }
+        });
+        if self.classes == 2 {
+            self.scores.push(match self.kind {
+                Outputs::Probabilities => row[1],
+                Outputs::Logits | Outputs::Logit => row[1] - row[0],
+            });
+            self.labels.push(label);
+        }
+    }
+
+    fn finish(self) -> Classification {
+        let share = |n: u64| n as f64 / self.rows as f64;
+        Classification {
+            accuracy: share(self.counts.right()),
+            top_5: (self.classes > 5).then(|| share(self.top_5)),
+            log_loss: Some(self.surprise / self.rows as f64).filter(|x| x.is_finite()),
+            roc_auc: roc_auc(&self.scores, &self.labels).ok(),
+            scores: self.counts.scores(0.0),
+            confusion: self.confusion,
+            names: (0..self.classes).map(|c| c.to_string()).collect(),
+        }
+    }
+}
