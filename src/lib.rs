@@ -56,6 +56,8 @@
 //! | `src/tuning.rs` | recorded choices, their cache, what was measured |
 //! | `src/cpu.rs`, `scalar.rs`, `bounded.rs`, `elementary.rs` | the CPU executor, its number types and its elementary functions |
 //! | `src/trainer.rs`, `trainer/*.rs` | steps, micro-batches, evaluation; whole epochs, small networks |
+//! | `src/fit.rs`, `fit/*.rs`, `schedule.rs` | training without a loop: options, history, state, early stopping; learning rates |
+//! | `src/metrics.rs`, `metrics/*.rs` | metrics, and the report made of them |
 //! | `src/verify.rs`, `verify/*.rs` | the proof |
 //! | `src/profile.rs` | where the time goes |
 //!
@@ -134,6 +136,7 @@ pub mod device;
 mod elementary;
 pub mod error;
 mod executor;
+pub mod fit;
 mod gpu;
 pub mod init;
 pub mod kernels;
@@ -158,6 +161,8 @@ pub use data::{Batches, Dataset, Matrix, Targets};
 pub use device::{AdapterChoice, AdapterDescription, Device, DeviceOptions, Fault};
 #[doc(inline)]
 pub use error::{Error, Result};
+#[doc(inline)]
+pub use fit::{EarlyStopping, Fit, FitOptions, History, Validation};
 #[doc(inline)]
 pub use init::Init;
 #[doc(inline)]

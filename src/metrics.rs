@@ -73,6 +73,7 @@ impl fmt::Display for Short {
 
 /// Numbers that may be NaN or infinite, for JSON too, which has neither: those are words there.
 pub(crate) mod number {
+    use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
@@ -82,50 +83,26 @@ pub(crate) mod number {
         Word(String),
     }
 
-    fn wrap(x: f64) -> Number {
-        if x.is_finite() {
-            Number::Finite(x)
+    pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        let number = if x.is_finite() {
+            Number::Finite(*x)
         } else {
             Number::Word(x.to_string())
-        }
+        };
+        number.serialize(serializer)
     }
 
-    fn unwrap<E: serde::de::Error>(number: Number) -> Result<f64, E> {
-        match number {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        match Number::deserialize(deserializer)? {
             Number::Finite(x) => Ok(x),
             Number::Word(word) => match word.as_str() {
                 "NaN" => Ok(f64::NAN),
                 "inf" => Ok(f64::INFINITY),
                 "-inf" => Ok(f64::NEG_INFINITY),
-                _ => Err(E::custom(format!(
+                _ => Err(D::Error::custom(format!(
                     "{word:?} is no number: a number, \"NaN\", \"inf\" or \"-inf\" may stand here"
                 ))),
             },
-        }
-    }
-
-    pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        wrap(*x).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        unwrap(Number::deserialize(deserializer)?)
-    }
-
-    /// The same for a number that may be missing.
-    pub mod option {
-        use super::*;
-
-        pub fn serialize<S: Serializer>(x: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-            x.map(wrap).serialize(serializer)
-        }
-
-        pub fn deserialize<'de, D: Deserializer<'de>>(
-            deserializer: D,
-        ) -> Result<Option<f64>, D::Error> {
-            Option::<Number>::deserialize(deserializer)?
-                .map(unwrap)
-                .transpose()
         }
     }
 }

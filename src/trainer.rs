@@ -7,6 +7,7 @@ mod small;
 
 pub(crate) use check::check_batch;
 use check::check_inputs;
+pub(crate) use epoch::row_order;
 pub use epoch::{Loaded, Storage};
 
 use std::collections::VecDeque;
@@ -360,6 +361,15 @@ impl Trainer {
         Ok(sum * self.plan.criterion.batch_scale(rows))
     }
 
+    /// Takes the losses of all steps so far and forgets them, but for what was wrong with them.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        self.history.clear();
+        match self.loss_rows {
+            0 => Ok(()),
+            _ => self.take_loss().map(|_| ()),
+        }
+    }
+
     /// The loss of each batch since the last call, the oldest first, reduced as the criterion says: of the latest 4,096 batches
     /// at most. A loss that was NaN or infinite is among them as it was. What [`take_loss`](Self::take_loss) sums is not
     /// touched.
@@ -606,10 +616,24 @@ impl Trainer {
     /// # Errors
     /// [`Error::UnknownTensor`], [`Error::Shape`] or [`Error::Value`] if one does not fit; then nothing is changed.
     pub fn set_weights(&mut self, weights: &Tensors) -> Result<()> {
-        let known = self.plan.network.tensors();
         let views = self.plan.parameter_views(false);
-        let mut writes = Vec::new();
-        for tensor in weights {
+        let places = self.check_weights(weights)?;
+        for (tensor, i) in weights.iter().zip(places) {
+            let mut at = 0;
+            for view in &views[i] {
+                let end = at + view.len as usize;
+                self.executor
+                    .write(*view, Payload::Floats(&tensor.data[at..end]))?;
+                at = end;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether weights fit; the place of each in [`Mlp::tensors`].
+    pub(crate) fn check_weights(&self, weights: &Tensors) -> Result<Vec<usize>> {
+        let known = self.plan.network.tensors();
+        let places = weights.iter().map(|tensor| {
             let Some(i) = known.iter().position(|(name, _)| *name == tensor.name) else {
                 let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
                 return Err(Error::UnknownTensor {
@@ -618,17 +642,9 @@ impl Trainer {
                 });
             };
             tensor::check(tensor, &known[i].1)?;
-            let mut at = 0;
-            for view in &views[i] {
-                let end = at + view.len as usize;
-                writes.push((*view, &tensor.data[at..end]));
-                at = end;
-            }
-        }
-        for (view, data) in writes {
-            self.executor.write(view, Payload::Floats(data))?;
-        }
-        Ok(())
+            Ok(i)
+        });
+        places.collect()
     }
 
     pub(crate) fn plan(&self) -> &Plan {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Trainer, check_batch};
@@ -142,7 +143,15 @@ impl Trainer {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn load<'a>(&mut self, data: &'a Dataset, storage: Storage) -> Result<Loaded<'a>> {
-        check_batch(&self.plan, data)?;
+        self.load_cow(Cow::Borrowed(data), storage)
+    }
+
+    pub(crate) fn load_cow<'a>(
+        &mut self,
+        data: Cow<'a, Dataset>,
+        storage: Storage,
+    ) -> Result<Loaded<'a>> {
+        check_batch(&self.plan, &data)?;
         let format = storage.format();
         let data = rounded(data, storage)?;
         let rows = data.rows();
@@ -277,28 +286,35 @@ impl Trainer {
                 rows,
             });
         }
-        if self.pending > 0 {
-            return Err(Error::Pending {
-                rows: self.pending,
-                call: "epoch".into(),
-            });
-        }
+        let order = row_order(rows, shuffle_seed);
+        self.epoch_part(data, batch_size, &order, true, 0..rows)
+    }
+
+    /// Steps over some places of an order of the rows of data that this trainer loaded; `fresh` if the device does not have
+    /// the order yet. The range begins with a batch, and it ends with one.
+    pub(crate) fn epoch_part(
+        &mut self,
+        data: &mut Loaded<'_>,
+        batch_size: usize,
+        order: &[u32],
+        fresh: bool,
+        range: Range<usize>,
+    ) -> Result<()> {
+        self.check_applied("epoch")?;
         self.reserve(batch_size)?;
-        let order: Vec<u32> = order(rows, shuffle_seed)
-            .iter()
-            .map(|&r| r as u32)
-            .collect();
         match data.place {
             Place::Resident(place) => {
-                self.executor.write(place.order, Payload::Words(&order))?;
-                self.epoch_of(&place, rows, batch_size, &[])
+                if fresh {
+                    self.executor.write(place.order, Payload::Words(order))?;
+                }
+                self.epoch_of(&place, range, batch_size, &[])
             }
             Place::Chunks { window, rows } => {
                 let (window, rows) = self.widened(window, rows, batch_size)?;
                 data.place = Place::Chunks { window, rows };
                 // Whole batches.
                 let rows = rows / batch_size * batch_size;
-                for chunk in order.chunks(rows) {
+                for chunk in order[range].chunks(rows) {
                     data.words.clear();
                     data.targets.clear();
                     let format = data.storage.format();
@@ -310,11 +326,22 @@ impl Trainer {
                         (window.x, Payload::Words(&data.words)),
                         (window.targets, Payload::Words(&data.targets)),
                     ];
-                    self.epoch_of(&window, chunk.len(), batch_size, &uploads)?;
+                    self.epoch_of(&window, 0..chunk.len(), batch_size, &uploads)?;
                 }
                 Ok(())
             }
-            Place::Host => self.epoch_on_host(&data.data, &order, batch_size),
+            Place::Host => self.epoch_on_host(&data.data, &order[range], batch_size),
+        }
+    }
+
+    /// Whether no micro-batches wait for their update.
+    pub(crate) fn check_applied(&self, call: &str) -> Result<()> {
+        match self.pending {
+            0 => Ok(()),
+            rows => Err(Error::Pending {
+                rows,
+                call: call.into(),
+            }),
         }
     }
 
@@ -351,15 +378,15 @@ impl Trainer {
         Ok((wider, batch_size))
     }
 
-    /// Steps over the first `end` rows of the order, many in one submission; the first submission brings `uploads`.
+    /// Steps over some places of the order, many in one submission; the first submission brings `uploads`.
     fn epoch_of(
         &mut self,
         place: &ResidentData,
-        end: usize,
+        range: Range<usize>,
         batch_size: usize,
         mut uploads: &[(View, Payload<'_>)],
     ) -> Result<()> {
-        let mut at = 0;
+        let Range { start: mut at, end } = range;
         let mut steps = Vec::new();
         while at < end {
             // Batches of one size go together.
@@ -444,8 +471,14 @@ impl Trainer {
     }
 }
 
+/// The order of an epoch, as a device has it.
+pub(crate) fn row_order(rows: usize, shuffle_seed: Option<u64>) -> Vec<u32> {
+    let order = order(rows, shuffle_seed);
+    order.into_iter().map(|r| r as u32).collect()
+}
+
 /// The data as the storage holds it.
-fn rounded(data: &Dataset, storage: Storage) -> Result<Cow<'_, Dataset>> {
+fn rounded(data: Cow<'_, Dataset>, storage: Storage) -> Result<Cow<'_, Dataset>> {
     if let Storage::U8 { scale } = storage {
         let scale = scale as f32;
         if !(scale > 0.0 && scale.is_finite()) {
@@ -484,7 +517,7 @@ fn rounded(data: &Dataset, storage: Storage) -> Result<Cow<'_, Dataset>> {
         }
     }
     if same {
-        return Ok(Cow::Borrowed(data));
+        return Ok(data);
     }
     let inputs = crate::data::Matrix::new(cols, values)?;
     Ok(Cow::Owned(match data.targets() {

@@ -1,0 +1,683 @@
+//! Training without a loop: epochs, validation, schedules, early stopping, callbacks.
+//!
+//! [`Trainer::fit`] does it all. [`Trainer::fit_with`] tells a callback of each epoch, and of every so many steps if asked;
+//! the callback can stop it. A [`Fit`] is the same in pieces: advance, look, save, go on.
+//!
+//! ```
+//! use wgrad::fit::{EarlyStopping, FitOptions, Validation};
+//! use wgrad::{Activation::*, Adam, Dataset, Device, Loss, Matrix, Mlp, Trainer};
+//!
+//! let points: Vec<f32> = (0..800).map(|i| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0).collect();
+//! let inside = points.chunks(2).map(|p| u32::from(p[0] * p[0] + p[1] * p[1] < 0.6)).collect();
+//! let (train, test) = Dataset::classes(Matrix::new(2, points)?, inside)?.split(0.8, 7)?;
+//!
+//! let network = Mlp::new(2).dense(32, Relu).dense(2, Identity);
+//! let adam = Adam { lr: 0.01, ..Adam::default() };
+//! let mut trainer = Trainer::new(&Device::cpu(), &network, Loss::CrossEntropy, adam, 7)?;
+//! let options = FitOptions {
+//!     epochs: 40,
+//!     batch_size: 16,
+//!     validation: Validation::Fraction(0.2),
+//!     early_stopping: Some(EarlyStopping::default()),
+//!     ..FitOptions::default()
+//! };
+//! let history = trainer.fit(&train, &options)?;
+//! println!("{history}"); // a table, a line an epoch
+//! println!("{}", trainer.report(&test)?);
+//! # assert!(trainer.evaluate(&test)?.accuracy > Some(0.9));
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+
+mod history;
+mod options;
+mod state;
+
+pub use history::{EpochRecord, History, Stop};
+pub use options::{EarlyStopping, FitOptions, Monitor, Validation};
+pub use state::FitState;
+
+use std::borrow::Cow;
+use std::ops::{ControlFlow, Range};
+use std::time::Instant;
+
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::loss::Reduction;
+use crate::plan::HISTORY;
+use crate::schedule::{Per, PlateauState, Shape};
+use crate::trainer::{Loaded, Trainer, check_batch, row_order};
+
+/// What a fit tells a callback.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Some steps were made, and the epoch goes on.
+    Steps(Progress),
+    /// An epoch ended.
+    Epoch(EpochRecord),
+}
+
+/// Where a fit stands in an epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// Epochs, at most.
+    pub epochs: u64,
+    /// Updates of this epoch so far.
+    pub step: u64,
+    /// Updates of an epoch.
+    pub steps: u64,
+    /// Rows of this epoch so far.
+    pub rows: u64,
+    /// Seconds of this epoch so far. On a GPU steps may be on their way that are counted already.
+    pub seconds: f64,
+}
+
+/// The training rows, where they are.
+#[derive(Debug)]
+enum Rows<'a> {
+    Loaded(Loaded<'a>),
+    /// In host memory, for micro-batches.
+    Host(Cow<'a, Dataset>),
+}
+
+/// A fit in pieces: [`advance`](Self::advance) makes steps, [`state`](Self::state) tells where it stands,
+/// [`resume`](Self::resume) goes on from there, [`finish`](Self::finish) ends it.
+///
+/// ```
+/// # use wgrad::fit::{Fit, FitOptions};
+/// # use wgrad::{Activation::*, Dataset, Device, Loss, Matrix, Mlp, Sgd, Trainer};
+/// # let train = Dataset::classes(Matrix::new(1, vec![0.5; 100])?, vec![0; 100])?;
+/// # let network = Mlp::new(1).dense(2, Identity);
+/// # let mut trainer = Trainer::new(&Device::cpu(), &network, Loss::CrossEntropy, Sgd::default(), 7)?;
+/// let options = FitOptions { epochs: 3, ..FitOptions::default() };
+/// let mut fit = Fit::new(&mut trainer, &train, &options)?;
+/// fit.advance(2)?; // two steps of the first epoch
+/// let state = fit.state()?;
+/// drop(fit); // and perhaps another day, with a trainer in the same state:
+/// let mut fit = Fit::resume(&mut trainer, &train, &options, state)?;
+/// while let Some(event) = fit.advance(u64::MAX)? {
+///     println!("{event:?}"); // the ends of epochs
+/// }
+/// println!("{}", fit.finish()?);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Fit<'a> {
+    trainer: &'a mut Trainer,
+    /// Taken when it ends.
+    rows: Option<Rows<'a>>,
+    validation: Option<Cow<'a, Dataset>>,
+    options: FitOptions<'a>,
+    state: FitState,
+    /// The order of the epoch of this number.
+    order: (Option<u64>, Vec<u32>),
+    /// Rows of the batches whose losses were not read yet.
+    unread: Vec<usize>,
+    /// What ended it.
+    failed: Option<Error>,
+}
+
+impl<'a> Fit<'a> {
+    /// A fit that begins.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if an option is out of range, or early stopping or a plateau watches what there will not be; as
+    /// [`Trainer::step`] if training or validation data does not fit the network; [`Error::Pending`] if micro-batches were
+    /// accumulated and not applied; what [`Trainer::take_loss`] says of steps before.
+    pub fn new(
+        trainer: &'a mut Trainer,
+        data: &'a Dataset,
+        options: &FitOptions<'a>,
+    ) -> Result<Self> {
+        Self::start(trainer, data, options, None)
+    }
+
+    /// Goes on from a state, with a trainer in the state that it had, the same data and the same options: the rest is then,
+    /// to the bit, as if the fit had not stopped. More or fewer epochs than before may be asked for, and another patience.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::Argument`] if data or options are not those of the state, or its best weights are
+    /// missing.
+    pub fn resume(
+        trainer: &'a mut Trainer,
+        data: &'a Dataset,
+        options: &FitOptions<'a>,
+        state: FitState,
+    ) -> Result<Self> {
+        Self::start(trainer, data, options, Some(state))
+    }
+
+    fn start(
+        trainer: &'a mut Trainer,
+        data: &'a Dataset,
+        options: &FitOptions<'a>,
+        state: Option<FitState>,
+    ) -> Result<Self> {
+        options.check()?;
+        let (train, validation) = match options.validation {
+            Validation::None => (Cow::Borrowed(data), None),
+            Validation::Data(validation) => (Cow::Borrowed(data), Some(Cow::Borrowed(validation))),
+            Validation::Fraction(fraction) => {
+                let (train, validation) = data.split(1.0 - fraction, options.seed)?;
+                (Cow::Owned(train), Some(Cow::Owned(validation)))
+            }
+        };
+        check_batch(trainer.plan(), &train)?;
+        if let Some(validation) = &validation {
+            check_batch(trainer.plan(), validation)?;
+        }
+        let mut options = options.clone();
+        let rows = train.rows();
+        options.batch_size = options.batch_size.min(rows);
+        options.schedule.check(total(&options, rows))?;
+        check_monitors(&options, validation.as_deref())?;
+
+        let fresh = FitState {
+            epoch: 0,
+            row: 0,
+            steps: 0,
+            rows: rows as u64,
+            batch_size: options.batch_size as u64,
+            shuffle: options.shuffle,
+            seed: options.seed,
+            validation_fraction: match options.validation {
+                Validation::Fraction(fraction) => Some(fraction),
+                _ => None,
+            },
+            base_lr: trainer.optimizer().lr(),
+            plateau: PlateauState::default(),
+            best: None,
+            bad_epochs: 0,
+            loss_sum: 0.0,
+            seconds: 0.0,
+            history: History::default(),
+            best_weights: None,
+        };
+        let mut state = match state {
+            None => fresh,
+            Some(state) => {
+                check_state(&state, &fresh, &options)?;
+                if let Some(weights) = &state.best_weights {
+                    trainer.check_weights(weights)?;
+                }
+                state
+            }
+        };
+        // More epochs, or more patience, than when it ended.
+        state.history.stop = None;
+        trainer.check_applied("fit")?;
+        trainer.settle()?;
+
+        let micro = options.micro_batch.filter(|&n| n < options.batch_size);
+        let rows = match micro {
+            Some(_) => Rows::Host(train),
+            None => Rows::Loaded(trainer.load_cow(train, options.storage)?),
+        };
+        let mut fit = Self {
+            trainer,
+            rows: Some(rows),
+            validation,
+            options,
+            state,
+            order: (None, Vec::new()),
+            unread: Vec::new(),
+            failed: None,
+        };
+        fit.look_for_end();
+        Ok(fit)
+    }
+
+    /// Makes up to `steps` updates, at least one, but not beyond the end of the epoch, and says what came of it: the record of
+    /// the epoch if that ended, else how far it is. None if the fit is over.
+    ///
+    /// # Errors
+    /// [`Error::NonFiniteLoss`] or [`Error::NonFiniteUpdate`] at the end of the epoch; [`Error::DeviceLost`] and the like.
+    pub fn advance(&mut self, steps: u64) -> Result<Option<Event>> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if self.state.history.stop.is_some() {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        let result = self.train(steps);
+        self.state.seconds += began.elapsed().as_secs_f64();
+        result?;
+        if self.state.row < self.state.rows {
+            return Ok(Some(Event::Steps(self.progress())));
+        }
+        self.end_epoch().map(|record| Some(Event::Epoch(record)))
+    }
+
+    /// Advances to the end, with a callback after each event, which can look, save, and stop it.
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance), and the callback's.
+    pub fn run(
+        &mut self,
+        mut callback: impl FnMut(&mut Fit<'a>, &Event) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        loop {
+            let steps = match self.options.event_steps {
+                None => u64::MAX,
+                // In step with the epoch, wherever it was taken up.
+                Some(n) => n - self.state.row.div_ceil(self.state.batch_size) % n,
+            };
+            let Some(event) = self.advance(steps)? else {
+                return Ok(());
+            };
+            if callback(self, &event)?.is_break() {
+                if self.state.history.stop.is_none() {
+                    self.state.history.stop = Some(Stop::Callback);
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Where it stands. Waits for the device.
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance) at the end of an epoch, so that no state is one of a run that has failed.
+    pub fn state(&mut self) -> Result<FitState> {
+        self.settle()?;
+        Ok(self.state.clone())
+    }
+
+    /// How far the epoch is.
+    pub fn progress(&self) -> Progress {
+        let steps = |rows: u64| rows.div_ceil(self.state.batch_size);
+        Progress {
+            epoch: self.state.epoch + 1,
+            epochs: self.options.epochs,
+            step: steps(self.state.row),
+            steps: steps(self.state.rows),
+            rows: self.state.row,
+            seconds: self.state.seconds,
+        }
+    }
+
+    /// The training loss over the epoch so far; none at its beginning. Reads a few bytes back.
+    ///
+    /// # Errors
+    /// As [`state`](Self::state).
+    pub fn loss(&mut self) -> Result<Option<f64>> {
+        self.settle()?;
+        Ok((self.state.row > 0).then(|| self.mean_loss()))
+    }
+
+    /// What was so far.
+    pub fn history(&self) -> &History {
+        &self.state.history
+    }
+
+    /// The trainer, to look at or to save. Steps made with it are not the fit's, and change what it does.
+    pub fn trainer(&mut self) -> &mut Trainer {
+        self.trainer
+    }
+
+    /// The validation data, if there is any.
+    pub fn validation(&self) -> Option<&Dataset> {
+        self.validation.as_deref()
+    }
+
+    /// Ends it: the best weights are put back if early stopping is to restore them, the learning rate is what it was before
+    /// the schedule, and the device's copy of the data is given back.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn finish(mut self) -> Result<History> {
+        let restore = self.options.early_stopping.is_some_and(|s| s.restore_best);
+        let last = (self.state.epoch, self.state.row);
+        let best = self.state.history.best_epoch;
+        if let Some(best) = best.filter(|&best| restore && (best, 0) != last) {
+            debug_assert!(best <= last.0);
+            if let Some(weights) = &self.state.best_weights {
+                self.trainer.set_weights(weights)?;
+            }
+        }
+        self.close();
+        Ok(std::mem::take(&mut self.state.history))
+    }
+
+    fn close(&mut self) {
+        if let Some(Rows::Loaded(loaded)) = self.rows.take() {
+            self.trainer.unload(loaded);
+        }
+        // It was a valid learning rate before.
+        let _ = self.trainer.set_lr(self.state.base_lr);
+    }
+
+    /// Updates of the epoch, up to `steps`.
+    fn train(&mut self, steps: u64) -> Result<()> {
+        let batch = self.options.batch_size;
+        let rows = self.state.rows as usize;
+        let mut left = steps.max(1);
+        while left > 0 && (self.state.row as usize) < rows {
+            let fresh = self.order.0 != Some(self.state.epoch);
+            if fresh {
+                let seed = self.options.seed.wrapping_add(self.state.epoch);
+                let seed = self.options.shuffle.then_some(seed);
+                self.order = (None, row_order(rows, seed));
+            }
+            let lr = self.lr();
+            if lr != self.trainer.optimizer().lr() {
+                self.trainer.set_lr(lr)?;
+            }
+            let at = self.state.row as usize;
+            // No more at once than losses are kept, and one where the next has another learning rate.
+            let constant = self.options.schedule.shape == Shape::Constant
+                && self.options.schedule.warmup.is_none();
+            let most = match (&self.rows, self.options.schedule.per) {
+                (Some(Rows::Loaded(_)), Per::Epoch) => HISTORY,
+                (Some(Rows::Loaded(_)), Per::Step) if constant => HISTORY,
+                _ => 1,
+            };
+            let steps = usize::try_from(left).unwrap_or(usize::MAX).min(most);
+            let end = at.saturating_add(steps.saturating_mul(batch)).min(rows);
+            let batches = (end - at).div_ceil(batch);
+            if self.unread.len() + batches > HISTORY {
+                self.read_losses()?;
+            }
+            match self.rows.as_mut() {
+                Some(Rows::Loaded(loaded)) => {
+                    let order = &self.order.1;
+                    self.trainer
+                        .epoch_part(loaded, batch, order, fresh, at..end)?;
+                    let sizes = (at..end).step_by(batch).map(|at| batch.min(end - at));
+                    self.unread.extend(sizes);
+                }
+                Some(Rows::Host(_)) => self.accumulate(at..end)?,
+                None => return Ok(()),
+            }
+            self.order.0 = Some(self.state.epoch);
+            self.state.row = end as u64;
+            self.state.steps += batches as u64;
+            left -= left.min(batches as u64);
+        }
+        Ok(())
+    }
+
+    /// One update from these places of the order, some rows at a time.
+    fn accumulate(&mut self, range: Range<usize>) -> Result<()> {
+        let micro = self.options.micro_batch.unwrap_or(range.len());
+        for at in range.clone().step_by(micro) {
+            if self.unread.len() == HISTORY {
+                self.read_losses()?;
+            }
+            let Some(Rows::Host(data)) = &self.rows else {
+                return Ok(());
+            };
+            let part = &self.order.1[at..range.end.min(at + micro)];
+            let part: Vec<usize> = part.iter().map(|&r| r as usize).collect();
+            self.trainer.accumulate(&data.select(&part))?;
+            self.unread.push(part.len());
+        }
+        self.trainer.apply()
+    }
+
+    /// The learning rate of the next update.
+    fn lr(&self) -> f64 {
+        let schedule = &self.options.schedule;
+        let t = match schedule.per {
+            Per::Epoch => self.state.epoch,
+            Per::Step => self.state.steps,
+        };
+        let total = total(&self.options, self.state.rows as usize);
+        schedule.lr_after(self.state.base_lr, t, total, &self.state.plateau)
+    }
+
+    /// Reads the losses of the batches since the last time and adds them in the order of the batches, so that the sum is the
+    /// same wherever the epoch was cut.
+    fn read_losses(&mut self) -> Result<()> {
+        if self.unread.is_empty() {
+            return Ok(());
+        }
+        let losses = self.trainer.take_losses()?;
+        let mean = self.trainer.criterion().reduction == Reduction::Mean;
+        for (loss, rows) in losses.iter().zip(self.unread.drain(..)) {
+            self.state.loss_sum += if mean { loss * rows as f64 } else { *loss };
+        }
+        Ok(())
+    }
+
+    /// Reads what the device knows of the steps so far, failures first.
+    fn settle(&mut self) -> Result<()> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let began = Instant::now();
+        let result = self.read_losses().and_then(|()| self.trainer.settle());
+        if let Err(error) = result {
+            self.failed = Some(error.clone());
+            return Err(error);
+        }
+        self.state.seconds += began.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// The mean loss over the rows done, or their sum, as the criterion says.
+    fn mean_loss(&self) -> f64 {
+        match self.trainer.criterion().reduction {
+            Reduction::Mean => self.state.loss_sum / self.state.row as f64,
+            Reduction::Sum => self.state.loss_sum,
+        }
+    }
+
+    fn end_epoch(&mut self) -> Result<EpochRecord> {
+        let lr = self.trainer.optimizer().lr();
+        self.settle()?;
+        let training = self.state.seconds;
+        let began = Instant::now();
+        let validation = match &self.validation {
+            Some(data) => Some(self.trainer.evaluate(data)?),
+            None => None,
+        };
+        let mut record = EpochRecord {
+            epoch: self.state.epoch + 1,
+            steps: self.state.steps,
+            lr,
+            loss: self.mean_loss(),
+            validation,
+            best: false,
+            seconds: 0.0,
+            rows_per_second: self.state.rows as f64 / training.max(1e-9),
+        };
+        if let Some(stopping) = self.options.early_stopping {
+            let value = record.monitored(stopping.monitor).unwrap_or(f64::NAN);
+            let higher = stopping.monitor.higher_is_better();
+            record.best = match self.state.best {
+                None => value.is_finite(),
+                Some(best) if higher => value > best + stopping.min_delta,
+                Some(best) => value < best - stopping.min_delta,
+            };
+            if record.best {
+                if stopping.restore_best {
+                    self.state.best_weights = Some(self.trainer.weights()?);
+                }
+                self.state.best = Some(value);
+                self.state.bad_epochs = 0;
+                self.state.history.best_epoch = Some(record.epoch);
+            } else {
+                self.state.bad_epochs += 1;
+            }
+        }
+        let schedule = &self.options.schedule;
+        if let Shape::Plateau(plateau) = &schedule.shape
+            && schedule.is_warm(self.state.epoch)
+        {
+            let monitor = self.options.plateau_monitor;
+            let value = record.monitored(monitor).unwrap_or(f64::NAN);
+            let higher = monitor.higher_is_better();
+            self.state.plateau.observe(plateau, lr, value, higher);
+        }
+        record.seconds = training + began.elapsed().as_secs_f64();
+        self.state.history.epochs.push(record);
+        self.state.epoch += 1;
+        self.state.row = 0;
+        self.state.loss_sum = 0.0;
+        self.state.seconds = 0.0;
+        self.look_for_end();
+        Ok(record)
+    }
+
+    /// Whether the fit is over, between two epochs.
+    fn look_for_end(&mut self) {
+        let patience = self.options.early_stopping.map(|s| s.patience);
+        if self.state.row == 0 && patience.is_some_and(|p| self.state.bad_epochs >= p) {
+            self.state.history.stop = Some(Stop::Patience);
+        } else if self.state.epoch >= self.options.epochs {
+            self.state.history.stop = Some(Stop::Epochs);
+        }
+    }
+}
+
+impl Drop for Fit<'_> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Epochs or steps of the whole run, as the schedule counts.
+fn total(options: &FitOptions<'_>, rows: usize) -> u64 {
+    match options.schedule.per {
+        Per::Epoch => options.epochs,
+        Per::Step => {
+            let steps = rows.div_ceil(options.batch_size) as u64;
+            options.epochs.saturating_mul(steps)
+        }
+    }
+}
+
+/// Whether what is watched will be there.
+fn check_monitors(options: &FitOptions<'_>, validation: Option<&Dataset>) -> Result<()> {
+    let plateau = matches!(options.schedule.shape, Shape::Plateau(_));
+    let watched = [
+        ("early stopping", options.early_stopping.map(|s| s.monitor)),
+        ("the plateau", plateau.then_some(options.plateau_monitor)),
+    ];
+    for (who, monitor) in watched {
+        let missing = match (monitor, validation) {
+            (None | Some(Monitor::TrainLoss), _) | (Some(Monitor::ValidationLoss), Some(_)) => {
+                continue;
+            }
+            (Some(_), None) => "there is no validation data",
+            (Some(Monitor::ValidationAccuracy), Some(validation)) => {
+                if matches!(validation.targets(), crate::data::Targets::Classes(_)) {
+                    continue;
+                }
+                "the targets are no class indices"
+            }
+        };
+        return Err(Error::Argument {
+            name: format!("what {who} watches"),
+            value: format!("{:?}, but {missing}", monitor.unwrap_or_default()),
+            allowed: "what there is: give validation data, or watch another Monitor".into(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a state belongs to this data and these options.
+fn check_state(state: &FitState, fresh: &FitState, options: &FitOptions<'_>) -> Result<()> {
+    let same = |name: &str, got: String, expected: String| {
+        if got == expected {
+            return Ok(());
+        }
+        Err(Error::Argument {
+            name: format!("{name} of a fit that goes on"),
+            value: got,
+            allowed: format!("{expected}, as when it stopped"),
+        })
+    };
+    let text = |x: &dyn std::fmt::Debug| format!("{x:?}");
+    same(
+        "the number of training rows",
+        text(&fresh.rows),
+        text(&state.rows),
+    )?;
+    same(
+        "batch_size",
+        text(&fresh.batch_size),
+        text(&state.batch_size),
+    )?;
+    same("shuffle", text(&fresh.shuffle), text(&state.shuffle))?;
+    same("seed", text(&fresh.seed), text(&state.seed))?;
+    same(
+        "the validation fraction",
+        text(&fresh.validation_fraction),
+        text(&state.validation_fraction),
+    )?;
+    let consistent = state.row < state.rows
+        && state.row.is_multiple_of(state.batch_size)
+        && state.history.epochs.len() as u64 == state.epoch
+        && state.base_lr >= 0.0
+        && state.base_lr.is_finite();
+    if !consistent {
+        return Err(Error::Argument {
+            name: "the state of a fit".into(),
+            value: format!("at row {} of epoch {}", state.row, state.epoch + 1),
+            allowed: "as Fit::state gave it".into(),
+        });
+    }
+    let restore = options.early_stopping.is_some_and(|s| s.restore_best);
+    if restore && state.best.is_some() && state.best_weights.is_none() {
+        return Err(Error::Argument {
+            name: "the state of a fit".into(),
+            value: "without the weights of its best epoch".into(),
+            allowed: "with them, by FitState::with_best_weights, or with restore_best off".into(),
+        });
+    }
+    Ok(())
+}
+
+impl Trainer {
+    /// Trains by epochs, with validation, schedule and early stopping as the options say, and tells how it went. On a GPU the
+    /// data is brought there once, and with the same kernels the weights are those of [`step`](Self::step) for each batch, to
+    /// the bit; see the [module](crate::fit).
+    ///
+    /// # Errors
+    /// As [`Fit::new`] and [`Fit::advance`].
+    pub fn fit(&mut self, data: &Dataset, options: &FitOptions<'_>) -> Result<History> {
+        self.fit_with(data, options, |_, _| Ok(ControlFlow::Continue(())))
+    }
+
+    /// [`fit`](Self::fit) with a callback for each [`Event`]: a progress bar, a checkpoint, a reason to stop.
+    ///
+    /// ```
+    /// # use wgrad::fit::{Event, FitOptions};
+    /// # use wgrad::{Activation::*, Dataset, Device, Loss, Matrix, Mlp, Sgd, Trainer};
+    /// # let train = Dataset::classes(Matrix::new(1, vec![0.5; 100])?, vec![0; 100])?;
+    /// # let network = Mlp::new(1).dense(2, Identity);
+    /// # let mut trainer = Trainer::new(&Device::cpu(), &network, Loss::CrossEntropy, Sgd::default(), 7)?;
+    /// use std::ops::ControlFlow::{Break, Continue};
+    ///
+    /// let options = FitOptions { event_steps: Some(2), ..FitOptions::default() };
+    /// let history = trainer.fit_with(&train, &options, |fit, event| {
+    ///     match event {
+    ///         Event::Steps(p) => println!("{} of {}: loss {:?}", p.step, p.steps, fit.loss()?),
+    ///         Event::Epoch(record) if record.loss < 0.5 => return Ok(Break(())),
+    ///         event => println!("{event:?}"),
+    ///     }
+    ///     Ok(Continue(()))
+    /// })?;
+    /// # assert!(history.epochs.len() <= 10);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and the callback's.
+    pub fn fit_with<'a>(
+        &'a mut self,
+        data: &'a Dataset,
+        options: &FitOptions<'a>,
+        callback: impl FnMut(&mut Fit<'a>, &Event) -> Result<ControlFlow<()>>,
+    ) -> Result<History> {
+        let mut fit = Fit::new(self, data, options)?;
+        fit.run(callback)?;
+        fit.finish()
+    }
+}

@@ -1,0 +1,151 @@
+//! What a fit tells of itself.
+
+use std::fmt::{self, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::Monitor;
+use crate::metrics::{Evaluation, Short};
+
+/// What is known at the end of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EpochRecord {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// Updates so far, in all epochs.
+    pub steps: u64,
+    /// The learning rate of its last update.
+    pub lr: f64,
+    /// The training loss over the epoch, reduced as the criterion says, each batch with the weights of its time.
+    pub loss: f64,
+    /// Over the validation data, with the weights that the epoch ends with.
+    pub validation: Option<Evaluation>,
+    /// Whether it was the best so far by what early stopping watches.
+    pub best: bool,
+    /// Seconds that it took, with its validation.
+    pub seconds: f64,
+    /// Rows trained in a second, without the validation.
+    pub rows_per_second: f64,
+}
+
+impl EpochRecord {
+    /// The number that is watched; none without it.
+    pub fn monitored(&self, monitor: Monitor) -> Option<f64> {
+        match monitor {
+            Monitor::TrainLoss => Some(self.loss),
+            Monitor::ValidationLoss => self.validation.map(|v| v.loss),
+            Monitor::ValidationAccuracy => self.validation.and_then(|v| v.accuracy),
+        }
+    }
+}
+
+/// One line, without the units of a table.
+impl fmt::Display for EpochRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch {}: loss {}", self.epoch, Short(self.loss))?;
+        if let Some(validation) = &self.validation {
+            write!(f, ", validation {validation}")?;
+        }
+        write!(
+            f,
+            ", lr {:.2e}, {:.2} s, {:.0} rows/s",
+            self.lr, self.seconds, self.rows_per_second
+        )
+    }
+}
+
+/// Why a fit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stop {
+    /// All epochs were done.
+    Epochs,
+    /// What early stopping watches did not improve for its patience.
+    Patience,
+    /// A callback asked for it; the fit can be taken up again.
+    Callback,
+}
+
+/// What a fit did, epoch by epoch. Shown as a table; serialisable; [CSV](Self::csv).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct History {
+    /// The epochs, the first first.
+    pub epochs: Vec<EpochRecord>,
+    /// The best epoch, from 1, by what early stopping watches.
+    pub best_epoch: Option<u64>,
+    /// Why it ended; none while it has not.
+    pub stop: Option<Stop>,
+}
+
+impl History {
+    /// The last epoch.
+    pub fn last(&self) -> Option<&EpochRecord> {
+        self.epochs.last()
+    }
+
+    /// Seconds of all epochs.
+    pub fn seconds(&self) -> f64 {
+        self.epochs.iter().map(|epoch| epoch.seconds).sum()
+    }
+
+    /// One line an epoch, after a header: numbers in full, what there is not left empty.
+    pub fn csv(&self) -> String {
+        let mut out = "epoch,steps,lr,loss,validation_loss,validation_accuracy,best,seconds,rows_per_second\n".to_string();
+        for e in &self.epochs {
+            let text = |x: Option<f64>| x.map(|x| x.to_string()).unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "{},{},{},{},{},{},{},{},{}",
+                e.epoch,
+                e.steps,
+                e.lr,
+                e.loss,
+                text(e.validation.map(|v| v.loss)),
+                text(e.validation.and_then(|v| v.accuracy)),
+                u8::from(e.best),
+                e.seconds,
+                e.rows_per_second
+            );
+        }
+        out
+    }
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "epoch        loss  validation  accuracy        lr  seconds    rows/s"
+        )?;
+        for e in &self.epochs {
+            write!(f, "\n{:>5}  {:>10}  ", e.epoch, Short(e.loss))?;
+            match e.validation {
+                Some(v) => write!(f, "{:>10}", Short(v.loss))?,
+                None => write!(f, "{:>10}", "")?,
+            }
+            match e.validation.and_then(|v| v.accuracy) {
+                Some(accuracy) => write!(f, "  {:>6.2} %", 100.0 * accuracy)?,
+                None => write!(f, "{:>10}", "")?,
+            }
+            write!(
+                f,
+                "  {:>8.2e}  {:>7.2}  {:>8.0}{}",
+                e.lr,
+                e.seconds,
+                e.rows_per_second,
+                if e.best { "  best" } else { "" }
+            )?;
+        }
+        match (self.stop, self.best_epoch) {
+            (Some(Stop::Patience), Some(best)) => {
+                write!(f, "\nstopped: no improvement since epoch {best}")
+            }
+            (Some(Stop::Patience), None) => write!(f, "\nstopped: no improvement"),
+            (Some(Stop::Callback), _) => write!(f, "\nstopped when asked to"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Where a fit stands.
+
+use serde::{Deserialize, Serialize};
+
+use super::History;
+use crate::schedule::PlateauState;
+use crate::tensor::Tensors;
+
+/// Where a fit stands, between two updates: with the trainer's own state it is all that [`Fit::resume`](super::Fit::resume)
+/// needs to go on as if it had not stopped, to the bit. Serialisable, but for the
+/// [best weights](Self::best_weights), which belong among tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FitState {
+    /// Epochs finished.
+    pub epoch: u64,
+    /// Rows of the epoch's order that are done; a multiple of the batch size.
+    pub row: u64,
+    /// Updates made.
+    pub steps: u64,
+    /// Rows of the training data.
+    pub rows: u64,
+    /// Rows of an update.
+    pub batch_size: u64,
+    /// Whether the orders are shuffled.
+    pub shuffle: bool,
+    /// What they are drawn from.
+    pub seed: u64,
+    /// Share of the data that validates.
+    pub validation_fraction: Option<f64>,
+    /// The optimiser's learning rate before the schedule.
+    pub base_lr: f64,
+    /// What a plateau has seen.
+    pub plateau: PlateauState,
+    /// The best number that early stopping has seen.
+    pub best: Option<f64>,
+    /// Epochs since.
+    pub bad_epochs: u64,
+    /// Loss over the rows of the epoch that are done, not yet divided by their number.
+    pub loss_sum: f64,
+    /// Seconds of the epoch so far.
+    pub seconds: f64,
+    /// What was.
+    pub history: History,
+    /// The weights of the best epoch, where early stopping restores them.
+    #[serde(skip)]
+    pub(super) best_weights: Option<Tensors>,
+}
+
+impl FitState {
+    /// The weights of the best epoch so far, where early stopping [restores](super::EarlyStopping::restore_best) them.
+    pub fn best_weights(&self) -> Option<&Tensors> {
+        self.best_weights.as_ref()
+    }
+
+    /// With the best weights, which serialisation leaves out.
+    #[must_use]
+    pub fn with_best_weights(mut self, weights: Option<Tensors>) -> Self {
+        self.best_weights = weights;
+        self
+    }
+}
