@@ -484,6 +484,8 @@ kernels! {
     cross_entropy => CrossEntropy,
     /// Softmax and cross-entropy from logits, fused, and its δ.
     softmax_cross_entropy => SoftmaxCrossEntropy,
+    /// Rows whose largest output is the class.
+    hits => Hits,
     /// The sum of a batch's losses.
     loss_sum => LossSum,
     /// Stochastic gradient descent.

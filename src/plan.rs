@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::kernels::small_network::{self, SmallNetworkSpec};
 use crate::kernels::{
     Call, Format, RowLoss, dense_backward_input, dense_backward_params, dense_forward, gather_rows,
-    loss_sum, softmax, softmax_grad, word,
+    hits, loss_sum, softmax, softmax_grad, word,
 };
 use crate::loss::{Criterion, Loss};
 use crate::optimizer::Optimizer;
@@ -653,6 +653,29 @@ impl Plan {
             });
         }
         ops
+    }
+
+    /// After the loss of a batch of class indices: a 1 for each row whose largest output is the class, in
+    /// [`hits_view`](Self::hits_view).
+    pub fn hits(&self, rows: u32, room: u64) -> Op {
+        Op {
+            call: Call::Hits(hits::Params {
+                rows,
+                cols: self.network.outputs() as u32,
+            }),
+            activation: Activation::Identity,
+            reads: vec![self.output_view(room), self.whole(self.targets, room)],
+            writes: vec![self.hits_view(room)],
+            layer: None,
+            choice: None,
+            part: None,
+        }
+    }
+
+    /// Where the hits are: at the beginning of the last δ, which an evaluation has no other use for.
+    pub fn hits_view(&self, room: u64) -> View {
+        let last = self.layers[self.layers.len() - 1];
+        self.whole(last.delta, room)
     }
 
     /// The batch's loss into the ledger, and the δ recursion: each layer's gradients from its δ, then the δ of the layer

@@ -18,8 +18,9 @@ use crate::kernels::form::MAX_PARTS_ELEMENTS;
 use crate::kernels::small_network::SmallNetworkSpec;
 use crate::kernels::{
     Access, Call, Choice, RowLoss, Work, activation, activation_grad, binary_cross_entropy, copy,
-    cross_entropy, dense_backward_input, dense_backward_params, dense_forward, gather_rows, huber,
-    loss_sum, multiply_add, softmax, softmax_cross_entropy, softmax_grad, squared_error, sum_parts,
+    cross_entropy, dense_backward_input, dense_backward_params, dense_forward, gather_rows, hits,
+    huber, loss_sum, multiply_add, softmax, softmax_cross_entropy, softmax_grad, squared_error,
+    sum_parts,
 };
 use crate::optimizer::{Adam, Optimizer, RmsProp, Sgd};
 use crate::plan::{BufferSpec, Op, Payload, View};
@@ -372,6 +373,7 @@ fn sample_calls() -> Vec<Call> {
             labels: 0,
             entropy: 0,
         }),
+        Call::Hits(hits::Params { rows, cols }),
         Call::LossSum(loss_sum::Params {
             rows: COUNT,
             accumulate: 0,

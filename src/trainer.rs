@@ -430,20 +430,26 @@ impl Trainer {
         let rows = self.evaluation_rows(data.rows())?;
         for chunk in data.batches(rows)? {
             let (rows, room) = (chunk.rows() as u32, self.room as u64);
-            let ops = self.plan.evaluation(rows, room, labels);
-            self.submit_batch(&ops, &chunk)?;
+            let mut ops = self.plan.evaluation(rows, room, labels);
             let mut views = vec![self.plan.losses_view(room).head(rows.into())];
-            if labels || sums.is_some() {
+            if sums.is_some() {
                 let outputs = u64::from(rows) * cols as u64;
                 views.push(self.plan.output_view(room).head(outputs));
+            } else if labels {
+                // A number a row comes back, not all its outputs.
+                ops.push(self.plan.hits(rows, room));
+                views.push(self.plan.hits_view(room).head(rows.into()));
             }
+            self.submit_batch(&ops, &chunk)?;
             let read = self.executor.read_f64(&views).await?;
             loss += read[0].iter().sum::<f64>();
-            if let Some(outputs) = read.get(1) {
-                right += correct(outputs, cols, chunk.targets()).unwrap_or(0);
-                if let Some(sums) = &mut sums {
+            match (&mut sums, read.get(1)) {
+                (Some(sums), Some(outputs)) => {
+                    right += correct(outputs, cols, chunk.targets()).unwrap_or(0);
                     sums.add(outputs, cols, chunk.targets(), first)?;
                 }
+                (None, Some(hits)) => right += hits.iter().filter(|&&hit| hit == 1.0).count(),
+                _ => {}
             }
             first += chunk.rows();
         }

@@ -180,6 +180,11 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("softmax", "largest = max(largest", "largest = min(largest"),
     ("softmax", "half = LANES / 2u", "half = LANES / 4u"),
     ("softmax", "+ local / LANES", ""),
+    ("hits", "x > own", "x < own"),
+    ("hits", "&& c < label", "&& c > label"),
+    ("hits", "is_nan(x) || ", ""),
+    ("hits", "1.0 - any", "any"),
+    ("hits", "r * cols + label", "label"),
     (
         "softmax_grad",
         "(grad[r * cols + c] - mean)",
