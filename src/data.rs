@@ -1,4 +1,30 @@
-//! Data in host memory: matrices, data sets, splits and batches.
+//! Data in host memory: matrices, data sets, splits and batches; files of data, and what makes them ready for a network.
+
+mod array;
+mod bytes;
+mod class_map;
+mod folds;
+mod idx;
+mod npy;
+mod npz;
+mod open;
+mod preparation;
+mod standardizer;
+mod stream;
+mod table;
+mod tensors;
+
+pub use array::{Array, Arrays, Element, Task};
+pub use class_map::ClassMap;
+pub use folds::Folds;
+pub use open::{DataFile, OpenOptions};
+pub use preparation::{
+    Column, Encoding, InputColumn, Missing, Preparation, PreparationOptions, Prepared, Raw,
+    Scaling, TargetEncoding, Unseen,
+};
+pub use standardizer::Standardizer;
+pub use stream::{Source, Stream};
+pub use table::{ColumnRef, CsvOptions, Table};
 
 use rand::Rng;
 use rand::SeedableRng;
@@ -191,6 +217,28 @@ impl Dataset {
         &self.targets
     }
 
+    /// Adds the rows of a data set of the same columns.
+    fn append(&mut self, next: &Self) -> Result<()> {
+        let differ = |got: String| Error::Shape {
+            what: "rows to be added to a data set".into(),
+            got,
+            expected: "inputs and targets as it has".into(),
+            advice: "give parts of one data set".into(),
+        };
+        if next.inputs.cols != self.inputs.cols {
+            return Err(differ(format!("{} inputs", next.inputs.cols)));
+        }
+        match (&mut self.targets, &next.targets) {
+            (Targets::Classes(labels), Targets::Classes(more)) => labels.extend_from_slice(more),
+            (Targets::Values(values), Targets::Values(more)) if values.cols == more.cols => {
+                values.data.extend_from_slice(&more.data);
+            }
+            _ => return Err(differ("other targets".into())),
+        }
+        self.inputs.data.extend_from_slice(&next.inputs.data);
+        Ok(())
+    }
+
     /// The rows with these numbers, in this order.
     ///
     /// # Panics
@@ -222,16 +270,8 @@ impl Dataset {
         if !(fraction > 0.0 && fraction < 1.0) {
             return Err(bad(fraction.to_string()));
         }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut order: Vec<usize> = (0..self.rows()).collect();
-        shuffle(&mut order, &mut rng);
-        if let Targets::Classes(labels) = &self.targets {
-            order.sort_by_key(|&r| labels[r]);
-        }
-        let strata = order.chunk_by(|&a, &b| match &self.targets {
-            Targets::Classes(labels) => labels[a] == labels[b],
-            Targets::Values(_) => true,
-        });
+        let order = self.by_class(seed);
+        let strata = self.strata(&order);
         let (mut first, mut second) = (Vec::new(), Vec::new());
         // Rounded over all strata so far, so that many small classes do not all round the same way.
         let (mut seen, mut taken) = (0, 0);
@@ -249,6 +289,23 @@ impl Dataset {
         first.sort_unstable();
         second.sort_unstable();
         Ok((self.select(&first), self.select(&second)))
+    }
+
+    /// All rows at random; with classes, class by class.
+    fn by_class(&self, seed: u64) -> Vec<usize> {
+        let mut order = order(self.rows(), Some(seed));
+        if let Targets::Classes(labels) = &self.targets {
+            order.sort_by_key(|&r| labels[r]);
+        }
+        order
+    }
+
+    /// The parts of that order that are of one class.
+    fn strata<'a>(&'a self, order: &'a [usize]) -> impl Iterator<Item = &'a [usize]> {
+        order.chunk_by(|&a, &b| match &self.targets {
+            Targets::Classes(labels) => labels[a] == labels[b],
+            Targets::Values(_) => true,
+        })
     }
 
     /// Batches of `size` rows in order; the last one has what is left.

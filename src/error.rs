@@ -193,6 +193,62 @@ pub enum Error {
         known: String,
     },
 
+    /// A file that cannot be used as a whole: it is not there, is cut short, or is not what its format says.
+    #[error("{file}: {problem}: {advice}")]
+    File {
+        /// The file, with the name of the array in it where there is one.
+        file: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        advice: String,
+    },
+
+    /// A line of a table that cannot be used.
+    #[error("{file}, line {line}: {problem}: {advice}")]
+    Line {
+        /// The file.
+        file: String,
+        /// The line as an editor counts, from 1.
+        line: u64,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        advice: String,
+    },
+
+    /// A value of a table that cannot be used.
+    #[error("{0}")]
+    Cell(Box<Cell>),
+
+    /// A column that the table does not have, or an array that the file does not have.
+    #[error("{file} has no {column}{}; it has {known}", .nearest.as_ref().map(|name| format!(" (did you mean {name:?}?)")).unwrap_or_default())]
+    UnknownColumn {
+        /// The file.
+        file: String,
+        /// The column asked for.
+        column: String,
+        /// The most similar name there is, if any is similar.
+        nearest: Option<String>,
+        /// The columns there are.
+        known: String,
+    },
+
+    /// A classification of data that has one class only.
+    #[error(
+        "{file}, {column}: all {rows} rows are of one class, {class:?}, so there is nothing to learn: give data of at least two classes, or choose another target"
+    )]
+    OneClass {
+        /// The file, or what the data is.
+        file: String,
+        /// The column.
+        column: String,
+        /// The class.
+        class: String,
+        /// Rows seen.
+        rows: usize,
+    },
+
     /// No adapter at all.
     #[error(
         "no GPU adapter was found ({detail}); install a Vulkan driver (on Debian and Ubuntu \
@@ -253,6 +309,30 @@ pub enum Error {
         /// The driver's message.
         message: String,
     },
+}
+
+/// A value of a table that cannot be used: where it stands, what is wrong, what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{file}, {place}, {column}: {value:?} {problem}: {advice}")]
+pub struct Cell {
+    /// The file, or what the data is.
+    pub file: String,
+    /// `line 7`, as an editor counts; of data without lines, `row 7`, from 0.
+    pub place: String,
+    /// The column: its name, or its number from 0.
+    pub column: String,
+    /// The value as it stands there.
+    pub value: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to do.
+    pub advice: String,
+}
+
+impl Cell {
+    pub(crate) fn into_error(self) -> Error {
+        Error::Cell(Box::new(self))
+    }
 }
 
 /// The message, so that `unwrap` and a `main` that returns the error tell what to do.

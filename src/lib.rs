@@ -49,6 +49,7 @@
 //! | file | has |
 //! |---|---|
 //! | `src/spec.rs`, `activation.rs`, `loss.rs`, `optimizer.rs`, `init.rs` | what a user says: network, activations, losses, optimisers, initial weights |
+//! | `src/data.rs`, `data/*.rs` | data sets, splits, batches; readers, one a file; preparation; streams of data larger than memory |
 //! | `src/plan.rs` | the lowering; the δ recursion |
 //! | `src/kernels.rs`, `kernels/*.rs`, `shaders/*.wgsl` | one kernel a file, in Rust (parameters, operands, twin, awkward cases) and in WGSL |
 //! | `src/kernels/form.rs`, `shaders/form/`, `shaders/operand/` | the forms of the matmul, the loads of its matrices, the default table |
@@ -156,7 +157,12 @@ pub mod verify;
 #[doc(inline)]
 pub use activation::Activation;
 #[doc(inline)]
-pub use data::{Batches, Dataset, Matrix, Targets};
+pub use data::{
+    Array, Arrays, Batches, ClassMap, Column, ColumnRef, CsvOptions, DataFile, Dataset, Element,
+    Encoding, Folds, InputColumn, Matrix, Missing, OpenOptions, Preparation, PreparationOptions,
+    Prepared, Raw, Scaling, Source, Standardizer, Stream, Table, TargetEncoding, Targets, Task,
+    Unseen,
+};
 #[doc(inline)]
 pub use device::{AdapterChoice, AdapterDescription, Device, DeviceOptions, Fault};
 #[doc(inline)]

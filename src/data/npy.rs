@@ -1,0 +1,184 @@
+//! NPY: NumPy's file of one array. The header is a Python literal, parsed by `py_literal`, as the crates for NPY do; those
+//! multiply a hostile header's dimensions unchecked, and so are not used.
+
+use py_literal::Value;
+
+use super::array::{Array, Element, Layout};
+use super::bytes::Bytes;
+use crate::error::{Error, Result};
+
+/// What an NPY file begins with.
+pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
+
+/// The longest header that is read, as NumPy has it too.
+const HEADER: usize = 10_000;
+
+/// Brackets in brackets that a header may have: a dictionary with a tuple has 2.
+const DEPTH: usize = 4;
+
+fn damaged(name: &str, problem: impl Into<String>) -> Error {
+    Error::File {
+        file: name.into(),
+        problem: problem.into(),
+        advice: "get the file again, or write it with numpy.save".into(),
+    }
+}
+
+/// The layout that a file's first bytes tell, and where the data begins.
+pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(Layout, usize)> {
+    if !bytes.starts_with(MAGIC) {
+        return Err(Error::File {
+            file: name.into(),
+            problem: format!("is not NPY: it begins with {}", first_bytes(bytes)),
+            advice: "write it with numpy.save".into(),
+        });
+    }
+    let cut = || {
+        damaged(
+            name,
+            format!("is cut short within its header, at {} bytes", bytes.len()),
+        )
+    };
+    let version = (
+        *bytes.get(6).ok_or_else(cut)?,
+        *bytes.get(7).ok_or_else(cut)?,
+    );
+    let (start, len) = match version {
+        (1, 0) => {
+            let len = bytes.get(8..10).ok_or_else(cut)?;
+            (10, usize::from(u16::from_le_bytes([len[0], len[1]])))
+        }
+        (2 | 3, 0) => {
+            let len = bytes.get(8..12).ok_or_else(cut)?;
+            (
+                12,
+                u32::from_le_bytes([len[0], len[1], len[2], len[3]]) as usize,
+            )
+        }
+        (major, minor) => {
+            return Err(damaged(
+                name,
+                format!("is of NPY version {major}.{minor}, but 1.0, 2.0 and 3.0 are known"),
+            ));
+        }
+    };
+    if len > HEADER {
+        return Err(damaged(
+            name,
+            format!("states a header of {len} bytes, but at most {HEADER} are read"),
+        ));
+    }
+    let header = bytes.get(start..start + len).ok_or_else(cut)?;
+    Ok((parse(name, header)?, start + len))
+}
+
+fn parse(name: &str, header: &[u8]) -> Result<Layout> {
+    let bad = |what: &str| damaged(name, format!("has a header that cannot be used ({what})"));
+    let text = std::str::from_utf8(header).map_err(|_| bad("it is not text"))?;
+    let text = text.trim();
+    // The parser goes back for each bracket within brackets; escapes are never needed.
+    let mut depth = 0_usize;
+    for c in text.chars() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            '\\' => return Err(bad("it has a backslash")),
+            _ => {}
+        }
+        if depth > DEPTH {
+            return Err(bad("brackets in brackets"));
+        }
+    }
+    let value: Value = text
+        .parse()
+        .map_err(|_| bad("it is no Python dictionary"))?;
+    let Value::Dict(entries) = value else {
+        return Err(bad("it is no Python dictionary"));
+    };
+    let get = |key: &str| {
+        let entry = entries
+            .iter()
+            .find(|(k, _)| matches!(k, Value::String(k) if k == key));
+        entry
+            .map(|(_, value)| value)
+            .ok_or_else(|| bad(&format!("{key} is missing")))
+    };
+    let descr = match get("descr")? {
+        Value::String(descr) => descr,
+        _ => return Err(unsupported(name, "records of several fields")),
+    };
+    let (element, big_endian) = element(descr).ok_or_else(|| unsupported(name, descr))?;
+    let Value::Boolean(fortran) = *get("fortran_order")? else {
+        return Err(bad("fortran_order is no bool"));
+    };
+    let (Value::Tuple(dims) | Value::List(dims)) = get("shape")? else {
+        return Err(bad("shape is no tuple"));
+    };
+    let shape = dims.iter().map(|dim| match dim {
+        Value::Integer(dim) => {
+            usize::try_from(dim).map_err(|_| bad(&format!("a dimension is {dim}")))
+        }
+        _ => Err(bad("a dimension is no whole number")),
+    });
+    Ok(Layout {
+        shape: shape.collect::<Result<_>>()?,
+        element,
+        big_endian,
+        fortran,
+    })
+}
+
+fn unsupported(name: &str, descr: &str) -> Error {
+    Error::File {
+        file: name.into(),
+        problem: format!("has elements of type {descr:?}, but bool, integers and floats are read"),
+        advice: "save it with .astype('float32')".into(),
+    }
+}
+
+fn element(descr: &str) -> Option<(Element, bool)> {
+    let mut chars = descr.chars();
+    let big_endian = match chars.next()? {
+        '<' | '|' => false,
+        '=' => cfg!(target_endian = "big"),
+        '>' => true,
+        _ => return None,
+    };
+    let element = match chars.as_str() {
+        "b1" => Element::Bool,
+        "u1" => Element::U8,
+        "i1" => Element::I8,
+        "u2" => Element::U16,
+        "i2" => Element::I16,
+        "u4" => Element::U32,
+        "i4" => Element::I32,
+        "u8" => Element::U64,
+        "i8" => Element::I64,
+        "f2" => Element::F16,
+        "f4" => Element::F32,
+        "f8" => Element::F64,
+        _ => return None,
+    };
+    Some((element, big_endian))
+}
+
+/// The array of an NPY file.
+pub(crate) fn read(name: &str, bytes: &Bytes) -> Result<Array> {
+    let (layout, start) = layout(name, bytes)?;
+    Array::new(name.into(), layout, bytes.part(start..bytes.len()))
+}
+
+/// Bytes that a file with these first bytes has.
+pub(crate) fn length(name: &str, first: &[u8]) -> Result<u64> {
+    let (layout, start) = layout(name, first)?;
+    Ok(layout.bytes(name)? as u64 + start as u64)
+}
+
+/// The first bytes of a file, for a message.
+pub(crate) fn first_bytes(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "nothing, it is empty".into();
+    }
+    let shown: Vec<String> = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();
+    format!("the bytes {}", shown.join(" "))
+}

@@ -1,0 +1,56 @@
+//! NPZ: NumPy's archive of arrays, a ZIP of NPY files.
+
+use std::io::{Cursor, Read};
+
+use zip::ZipArchive;
+
+use super::array::Array;
+use super::bytes::{Bytes, read_limited};
+use super::npy;
+use crate::error::{Error, Result};
+
+/// The arrays of an archive, of which none is unpacked yet.
+pub(crate) struct Archive<'a> {
+    file: &'a str,
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    /// Names of the arrays, as `numpy.savez` got them.
+    pub names: Vec<String>,
+}
+
+fn damaged(file: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::File {
+        file: file.into(),
+        problem: format!("is not an NPZ archive, or is damaged ({error})"),
+        advice: "get the file again, or write it with numpy.savez".into(),
+    }
+}
+
+impl<'a> Archive<'a> {
+    pub fn open(file: &'a str, bytes: &'a Bytes) -> Result<Self> {
+        let zip = ZipArchive::new(Cursor::new(&**bytes)).map_err(|e| damaged(file, &e))?;
+        let names = zip
+            .file_names()
+            .map(|name| name.map_err(|e| damaged(file, &e)));
+        let names: Vec<String> = names
+            .map(|name| Ok(name?.into_owned()))
+            .collect::<Result<_>>()?;
+        let arrays = names.iter().filter_map(|name| name.strip_suffix(".npy"));
+        let mut names: Vec<String> = arrays.map(String::from).collect();
+        names.sort();
+        Ok(Self { file, zip, names })
+    }
+
+    /// Unpacks an array. Memory is taken as its bytes come, and no more than its header states.
+    pub fn array(&mut self, name: &str) -> Result<Array> {
+        let label = format!("{}, array {name:?}", self.file);
+        let entry = self.zip.by_name(&format!("{name}.npy"));
+        let entry = entry.map_err(|e| damaged(&label, &e))?;
+        let mut entry = entry;
+        let bytes = read_limited(
+            &mut entry as &mut dyn Read,
+            |first| npy::length(&label, first),
+            |e| damaged(&label, &e),
+        )?;
+        npy::read(&label, &bytes.into())
+    }
+}

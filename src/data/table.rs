@@ -1,0 +1,676 @@
+//! Tables of text: CSV and its relatives, by any delimiter, with or without a header.
+
+use std::ops::Range;
+use std::path::Path;
+
+use csv::ByteRecord;
+use serde::{Deserialize, Serialize};
+
+use super::bytes::Bytes;
+use crate::error::{Cell, Error, Result};
+
+/// How a table of text is written. What is not said is guessed from the file; [`Table::delimiter`] and [`Table::names`] tell
+/// what was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CsvOptions {
+    /// What stands between two values. `None`: that of comma, semicolon, tab and `|` that cuts the first twenty lines into the
+    /// most columns, as many in each; if none
+    /// cuts them alike, the one that cuts the first line into the most. In a file named `.tsv` it is a tab.
+    pub delimiter: Option<char>,
+    /// Whether the first line has the columns' names. `None`: it has if every value in it is there, no two are equal, and none
+    /// is a number.
+    pub header: Option<bool>,
+    /// What values with delimiters or newlines in them stand between; doubled, it stands for itself. `None`: nothing does.
+    pub quote: Option<char>,
+    /// Values that count as missing, in upper or lower case.
+    pub missing: Vec<String>,
+}
+
+impl Default for CsvOptions {
+    /// Delimiter and header guessed, `"` as the quotation mark; nothing, `NA`, `N/A`, `NaN`, `null` and `?` are missing.
+    fn default() -> Self {
+        Self {
+            delimiter: None,
+            header: None,
+            quote: Some('"'),
+            missing: ["", "NA", "N/A", "NaN", "null", "?"]
+                .map(String::from)
+                .into(),
+        }
+    }
+}
+
+/// A column of a table, by its name or by its number from 0. A number in a string is one too, unless it is a name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ColumnRef {
+    /// By its number, from 0.
+    Index(usize),
+    /// By its name.
+    Name(String),
+}
+
+impl From<&str> for ColumnRef {
+    fn from(name: &str) -> Self {
+        Self::Name(name.into())
+    }
+}
+
+impl From<String> for ColumnRef {
+    fn from(name: String) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl From<usize> for ColumnRef {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+/// A table of text with a number of columns, of which nothing but an index is kept in memory beside the file's bytes; those of
+/// a file above 64 MiB are mapped (no program may shorten it meanwhile). What the text means is a
+/// [`Preparation`](crate::Preparation)'s to say. Space around a value does not count; empty lines do not either.
+///
+/// ```
+/// use wgrad::{CsvOptions, Table};
+///
+/// let csv = "city;rooms\nBonn;3\n\"Essen;\nsouth\";4\n";
+/// let table = Table::from_bytes("flats.csv", csv, &CsvOptions::default())?;
+/// assert_eq!((table.rows(), table.cols(), table.delimiter()), (2, 2, ';'));
+/// assert_eq!(table.names().unwrap(), ["city", "rooms"]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Table {
+    file: String,
+    bytes: Bytes,
+    dialect: Dialect,
+    missing: Vec<String>,
+    names: Option<Vec<String>>,
+    cols: usize,
+    rows: usize,
+    /// Where every [`STRIDE`]-th row begins.
+    marks: Vec<Mark>,
+}
+
+/// Rows from one mark to the next: the index of a large table stays small, and a row is found by reading a few.
+const STRIDE: usize = 64;
+
+/// Lines that are looked at to guess the delimiter.
+const SAMPLE: usize = 20;
+
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    byte: usize,
+    line: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Dialect {
+    delimiter: u8,
+    quote: Option<u8>,
+}
+
+impl Dialect {
+    fn reader<'a>(&self, bytes: &'a [u8]) -> csv::Reader<&'a [u8]> {
+        let mut builder = csv::ReaderBuilder::new();
+        builder
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(self.delimiter);
+        match self.quote {
+            Some(quote) => builder.quote(quote),
+            None => builder.quoting(false),
+        };
+        builder.from_reader(bytes)
+    }
+}
+
+/// Records with the lines on which they begin.
+struct Records<'a> {
+    bytes: &'a [u8],
+    from: Mark,
+    reader: csv::Reader<&'a [u8]>,
+    record: ByteRecord,
+}
+
+impl<'a> Records<'a> {
+    fn new(bytes: &'a [u8], dialect: Dialect, from: Mark) -> Self {
+        let bytes = &bytes[from.byte.min(bytes.len())..];
+        Self {
+            bytes,
+            from,
+            reader: dialect.reader(bytes),
+            record: ByteRecord::new(),
+        }
+    }
+
+    /// Reads the next record; says where it begins.
+    fn advance(&mut self) -> std::result::Result<Option<Mark>, csv::Error> {
+        if !self.reader.read_byte_record(&mut self.record)? {
+            return Ok(None);
+        }
+        let (mut byte, mut line) = match self.record.position() {
+            Some(at) => (at.byte() as usize, at.line() - 1),
+            None => (0, 0),
+        };
+        // The reader counts the empty lines before a record as its own.
+        while let Some(b @ (b'\r' | b'\n')) = self.bytes.get(byte) {
+            line += u64::from(*b == b'\n');
+            byte += 1;
+        }
+        Ok(Some(Mark {
+            byte: self.from.byte + byte,
+            line: self.from.line + line,
+        }))
+    }
+}
+
+/// A value as text, without the space around it.
+fn text(value: &[u8]) -> Option<&str> {
+    std::str::from_utf8(value).ok().map(str::trim)
+}
+
+/// A value as a number; `inf` and `nan` are numbers in this sense.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    text.parse().ok()
+}
+
+impl Table {
+    /// The table in a file. A file whose name ends in `.tsv` or `.tab` has tabs between its values unless the options say other.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read or is empty; [`Error::Line`] at the first line with another number of values than
+    /// the first has, and for two columns of one name; [`Error::Cell`] for what is not UTF-8; [`Error::EmptyData`] for a
+    /// header alone; [`Error::Argument`] if the options cannot be.
+    pub fn open(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let tabs = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("tsv") || e.eq_ignore_ascii_case("tab"));
+        let mut options = options.clone();
+        if tabs && options.delimiter.is_none() {
+            options.delimiter = Some('\t');
+        }
+        Self::new(path.display().to_string(), Bytes::open(path)?, &options)
+    }
+
+    /// The table in these bytes; `file` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_bytes(
+        file: impl Into<String>,
+        bytes: impl Into<Vec<u8>>,
+        options: &CsvOptions,
+    ) -> Result<Self> {
+        Self::new(file.into(), bytes.into().into(), options)
+    }
+
+    pub(crate) fn new(file: String, mut bytes: Bytes, options: &CsvOptions) -> Result<Self> {
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            return Err(Error::File {
+                file,
+                problem: "is UTF-16 text".into(),
+                advice: "save it as UTF-8".into(),
+            });
+        }
+        if bytes.starts_with("\u{feff}".as_bytes()) {
+            bytes = bytes.part(3..bytes.len());
+        }
+        let quote = options
+            .quote
+            .map(|c| ascii("the quotation mark", c))
+            .transpose()?;
+        let delimiter = match options.delimiter {
+            Some(c) => ascii("the delimiter", c)?,
+            None => guess_delimiter(&bytes, quote),
+        };
+        if quote == Some(delimiter) {
+            return Err(Error::Argument {
+                name: "the delimiter".into(),
+                value: format!("{:?}, as the quotation mark", delimiter as char),
+                allowed: "another character".into(),
+            });
+        }
+        let mut table = Self {
+            file,
+            bytes,
+            dialect: Dialect { delimiter, quote },
+            missing: options.missing.clone(),
+            names: None,
+            cols: 0,
+            rows: 0,
+            marks: Vec::new(),
+        };
+        table.index(options.header)?;
+        Ok(table)
+    }
+
+    /// Goes through the whole text once: header, number of values a line, encoding, where rows begin.
+    fn index(&mut self, header: Option<bool>) -> Result<()> {
+        let bytes = self.bytes.clone();
+        let mut records = Records::new(&bytes, self.dialect, Mark { byte: 0, line: 1 });
+        let (mut first_line, mut last) = (None, None);
+        while let Some(mark) = records
+            .advance()
+            .map_err(|e| self.changed(&e.to_string()))?
+        {
+            last = Some(mark);
+            let record = &records.record;
+            if std::str::from_utf8(record.as_slice()).is_err() {
+                return Err(self.not_utf8(mark.line, record));
+            }
+            let Some(first_line) = first_line else {
+                self.cols = record.len();
+                first_line = Some(mark.line);
+                let is_header = header.unwrap_or_else(|| looks_like_header(record, &self.missing));
+                if is_header {
+                    self.set_names(mark.line, record)?;
+                } else {
+                    self.marks.push(mark);
+                    self.rows = 1;
+                }
+                continue;
+            };
+            if record.len() != self.cols {
+                return Err(self.ragged(first_line, mark.line, record));
+            }
+            if self.rows.is_multiple_of(STRIDE) {
+                self.marks.push(mark);
+            }
+            self.rows += 1;
+        }
+        if let Some(last) = last
+            && self.is_open_ended(last)
+        {
+            return Err(Error::Line {
+                file: self.file.clone(),
+                line: last.line,
+                problem: "opens a quotation mark that is never closed".into(),
+                advice: "close it, or double it where it stands for itself".into(),
+            });
+        }
+        if first_line.is_none() {
+            return Err(Error::File {
+                file: self.file.clone(),
+                problem: "is empty".into(),
+                advice: "give a table with a line for each sample".into(),
+            });
+        }
+        if self.rows == 0 {
+            return Err(Error::EmptyData {
+                what: format!("{}, which has a header only,", self.file),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether the last record, which begins there, is still in quotation marks when the text ends: then one more line is a
+    /// part of it.
+    fn is_open_ended(&self, last: Mark) -> bool {
+        let mut text = self.bytes[last.byte..].to_vec();
+        text.extend(b"\nx");
+        let mut records = Records::new(&text, self.dialect, Mark { byte: 0, line: 1 });
+        let more = (0..2).all(|_| matches!(records.advance(), Ok(Some(_))));
+        !more
+    }
+
+    fn set_names(&mut self, line: u64, record: &ByteRecord) -> Result<()> {
+        let mut names: Vec<String> = Vec::with_capacity(record.len());
+        let mut seen = std::collections::HashMap::new();
+        for (i, value) in record.iter().enumerate() {
+            let name = match text(value).unwrap_or_default() {
+                "" => format!("column {i}"),
+                name => name.to_string(),
+            };
+            if let Some(first) = seen.insert(name.clone(), i) {
+                return Err(Error::Line {
+                    file: self.file.clone(),
+                    line,
+                    problem: format!(
+                        "the header names column {first} and column {i} (from 0) both {name:?}"
+                    ),
+                    advice: "give each column a name of its own, or say that there is no header"
+                        .into(),
+                });
+            }
+            names.push(name);
+        }
+        self.names = Some(names);
+        Ok(())
+    }
+
+    fn ragged(&self, first_line: u64, line: u64, record: &ByteRecord) -> Error {
+        let newlines = record.as_slice().iter().filter(|&&b| b == b'\n').count();
+        let mut advice = format!(
+            "give every line as many values, and put a value that holds {:?} between quotation marks",
+            self.delimiter()
+        );
+        if newlines > 0 {
+            advice = format!(
+                "a quotation mark that this line opens is closed {newlines} lines further down or never: double it \
+                 where it stands for itself; else {advice}"
+            );
+        }
+        Error::Line {
+            file: self.file.clone(),
+            line,
+            problem: format!(
+                "has {} values, where line {first_line} has {}",
+                record.len(),
+                self.cols
+            ),
+            advice,
+        }
+    }
+
+    fn not_utf8(&self, line: u64, record: &ByteRecord) -> Error {
+        let bad = record.iter().position(|v| std::str::from_utf8(v).is_err());
+        let bad = bad.unwrap_or(0);
+        Cell {
+            file: self.file.clone(),
+            place: format!("line {line}"),
+            column: self.column_label(bad),
+            value: shortened(&String::from_utf8_lossy(
+                record.get(bad).unwrap_or_default(),
+            )),
+            problem: "is not UTF-8".into(),
+            advice: "save the file as UTF-8".into(),
+        }
+        .into_error()
+    }
+
+    fn changed(&self, what: &str) -> Error {
+        Error::File {
+            file: self.file.clone(),
+            problem: format!("changed while it was read ({what})"),
+            advice: "let no other program write to it meanwhile".into(),
+        }
+    }
+
+    /// What errors call it.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Rows, the header not counted.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The columns' names, if there is a header.
+    pub fn names(&self) -> Option<&[String]> {
+        self.names.as_deref()
+    }
+
+    /// What stands between two values.
+    pub fn delimiter(&self) -> char {
+        self.dialect.delimiter as char
+    }
+
+    /// The values that count as missing.
+    pub fn missing(&self) -> &[String] {
+        &self.missing
+    }
+
+    /// The number of a column.
+    ///
+    /// # Errors
+    /// [`Error::UnknownColumn`], which tells the columns there are and the one most alike.
+    pub fn column(&self, column: &ColumnRef) -> Result<usize> {
+        let index = match column {
+            ColumnRef::Index(index) => Some(*index),
+            ColumnRef::Name(name) => {
+                let named = self.names.iter().flatten().position(|n| n == name.trim());
+                named.or_else(|| name.trim().parse().ok())
+            }
+        };
+        index
+            .filter(|&index| index < self.cols)
+            .ok_or_else(|| self.unknown(column))
+    }
+
+    /// The number of the column that has this name, even if the name is a number.
+    pub(crate) fn named(&self, name: &str) -> Result<usize> {
+        let index = self.names.iter().flatten().position(|n| n == name);
+        index.ok_or_else(|| self.unknown(&name.into()))
+    }
+
+    fn unknown(&self, column: &ColumnRef) -> Error {
+        let names = self.names.as_deref().unwrap_or_default();
+        let (column, near) = match column {
+            ColumnRef::Index(index) => (format!("column {index} (from 0)"), None),
+            ColumnRef::Name(name) => (format!("column {name:?}"), nearest(name, names)),
+        };
+        Error::UnknownColumn {
+            file: self.file.clone(),
+            column,
+            nearest: near,
+            known: match &self.names {
+                Some(names) => listed(names),
+                None => format!("no header, and columns 0 to {}", self.cols - 1),
+            },
+        }
+    }
+
+    /// An error about a value.
+    pub(crate) fn cell(
+        &self,
+        line: u64,
+        column: usize,
+        value: &str,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Error {
+        Cell {
+            file: self.file.clone(),
+            place: format!("line {line}"),
+            column: self.column_label(column),
+            value: shortened(value),
+            problem: problem.into(),
+            advice: advice.into(),
+        }
+        .into_error()
+    }
+
+    /// How errors call a column.
+    pub(crate) fn column_label(&self, index: usize) -> String {
+        match &self.names {
+            Some(names) => column_label(names.get(index).map(String::as_str), index),
+            None => column_label(None, index),
+        }
+    }
+
+    /// The values of a row, as text.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there is no such row; [`Error::File`] if the file changed meanwhile.
+    pub fn row(&self, row: usize) -> Result<Vec<String>> {
+        if row >= self.rows {
+            return Err(Error::Argument {
+                name: "a row of a table".into(),
+                value: row.to_string(),
+                allowed: format!("below {}", self.rows),
+            });
+        }
+        let mut values = Vec::new();
+        self.for_rows(row..row + 1, |row| {
+            values = (0..self.cols)
+                .map(|c| row.text(c).map(String::from))
+                .collect::<Result<_>>()?;
+            Ok(())
+        })?;
+        Ok(values)
+    }
+
+    /// Visits rows in order.
+    pub(crate) fn for_rows(
+        &self,
+        rows: Range<usize>,
+        mut visit: impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let first = rows.start / STRIDE;
+        let mut records = Records::new(&self.bytes, self.dialect, self.marks[first]);
+        for index in first * STRIDE..rows.end {
+            let mark = records
+                .advance()
+                .map_err(|e| self.changed(&e.to_string()))?;
+            let line = mark.ok_or_else(|| self.changed("it is shorter"))?.line;
+            if index < rows.start {
+                continue;
+            }
+            if records.record.len() != self.cols {
+                return Err(self.changed(&format!("line {line} is another")));
+            }
+            visit(&Row {
+                table: self,
+                index,
+                line,
+                record: &records.record,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// A row as it stands in the text.
+pub(crate) struct Row<'a> {
+    table: &'a Table,
+    pub index: usize,
+    pub line: u64,
+    record: &'a ByteRecord,
+}
+
+impl Row<'_> {
+    /// The text of a value.
+    pub fn text(&self, column: usize) -> Result<&str> {
+        let value = self.record.get(column).unwrap_or_default();
+        text(value).ok_or_else(|| self.table.not_utf8(self.line, self.record))
+    }
+
+    /// The text of a value, or nothing where it counts as missing.
+    pub fn present(&self, column: usize) -> Result<Option<&str>> {
+        let text = self.text(column)?;
+        Ok((!is_missing(text, &self.table.missing)).then_some(text))
+    }
+
+    /// An error about a value.
+    pub fn error(
+        &self,
+        column: usize,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Error {
+        let value = self.record.get(column).unwrap_or_default();
+        let value = String::from_utf8_lossy(value);
+        self.table
+            .cell(self.line, column, value.trim(), problem, advice)
+    }
+}
+
+/// Whether a value counts as missing.
+pub(crate) fn is_missing(text: &str, missing: &[String]) -> bool {
+    missing.iter().any(|token| token.eq_ignore_ascii_case(text))
+}
+
+/// How errors call a column.
+pub(crate) fn column_label(name: Option<&str>, index: usize) -> String {
+    match name {
+        Some(name) => format!("column {name:?}"),
+        None => format!("column {index} (from 0)"),
+    }
+}
+
+fn ascii(what: &str, c: char) -> Result<u8> {
+    match u8::try_from(c) {
+        Ok(b) if b.is_ascii() && b != b'\n' && b != b'\r' => Ok(b),
+        _ => Err(Error::Argument {
+            name: what.into(),
+            value: format!("{c:?}"),
+            allowed: "one ASCII character, and no newline".into(),
+        }),
+    }
+}
+
+fn guess_delimiter(bytes: &[u8], quote: Option<u8>) -> u8 {
+    let (mut best, mut best_of_first) = ((1, b','), (1, b','));
+    for delimiter in *b",;\t|" {
+        if quote == Some(delimiter) {
+            continue;
+        }
+        let from = Mark { byte: 0, line: 1 };
+        let mut records = Records::new(bytes, Dialect { delimiter, quote }, from);
+        let mut cols = None;
+        for _ in 0..SAMPLE {
+            let Ok(Some(_)) = records.advance() else {
+                break;
+            };
+            let len = records.record.len();
+            if cols.is_none() && len > best_of_first.0 {
+                best_of_first = (len, delimiter);
+            }
+            if *cols.get_or_insert(len) != len {
+                cols = None;
+                break;
+            }
+        }
+        if let Some(cols) = cols
+            && cols > best.0
+        {
+            best = (cols, delimiter);
+        }
+    }
+    if best.0 == 1 { best_of_first.1 } else { best.1 }
+}
+
+fn looks_like_header(record: &ByteRecord, missing: &[String]) -> bool {
+    let mut seen = std::collections::HashSet::new();
+    record.iter().all(|value| {
+        let value = text(value).unwrap_or_default();
+        !is_missing(value, missing) && number(value).is_none() && seen.insert(value)
+    })
+}
+
+/// A value short enough for a message.
+pub(crate) fn shortened(value: &str) -> String {
+    const MOST: usize = 60;
+    match value.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.into(),
+    }
+}
+
+/// Names short enough for a message.
+pub(crate) fn listed(names: &[String]) -> String {
+    const MOST: usize = 20;
+    let shown: Vec<String> = names
+        .iter()
+        .take(MOST)
+        .map(|name| shortened(name))
+        .collect();
+    match names.len().saturating_sub(MOST) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// The name most like this one, if one is alike.
+pub(crate) fn nearest(name: &str, names: &[String]) -> Option<String> {
+    let name = name.trim().to_lowercase();
+    let alike = |known: &String| strsim::jaro_winkler(&name, &known.to_lowercase());
+    let best = names.iter().map(|known| (alike(known), known));
+    best.filter(|(alike, _)| *alike > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known.clone())
+}

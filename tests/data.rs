@@ -1,0 +1,1595 @@
+//! Data from files: what is read is what NumPy and others wrote, what is prepared is what scikit-learn would compute, and what
+//! is wrong is an error that says where, what and what to do.
+
+use std::path::{Path, PathBuf};
+
+use wgrad::{
+    Activation::*, Array, Arrays, ClassMap, CsvOptions, DataFile, Dataset, Device, Element,
+    Encoding, Error, Loss, Matrix, Missing, Mlp, OpenOptions, Preparation, PreparationOptions,
+    Scaling, Sgd, Source, Standardizer, Storage, Stream, Table, TargetEncoding, Targets, Task,
+    Trainer, Unseen,
+};
+
+/// The error of a call that must fail, after a look at its variant and at its message.
+macro_rules! refused {
+    ($result:expr, $pattern:pat, [$($part:expr),+ $(,)?]) => {{
+        let error = match $result {
+            Ok(_) => panic!("{} was accepted", stringify!($result)),
+            Err(error) => error,
+        };
+        assert!(matches!(error, $pattern), "{} gave {error:?}", stringify!($result));
+        let message = error.to_string();
+        $(assert!(message.contains(&*$part), "{message:?} does not say {:?}", $part);)+
+    }};
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name)
+}
+
+fn csv(text: &str) -> Result<Table, Error> {
+    Table::from_bytes("t.csv", text, &CsvOptions::default())
+}
+
+fn table(text: &str) -> Table {
+    csv(text).unwrap()
+}
+
+fn prepared(text: &str) -> Result<(Dataset, Preparation), Error> {
+    prepared_by(text, &PreparationOptions::default())
+}
+
+fn prepared_by(text: &str, options: &PreparationOptions) -> Result<(Dataset, Preparation), Error> {
+    let table = csv(text)?;
+    let preparation = Preparation::fit(&table, options)?;
+    Ok((preparation.apply(&table)?, preparation))
+}
+
+fn unscaled() -> PreparationOptions {
+    PreparationOptions {
+        scaling: Scaling::None,
+        standardize_target: false,
+        ..PreparationOptions::default()
+    }
+}
+
+// Tables
+
+#[test]
+fn a_table_is_read_whatever_its_dress() {
+    let plain = "a,b,c\n1,x,2\n3,y,4\n";
+    let rows = [["1", "x", "2"], ["3", "y", "4"]];
+    for text in [
+        plain.to_string(),
+        plain.replace(',', ";"),
+        plain.replace(',', "\t"),
+        plain.replace(',', "|"),
+        plain.replace('\n', "\r\n"),
+        plain.replace('\n', "\r"),
+        plain.replace('\n', "\n\n"),
+        format!("\u{feff}{plain}"),
+        format!("\n\n{}", plain.trim_end()),
+        "a, b ,c\n 1 ,x,2\n3,\"y\",\"4\"".to_string(),
+    ] {
+        let table = table(&text);
+        assert_eq!((table.rows(), table.cols()), (2, 3), "{text:?}");
+        assert_eq!(table.names().unwrap(), ["a", "b", "c"], "{text:?}");
+        for (r, row) in rows.iter().enumerate() {
+            assert_eq!(table.row(r).unwrap(), row, "{text:?}");
+        }
+    }
+    // By name, TSV has tabs, even where commas would cut alike.
+    let options = OpenOptions::default();
+    let file = DataFile::from_bytes("a.tsv", "a,b\tc\n1,2\t3\n", &options).unwrap();
+    let DataFile::Table(tabs) = file else {
+        panic!("no table")
+    };
+    assert_eq!(tabs.row(0).unwrap(), ["1,2", "3"]);
+}
+
+#[test]
+fn headers_and_delimiters_are_guessed_or_stated() {
+    let headers = |text: &str| table(text).names().map(<[String]>::to_vec);
+    assert_eq!(headers("1,2\n3,4\n"), None);
+    assert_eq!(headers("a,2\n3,4\n"), None);
+    assert_eq!(headers("a,a\n3,4\n"), None);
+    assert_eq!(headers("a,\n3,4\n"), None);
+    assert!(headers("a,b\n3,4\n").is_some());
+    let with = |header, text: &str| {
+        let options = CsvOptions {
+            header: Some(header),
+            ..CsvOptions::default()
+        };
+        Table::from_bytes("t.csv", text, &options).unwrap()
+    };
+    assert_eq!(
+        with(true, "2019,2020\n3,4\n").names().unwrap(),
+        ["2019", "2020"]
+    );
+    assert_eq!(
+        with(true, "2019,\n3,4\n").names().unwrap(),
+        ["2019", "column 1"]
+    );
+    assert_eq!(with(false, "a,b\nc,d\n").rows(), 2);
+    // A comma in values does not win over semicolons that cut all lines alike; ragged lines go by the first.
+    assert_eq!(table("a;b;c\n1,5;2;3\n1;2,5;3,25\n").delimiter(), ';');
+    assert_eq!(table("x\n1\n2\n").delimiter(), ',');
+    refused!(
+        csv("a;b\n1;2\n1;2;3\n"),
+        Error::Line { .. },
+        ["t.csv, line 3", "3 values", "line 1 has 2"]
+    );
+    let custom = CsvOptions {
+        delimiter: Some('#'),
+        quote: Some('\''),
+        ..CsvOptions::default()
+    };
+    let custom = Table::from_bytes("t.csv", "a#b\n'1#\n2'#3\n", &custom).unwrap();
+    assert_eq!(custom.row(0).unwrap(), ["1#\n2", "3"]);
+    let unquoted = CsvOptions {
+        quote: None,
+        ..CsvOptions::default()
+    };
+    let unquoted = Table::from_bytes("t.csv", "a,b\n\"1,2\n", &unquoted).unwrap();
+    assert_eq!(unquoted.row(0).unwrap(), ["\"1", "2"]);
+    for (bad, name) in [('é', "delimiter"), ('\n', "delimiter"), ('"', "delimiter")] {
+        let options = CsvOptions {
+            delimiter: Some(bad),
+            ..CsvOptions::default()
+        };
+        refused!(
+            Table::from_bytes("t.csv", "a", &options),
+            Error::Argument { .. },
+            [name]
+        );
+    }
+}
+
+/// Rows are found through an index of every 64th; quoted newlines and empty lines lie between.
+#[test]
+fn rows_and_lines_are_found_in_long_tables() {
+    let mut text = String::from("a,b,label\n");
+    let mut lines = Vec::new();
+    let mut line = 2;
+    for r in 0..1000 {
+        if r % 7 == 3 {
+            text += "\r\n\n";
+            line += 2;
+        }
+        lines.push(line);
+        text += &format!(
+            "{r},\"{}\",{}\n",
+            if r % 5 == 0 { "x\n\ny" } else { "z" },
+            r % 2
+        );
+        line += if r % 5 == 0 { 3 } else { 1 };
+    }
+    let table = table(&text);
+    assert_eq!(table.rows(), 1000);
+    for r in [0, 1, 63, 64, 65, 500, 999] {
+        assert_eq!(table.row(r).unwrap()[0], r.to_string());
+    }
+    let editor: Vec<&str> = text.split('\n').collect();
+    for r in [3, 63, 64, 65, 130, 998] {
+        let from = editor[lines[r] - 1];
+        assert!(
+            from.starts_with(&format!("{r},")),
+            "line {} is {from:?}",
+            lines[r]
+        );
+        let broken = text.replacen(&format!("\n{r},"), &format!("\n{r}!,"), 1);
+        refused!(
+            prepared(&broken),
+            Error::Cell(_),
+            [
+                format!("t.csv, line {}, column \"a\": \"{r}!\"", lines[r]),
+                "999 of the column's 1000 values",
+                "correct it"
+            ]
+        );
+    }
+    refused!(
+        table.row(1000),
+        Error::Argument { .. },
+        ["1000", "below 1000"]
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_table_is_said_with_its_place() {
+    refused!(
+        csv("a,b\n1,2\n3\n"),
+        Error::Line { .. },
+        [
+            "t.csv, line 3",
+            "has 1 values",
+            "line 1 has 2",
+            "quotation marks"
+        ]
+    );
+    refused!(
+        csv("a,b\n1,\"2\n3,4\n5,6\n"),
+        Error::Line { .. },
+        ["line 2", "quotation mark", "never"]
+    );
+    refused!(
+        csv("a,b\n1,2\n3,\"4"),
+        Error::Line { .. },
+        ["line 3", "never closed", "double it"]
+    );
+    refused!(
+        csv("a,b,c\n1,\"2,3\n4,5,\"6\n"),
+        Error::Line { .. },
+        ["line 2", "1 lines further down"]
+    );
+    refused!(
+        csv(""),
+        Error::File { .. },
+        ["t.csv", "is empty", "line for each sample"]
+    );
+    refused!(csv("\n\n"), Error::File { .. }, ["t.csv", "is empty"]);
+    refused!(
+        csv("a,b\n"),
+        Error::EmptyData { .. },
+        ["t.csv", "header only", "at least 1"]
+    );
+    refused!(
+        csv("a,b,a\nx,1,2\n").and_then(|t| Table::from_bytes(
+            "t.csv",
+            "a,b,a\n1,2,3\n",
+            &CsvOptions {
+                header: Some(true),
+                ..CsvOptions::default()
+            }
+        )
+        .map(|_| t)),
+        Error::Line { .. },
+        [
+            "line 1",
+            "column 0 and column 2",
+            "\"a\"",
+            "name of its own"
+        ]
+    );
+    let latin = Table::from_bytes(
+        "t.csv",
+        b"a,b\n1,caf\xe9\n".to_vec(),
+        &CsvOptions::default(),
+    );
+    refused!(
+        latin,
+        Error::Cell(_),
+        ["t.csv, line 2, column \"b\"", "caf", "UTF-8", "save"]
+    );
+    let utf16 = Table::from_bytes(
+        "t.csv",
+        b"\xff\xfea\0,\0b\0".to_vec(),
+        &CsvOptions::default(),
+    );
+    refused!(utf16, Error::File { .. }, ["UTF-16", "save it as UTF-8"]);
+    refused!(
+        Table::open("no/such.csv", &CsvOptions::default()),
+        Error::File { .. },
+        ["no/such.csv", "cannot be read", "path"]
+    );
+    refused!(
+        Table::open(path(""), &CsvOptions::default()),
+        Error::File { .. },
+        ["is a folder"]
+    );
+    let flowers = table("sepal,petal,species\n1,2,a\n3,4,b\n");
+    refused!(
+        flowers.column(&"speceis".into()),
+        Error::UnknownColumn { .. },
+        [
+            "t.csv has no column \"speceis\" (did you mean \"species\"?)",
+            "sepal, petal, species"
+        ]
+    );
+    refused!(
+        flowers.column(&"qqq".into()),
+        Error::UnknownColumn { nearest: None, .. },
+        ["\"qqq\""]
+    );
+    refused!(
+        flowers.column(&3.into()),
+        Error::UnknownColumn { .. },
+        ["column 3 (from 0)", "sepal"]
+    );
+    refused!(
+        table("1,2\n").column(&"x".into()),
+        Error::UnknownColumn { .. },
+        ["no header", "0 to 1"]
+    );
+    assert_eq!(flowers.column(&"petal".into()).unwrap(), 1);
+    assert_eq!(flowers.column(&"2".into()).unwrap(), 2);
+}
+
+// Preparation
+
+#[test]
+fn text_in_a_column_of_numbers_is_refused_with_its_place() {
+    // Mostly numbers.
+    refused!(
+        prepared("a,b\n1,x\n2,y\n3O,x\n"),
+        Error::Cell(_),
+        [
+            "t.csv, line 4, column \"a\": \"3O\" is no number",
+            "2 of the column's 3 values",
+            "categorical",
+            "missing"
+        ]
+    );
+    refused!(
+        prepared("a;b\n1,5;x\n2;y\n3;x\n"),
+        Error::Cell(_),
+        ["line 2", "\"1,5\"", "decimal points"]
+    );
+    // A header that was taken for data.
+    let options = CsvOptions {
+        header: Some(false),
+        ..CsvOptions::default()
+    };
+    let headed = Table::from_bytes("t.csv", "a,b\n1,x\n2,y\n", &options).unwrap();
+    refused!(
+        Preparation::fit(&headed, &PreparationOptions::default()),
+        Error::Cell(_),
+        [
+            "line 1, column 0 (from 0)",
+            "\"a\"",
+            "first line is a header"
+        ]
+    );
+    // Stated.
+    let numeric = PreparationOptions {
+        numeric: vec!["a".into()],
+        ..PreparationOptions::default()
+    };
+    refused!(
+        prepared_by("a,b\nx,p\ny,q\n1,p\n", &numeric),
+        Error::Cell(_),
+        ["line 2", "\"x\"", "said to be numeric"]
+    );
+    // Half or less: categories.
+    let (data, preparation) = prepared("a,b\n1,x\n2,y\nq,x\nr,y\n").unwrap();
+    assert_eq!(preparation.input_names(), ["a=1", "a=2", "a=q", "a=r"]);
+    assert_eq!(data.inputs().row(2), [0.0, 0.0, 1.0, 0.0]);
+    // Not finite, by itself or as an f32.
+    for bad in ["inf", "-Infinity", "1e999", "1e39"] {
+        refused!(
+            prepared(&format!("a,b\n1,x\n2,y\n{bad},x\n")),
+            Error::Cell(_),
+            [
+                "t.csv, line 4, column \"a\"",
+                bad,
+                "is not finite",
+                "correct it"
+            ]
+        );
+    }
+    // NaN is missing, or not finite where that is no missing value.
+    refused!(
+        prepared("a,b\n1,x\nNaN,y\n"),
+        Error::Cell(_),
+        ["line 3", "\"NaN\" is missing", "fill it in", "median"]
+    );
+    let strict = CsvOptions {
+        missing: vec![],
+        ..CsvOptions::default()
+    };
+    let strict = Table::from_bytes("t.csv", "a,b\n1,x\nNaN,y\n", &strict).unwrap();
+    refused!(
+        Preparation::fit(&strict, &PreparationOptions::default()),
+        Error::Cell(_),
+        ["line 3", "NaN", "not finite"]
+    );
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let text = "a,b,c\n1,2,x\n3,4,y\n";
+    let with = |change: &dyn Fn(&mut PreparationOptions)| {
+        let mut options = PreparationOptions::default();
+        change(&mut options);
+        prepared_by(text, &options)
+    };
+    refused!(
+        with(&|o| o.targets = vec!["d".into()]),
+        Error::UnknownColumn { .. },
+        ["\"d\"", "a, b, c"]
+    );
+    refused!(
+        with(&|o| o.exclude = vec!["z".into()]),
+        Error::UnknownColumn { .. },
+        ["\"z\""]
+    );
+    refused!(
+        with(&|o| {
+            o.numeric = vec!["a".into()];
+            o.categorical = vec![0.into()];
+        }),
+        Error::Argument { .. },
+        ["column \"a\"", "numeric and to be categorical"]
+    );
+    refused!(
+        with(&|o| o.exclude = vec!["c".into()]),
+        Error::Argument { .. },
+        ["\"c\"", "left out"]
+    );
+    refused!(
+        with(&|o| o.exclude = vec!["a".into(), "b".into()]),
+        Error::File { .. },
+        ["no column left", "delimiter"]
+    );
+    refused!(
+        with(&|o| o.targets = vec!["a".into(), "a".into()]),
+        Error::Argument { .. },
+        ["a target twice"]
+    );
+    refused!(
+        with(&|o| {
+            o.targets = vec!["a".into(), "b".into()];
+            o.task = Task::Classification;
+        }),
+        Error::Argument { .. },
+        ["number of targets", "1 for classification"]
+    );
+    refused!(
+        with(&|o| o.task = Task::Regression),
+        Error::Cell(_),
+        ["line 2, column \"c\"", "\"x\" is no number"]
+    );
+    refused!(
+        prepared("a,b\n1,x\n2,x\n"),
+        Error::OneClass { .. },
+        ["t.csv, column \"b\"", "all 2 rows", "\"x\"", "two classes"]
+    );
+    refused!(
+        prepared("a,b,c\n1,,x\n2,NA,y\n"),
+        Error::File { .. },
+        ["column \"b\" has no values"]
+    );
+    let few = PreparationOptions {
+        max_categories: 2,
+        ..PreparationOptions::default()
+    };
+    refused!(
+        prepared_by("id,b\np,x\nq,y\nr,x\n", &few),
+        Error::File { .. },
+        [
+            "column \"id\" has more than 2",
+            "line 4",
+            "leave that column out"
+        ]
+    );
+}
+
+#[test]
+fn inputs_are_standardised_and_encoded() {
+    // Against scikit-learn's StandardScaler and OneHotEncoder: 2, 4, 9 have mean 5 and deviation √(26/3).
+    let (data, preparation) = prepared("n,c,k,label\n2,b,7,no\n4,a,7,yes\n9,b,7,no\n").unwrap();
+    let std = (26.0_f64 / 3.0).sqrt();
+    let z = |x: f64| ((x - 5.0) / std) as f32;
+    assert_eq!(
+        data.inputs().data(),
+        [
+            z(2.0),
+            0.0,
+            1.0,
+            0.0,
+            z(4.0),
+            1.0,
+            0.0,
+            0.0,
+            z(9.0),
+            0.0,
+            1.0,
+            0.0,
+        ]
+    );
+    assert_eq!(preparation.input_names(), ["n", "c=a", "c=b", "k"]);
+    assert_eq!(preparation.constant_columns()[0].name.as_deref(), Some("k"));
+    assert_eq!(data.targets(), &Targets::Classes(vec![0, 1, 0]));
+    assert_eq!(preparation.classes().unwrap().names(), ["no", "yes"]);
+    assert_eq!(
+        (preparation.input_width(), preparation.output_width()),
+        (4, 2)
+    );
+    assert_eq!(
+        preparation.to_string(),
+        "2 column(s) of numbers, scaled (1 constant: k); 1 column(s) of categories, as 2 inputs; \
+         target column \"label\": 2 classes (no, yes)"
+    );
+    // A large mean does not hide a small deviation, as it would in f32.
+    let (times, _) = prepared("t,y\n1700000000,a\n1700000001,b\n1700000002,a\n").unwrap();
+    let z = 1.5_f64.sqrt() as f32;
+    assert_eq!(times.inputs().data(), [-z, 0.0, z]);
+}
+
+#[test]
+fn targets_are_classes_or_values() {
+    let kind = |text: &str, options: &PreparationOptions| {
+        prepared_by(text, options).unwrap().0.targets().clone()
+    };
+    let auto = PreparationOptions {
+        standardize_target: false,
+        ..PreparationOptions::default()
+    };
+    let values = |v: &[f32]| Targets::Values(Matrix::new(1, v.to_vec()).unwrap());
+    // Few whole numbers are classes; fractions, and as many as rows, are values.
+    assert_eq!(
+        kind("a,y\n1,3\n2,7\n3,3\n4,7\n", &auto),
+        Targets::Classes(vec![0, 1, 0, 1])
+    );
+    assert_eq!(
+        kind("a,y\n1,3\n2,7\n3,3\n4,7.5\n", &auto),
+        values(&[3.0, 7.0, 3.0, 7.5])
+    );
+    assert_eq!(
+        kind("a,y\n1,3\n2,7\n3,4\n4,8\n", &auto),
+        values(&[3.0, 7.0, 4.0, 8.0])
+    );
+    let said = PreparationOptions {
+        task: Task::Classification,
+        ..auto.clone()
+    };
+    assert_eq!(
+        kind("a,y\n1,10\n2,9\n3,8\n", &said),
+        Targets::Classes(vec![2, 1, 0])
+    );
+    let said = PreparationOptions {
+        task: Task::Regression,
+        ..auto.clone()
+    };
+    assert_eq!(
+        kind("a,y\n1,3\n2,7\n3,3\n4,7\n", &said),
+        values(&[3.0, 7.0, 3.0, 7.0])
+    );
+    // Several, anywhere, by name or number.
+    let two = PreparationOptions {
+        targets: vec!["y".into(), 0.into()],
+        ..auto.clone()
+    };
+    let (data, _) = prepared_by("z,a,y\n1,5,2\n3,6,4\n", &two).unwrap();
+    assert_eq!(
+        data.targets(),
+        &Targets::Values(Matrix::new(2, vec![2.0, 1.0, 4.0, 3.0]).unwrap())
+    );
+    assert_eq!(data.inputs().cols(), 1);
+    // Standardised, and back.
+    let (data, preparation) = prepared("a,y\n1,10.5\n2,20.5\n3,60.5\n").unwrap();
+    let Targets::Values(scaled) = data.targets() else {
+        panic!("classes")
+    };
+    let mean: f32 = scaled.data().iter().sum::<f32>() / 3.0;
+    assert!(mean.abs() < 1e-6);
+    let back = preparation.inverse_target(scaled).unwrap();
+    for (back, t) in back.data().iter().zip([10.5, 20.5, 60.5]) {
+        // y·σ + μ of a y rounded to f32, whose |y| < 2 and σ < 22; rounded once more.
+        assert!(
+            (back - t).abs() <= 22.0 * 2.0 * 6e-8 + 61.0 * 6e-8,
+            "{back} {t}"
+        );
+    }
+    let (_, classes) = prepared("a,y\n1,p\n2,q\n").unwrap();
+    refused!(
+        classes.inverse_target(scaled),
+        Error::Targets { .. },
+        ["values", "2 classes"]
+    );
+}
+
+#[test]
+fn missing_values_go_by_the_rule() {
+    let text = "n,c,y\n1,a,p\n,b,q\n4,?,p\n4,b,q\n7,b,p\nNA,a,q\n";
+    refused!(
+        prepared(text),
+        Error::Cell(_),
+        ["line 3, column \"n\": \"\" is missing", "constant"]
+    );
+    let by = |missing: Missing| {
+        prepared_by(
+            text,
+            &PreparationOptions {
+                missing,
+                ..unscaled()
+            },
+        )
+    };
+    let numbers = |missing| {
+        let (data, _) = by(missing).unwrap();
+        (0..data.rows())
+            .map(|r| data.inputs().row(r)[0])
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(Missing::Drop), [1.0, 4.0, 7.0]);
+    assert_eq!(numbers(Missing::Mean), [1.0, 4.0, 4.0, 4.0, 7.0, 4.0]);
+    assert_eq!(numbers(Missing::Median), [1.0, 4.0, 4.0, 4.0, 7.0, 4.0]);
+    assert_eq!(
+        numbers(Missing::MostFrequent),
+        [1.0, 4.0, 4.0, 4.0, 7.0, 4.0]
+    );
+    // A category gets the most frequent one; a constant is one more.
+    let (data, _) = by(Missing::Mean).unwrap();
+    assert_eq!(data.inputs().row(2)[1..], [0.0, 1.0]);
+    refused!(
+        by(Missing::Constant("none".into())),
+        Error::Argument { .. },
+        ["column \"n\"", "\"none\"", "number"]
+    );
+    let (data, preparation) = by(Missing::Constant("-1".into())).unwrap();
+    assert_eq!(preparation.input_names(), ["n", "c=-1", "c=a", "c=b"]);
+    assert_eq!(data.inputs().row(1), [-1.0, 0.0, 0.0, 1.0]);
+    assert_eq!(data.inputs().row(2), [4.0, 1.0, 0.0, 0.0]);
+    // Mean, median and most frequent are not each other.
+    let skew = "n,y\n1,p\n1,q\n2,p\n3,q\n13,p\n,q\n";
+    let filled = |missing| {
+        let options = PreparationOptions {
+            missing,
+            ..unscaled()
+        };
+        prepared_by(skew, &options).unwrap().0.inputs().row(5)[0]
+    };
+    assert_eq!(
+        [Missing::Mean, Missing::Median, Missing::MostFrequent].map(filled),
+        [4.0, 2.0, 1.0]
+    );
+    let even = prepared_by(
+        "n,y\n1,p\n2,q\n4,p\n9,q\n,p\n",
+        &PreparationOptions {
+            missing: Missing::Median,
+            ..unscaled()
+        },
+    );
+    assert_eq!(even.unwrap().0.inputs().row(4), [3.0]);
+    // What fills in takes no part in mean and deviation, and serves new data.
+    let options = PreparationOptions {
+        missing: Missing::Mean,
+        ..PreparationOptions::default()
+    };
+    let (data, preparation) = prepared_by("n,y\n1,p\n3,q\n,p\n", &options).unwrap();
+    assert_eq!(data.inputs().data(), [-1.0, 1.0, 0.0]);
+    assert_eq!(
+        preparation
+            .apply_inputs(&table("n,y\n,p\n5,q\n"))
+            .unwrap()
+            .data(),
+        [0.0, 3.0]
+    );
+    // A target must be there, unless its row goes.
+    let target = "n,y\n1,p\n2,\n3,q\n";
+    refused!(
+        prepared_by(target, &options),
+        Error::Cell(_),
+        ["line 3, column \"y\"", "shall be learnt"]
+    );
+    let drop = PreparationOptions {
+        missing: Missing::Drop,
+        ..unscaled()
+    };
+    let (data, preparation) = prepared_by(target, &drop).unwrap();
+    assert_eq!(data.rows(), 2);
+    // Predictions belong to rows: none is dropped.
+    refused!(
+        preparation.apply_inputs(&table("n,y\n1,p\n,q\n")),
+        Error::Cell(_),
+        ["line 3, column \"n\"", "missing"]
+    );
+    refused!(
+        prepared_by("n,y\n,p\n2,\n", &drop),
+        Error::EmptyData { .. },
+        ["without its rows that miss"]
+    );
+    // Words of one's own.
+    let words = CsvOptions {
+        missing: vec!["-".into()],
+        ..CsvOptions::default()
+    };
+    let words = Table::from_bytes("t.csv", "n,y\n1,p\n-,q\n", &words).unwrap();
+    let preparation = Preparation::fit(&words, &options).unwrap();
+    assert_eq!(preparation.csv_options().missing, ["-"]);
+}
+
+#[test]
+fn new_data_goes_the_fitted_way() {
+    let (_, preparation) = prepared("n,c,y\n1,a,p\n3,b,q\n").unwrap();
+    let apply = |text: &str| preparation.apply(&table(text));
+    let inputs = |text: &str| preparation.apply_inputs(&table(text));
+    // Columns by name, in any order, with others between; the target may be absent.
+    let moved = apply("y,extra,c,n\nq,0,a,5\np,0,b,1\n").unwrap();
+    assert_eq!(moved.inputs().data(), [3.0, 1.0, 0.0, -1.0, 0.0, 1.0]);
+    assert_eq!(moved.targets(), &Targets::Classes(vec![1, 0]));
+    assert_eq!(inputs("c,n\na,5\n").unwrap().data(), [3.0, 1.0, 0.0]);
+    refused!(
+        apply("c,n\na,5\n"),
+        Error::UnknownColumn { .. },
+        ["no column \"y\"", "c, n"]
+    );
+    refused!(
+        inputs("c,m\na,5\n"),
+        Error::UnknownColumn { .. },
+        ["no column \"n\"", "c, m"]
+    );
+    // Without a header, by place.
+    let headless = CsvOptions {
+        header: Some(false),
+        ..CsvOptions::default()
+    };
+    let headless = |text: &str| Table::from_bytes("t.csv", text, &headless).unwrap();
+    assert_eq!(
+        preparation
+            .apply(&headless("5,a,q\n"))
+            .unwrap()
+            .inputs()
+            .data(),
+        [3.0, 1.0, 0.0]
+    );
+    assert_eq!(
+        preparation.apply_inputs(&headless("5,a\n")).unwrap().data(),
+        [3.0, 1.0, 0.0]
+    );
+    refused!(
+        preparation.apply(&headless("5,a\n")),
+        Error::Shape { .. },
+        ["t.csv", "2 columns", "3 columns"]
+    );
+    refused!(
+        preparation.apply_inputs(&headless("5\n")),
+        Error::Shape { .. },
+        ["1 columns", "or 2 without the targets"]
+    );
+    // What the training data did not have.
+    refused!(
+        inputs("n,c\n1,d\n"),
+        Error::Cell(_),
+        [
+            "t.csv, line 2, column \"c\": \"d\" is a category",
+            "known are a, b",
+            "zeros"
+        ]
+    );
+    refused!(
+        apply("n,c,y\n1,a,p\n1,b,r\n"),
+        Error::Cell(_),
+        [
+            "t.csv, line 3, column \"y\": \"r\" is a class that the model has not seen",
+            "known are p, q",
+            "train with it"
+        ]
+    );
+    refused!(
+        inputs("n,c\nx,a\n"),
+        Error::Cell(_),
+        ["line 2, column \"n\": \"x\" is no number"]
+    );
+    refused!(
+        apply("n,c,y\n1,a,\n"),
+        Error::Cell(_),
+        ["line 2, column \"y\"", "missing"]
+    );
+    let zeros = PreparationOptions {
+        unseen: Unseen::Zeros,
+        ..PreparationOptions::default()
+    };
+    let (_, zeros) = prepared_by("n,c,y\n1,a,p\n3,b,q\n", &zeros).unwrap();
+    assert_eq!(
+        zeros.apply_inputs(&table("n,c\n1,d\n")).unwrap().data(),
+        [-1.0, 0.0, 0.0]
+    );
+    // Categories that look like numbers this time, and classes written another way.
+    let (_, rooms) = prepared("rooms,y\n1,1\n2,0\n3+,1\n4+,0\n").unwrap();
+    assert_eq!(
+        rooms.apply_inputs(&table("rooms\n2\n")).unwrap().data(),
+        [0.0, 1.0, 0.0, 0.0]
+    );
+    let written = rooms.apply(&table("rooms,y\n2,1.0\n1,-0\n")).unwrap();
+    assert_eq!(written.targets(), &Targets::Classes(vec![1, 0]));
+    // Through a model file.
+    for preparation in [&preparation, &zeros, &rooms] {
+        let json = serde_json::to_string(preparation).unwrap();
+        let back: Preparation = serde_json::from_str(&json).unwrap();
+        assert_eq!(&back, preparation);
+    }
+}
+
+/// Numbers pass through a file to the bit; JSON's usual reader may be off by one.
+#[test]
+fn a_stored_preparation_is_the_same_to_the_bit() {
+    let mut x = 0.1_f64;
+    let mut standardizer = Standardizer::identity(0);
+    for _ in 0..2000 {
+        x = (x * 3.9 * (1.0 - x)).clamp(1e-3, 0.999);
+        standardizer.shift.push(x * 1e5);
+        standardizer.factor.push(1.0 / x);
+    }
+    let json = serde_json::to_string(&standardizer).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Standardizer>(&json).unwrap(),
+        standardizer
+    );
+}
+
+#[test]
+fn numbers_alone_are_prepared_too() {
+    let x = Matrix::from_rows(&[[0.0, 7.0], [2.0, 7.0], [4.0, 7.0]]).unwrap();
+    let data = Dataset::classes(x.clone(), vec![7, 3, 7]).unwrap();
+    let preparation = Preparation::fit(&data, &PreparationOptions::default()).unwrap();
+    let ready = preparation.apply(&data).unwrap();
+    let z = 1.5_f64.sqrt() as f32;
+    assert_eq!(ready.inputs().data(), [-z, 0.0, 0.0, 0.0, z, 0.0]);
+    assert_eq!(ready.targets(), &Targets::Classes(vec![1, 0, 1]));
+    assert_eq!(preparation.classes().unwrap().names(), ["3", "7"]);
+    let new = Matrix::from_rows(&[[2.0, 8.0]]).unwrap();
+    assert_eq!(preparation.apply_inputs(&new).unwrap().data(), [0.0, 1.0]);
+    // A table without a header serves, with its target last or without it.
+    assert_eq!(
+        preparation.apply_inputs(&table("2,8\n")).unwrap().data(),
+        [0.0, 1.0]
+    );
+    let tabled = preparation.apply(&table("2,8,7\n")).unwrap();
+    assert_eq!(tabled.targets(), &Targets::Classes(vec![1]));
+    let unseen = Dataset::classes(x.clone(), vec![7, 3, 4]).unwrap();
+    refused!(
+        preparation.apply(&unseen),
+        Error::Cell(_),
+        [
+            "the data set, row 2, targets: \"4\" is a class",
+            "known are 3, 7"
+        ]
+    );
+    let wide = Matrix::from_rows(&[[2.0, 8.0, 1.0]]).unwrap();
+    refused!(
+        preparation.apply_inputs(&wide),
+        Error::Shape { .. },
+        ["3 columns", "2 column(s) of numbers"]
+    );
+    let values = Dataset::values(x.clone(), Matrix::new(1, vec![1.0, 2.0, 3.0]).unwrap()).unwrap();
+    refused!(
+        preparation.apply(&values),
+        Error::Targets { .. },
+        ["2 classes", "values"]
+    );
+    let one = Dataset::classes(x.clone(), vec![2, 2, 2]).unwrap();
+    refused!(
+        Preparation::fit(&one, &PreparationOptions::default()),
+        Error::OneClass { .. },
+        ["\"2\"", "3 rows"]
+    );
+    let inputs = Preparation::fit(&x, &PreparationOptions::default()).unwrap();
+    assert_eq!(inputs.target(), &TargetEncoding::None);
+    refused!(inputs.apply(&data), Error::Targets { .. }, ["apply_inputs"]);
+    // Of a table of text, a matrix cannot be.
+    let (_, text) = prepared("c,y\na,p\nb,q\n").unwrap();
+    refused!(
+        text.apply_inputs(&new),
+        Error::Shape { .. },
+        ["2 columns of numbers", "categories"]
+    );
+}
+
+#[test]
+fn class_maps_and_standardizers_stand_alone() {
+    let map = ClassMap::new(["10", "9", "9.0", "-1"]).unwrap();
+    assert_eq!(map.names(), ["-1", "9", "10"]);
+    assert_eq!(
+        (
+            map.index("1e1"),
+            map.index("-1.0"),
+            map.index("8"),
+            map.index("x")
+        ),
+        (Some(2), Some(0), None, None)
+    );
+    assert_eq!(map.index_of_number(9.0), Some(1));
+    let map = ClassMap::new(["10", "9", "x"]).unwrap();
+    assert_eq!(map.names(), ["10", "9", "x"]);
+    assert_eq!(
+        (map.index("9"), map.index("9.0"), map.name(3)),
+        (Some(1), None, None)
+    );
+    refused!(
+        ClassMap::new(Vec::<String>::new()),
+        Error::EmptyData { .. },
+        ["classes"]
+    );
+    assert!(serde_json::from_str::<ClassMap>("[]").is_err());
+    let twice = serde_json::from_str::<ClassMap>(r#"["a","a"]"#).unwrap_err();
+    assert!(twice.to_string().contains("names that differ"));
+    let s = Standardizer::fit(&Matrix::from_rows(&[[1.0], [2.0]]).unwrap()).unwrap();
+    let wide = Matrix::from_rows(&[[1.0, 2.0]]).unwrap();
+    refused!(
+        s.apply(&wide),
+        Error::Shape { .. },
+        ["2 columns", "1 columns"]
+    );
+}
+
+// Arrays
+
+fn signed(r: usize, c: usize) -> f32 {
+    (7 * r + 2 * c) as f32 - 3.0
+}
+
+#[test]
+fn npy_of_every_type_is_what_numpy_wrote() {
+    let of = |name: &str| Array::open(path(&format!("{name}.npy"))).unwrap();
+    let matrix = |f: &dyn Fn(usize, usize) -> f32| {
+        Matrix::new(4, (0..20).map(|i| f(i / 4, i % 4)).collect()).unwrap()
+    };
+    for name in [
+        "i1", "i2", "i4", "i8", "f2", "f4", "f8", "big_f4", "big_i8", "fortran",
+    ] {
+        let array = of(name);
+        assert_eq!(array.shape(), [5, 4], "{name}");
+        assert_eq!(array.matrix(0..5, 1.0).unwrap(), matrix(&signed), "{name}");
+        assert_eq!(
+            array.matrix(2..3, 2.0).unwrap().data(),
+            [22.0, 26.0, 30.0, 34.0],
+            "{name}"
+        );
+    }
+    for name in ["u1", "u2", "u4", "u8"] {
+        let unsigned = matrix(&|r, c| signed(r, c) + 3.0);
+        assert_eq!(of(name).matrix(0..5, 1.0).unwrap(), unsigned, "{name}");
+    }
+    let thirds = matrix(&|r, c| f32::from(u8::from((7 * r + 2 * c) % 3 == 0)));
+    assert_eq!(of("bool").matrix(0..5, 1.0).unwrap(), thirds);
+    // Images are flattened line after line, in whatever order they lie.
+    for name in ["images", "images_fortran"] {
+        let images = of(name);
+        assert_eq!((images.rows(), images.cols()), (2, 6));
+        let pixels: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        assert_eq!(images.matrix(0..2, 1.0).unwrap().data(), pixels, "{name}");
+        assert_eq!(
+            images.matrix(1..2, 1.0).unwrap().data(),
+            &pixels[6..],
+            "{name}"
+        );
+    }
+    assert_eq!(of("y").labels(0..5).unwrap(), [0, 1, 2, 1, 0]);
+    assert_eq!(of("y").labels(2..4).unwrap(), [2, 1]);
+    assert_eq!(
+        (of("u1").element(), of("fortran").element()),
+        (Element::U8, Element::F32)
+    );
+}
+
+#[test]
+fn arrays_that_cannot_be_used_are_refused_with_their_place() {
+    let open = |name: &str| Array::open(path(&format!("{name}.npy")));
+    refused!(
+        open("strings"),
+        Error::File { .. },
+        ["strings.npy", "<U1", "astype"]
+    );
+    refused!(
+        open("records"),
+        Error::File { .. },
+        ["records.npy", "records of several fields"]
+    );
+    refused!(
+        open("nan").unwrap().matrix(0..2, 1.0),
+        Error::Value { .. },
+        [
+            "nan.npy",
+            "NaN",
+            "row 1, column 1",
+            "finite",
+            "leave that row out"
+        ]
+    );
+    refused!(
+        open("i4").unwrap().labels(0..5),
+        Error::Shape { .. },
+        ["[5, 4]", "one whole number"]
+    );
+    refused!(
+        open("i4").unwrap().matrix(3..6, 1.0),
+        Error::Argument { .. },
+        ["3..6", "within 0..5"]
+    );
+    refused!(
+        open("i4").unwrap().matrix(0..5, f64::NAN),
+        Error::Argument { .. },
+        ["scale", "NaN"]
+    );
+    refused!(
+        open("f8").unwrap().matrix(0..5, 1e38),
+        Error::Value { .. },
+        ["f8.npy", "inf", "row"]
+    );
+    let bytes = |name: &str| std::fs::read(path(name)).unwrap();
+    let read =
+        |name: &str, bytes: Vec<u8>| DataFile::from_bytes(name, bytes, &OpenOptions::default());
+    let npy = bytes("f4.npy");
+    refused!(
+        read("a.npy", npy[..npy.len() - 5].to_vec()),
+        Error::File { .. },
+        ["a.npy", "75 bytes of data", "[5, 4]", "80", "cut short"]
+    );
+    refused!(
+        read("a.npy", [&npy[..], &[0]].concat()),
+        Error::File { .. },
+        ["81 bytes", "more follows"]
+    );
+    refused!(
+        read("a.npy", b"\x89PNG\r\n\x1a\nxxxx".to_vec()),
+        Error::File { .. },
+        ["a.npy", "is not NPY", "89 50 4e 47", "numpy.save"]
+    );
+    let header = |text: &str| {
+        let mut npy = b"\x93NUMPY\x01\x00".to_vec();
+        npy.extend((text.len() as u16).to_le_bytes());
+        npy.extend(text.bytes());
+        read("a.npy", npy)
+    };
+    let shaped = |shape: &str| {
+        header(&format!(
+            "{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}\n"
+        ))
+    };
+    refused!(
+        shaped("(4611686018427387904, 4)"),
+        Error::File { .. },
+        ["no memory holds", "damaged"]
+    );
+    refused!(
+        shaped("(1000000, 1000000)"),
+        Error::File { .. },
+        ["0 bytes", "4000000000000", "cut short"]
+    );
+    refused!(shaped("(0, 4)"), Error::EmptyData { .. }, ["a.npy [0, 4]"]);
+    refused!(shaped("()"), Error::File { .. }, ["single number"]);
+    refused!(shaped("(-3, 4)"), Error::File { .. }, ["dimension is -3"]);
+    refused!(shaped("(1.5, 4)"), Error::File { .. }, ["no whole number"]);
+    refused!(
+        shaped("((((((1,),),),),),)"),
+        Error::File { .. },
+        ["brackets in brackets"]
+    );
+    refused!(
+        header(&"[".repeat(9000)),
+        Error::File { .. },
+        ["brackets in brackets"]
+    );
+    refused!(
+        header("{'descr': '<f4', 'fortran_order': False}"),
+        Error::File { .. },
+        ["shape is missing"]
+    );
+    refused!(
+        header("{'descr': '<f4', 'fortran_order': 1, 'shape': (1,)}"),
+        Error::File { .. },
+        ["fortran_order"]
+    );
+    refused!(
+        header(&" ".repeat(20_000)),
+        Error::File { .. },
+        ["20000 bytes", "10000"]
+    );
+    refused!(
+        read("a.npy", b"\x93NUMPY\x09\x00\x00\x00".to_vec()),
+        Error::File { .. },
+        ["version 9.0"]
+    );
+    // Targets and inputs that do not belong together; labels that are none.
+    let pair = |x: &str, y: &str, task| {
+        let options = OpenOptions {
+            task,
+            ..OpenOptions::default()
+        };
+        DataFile::open(&[path(x), path(y)], &options)
+    };
+    refused!(
+        pair("images.npy", "y.npy", Task::Auto),
+        Error::Shape { .. },
+        ["y.npy", "[5]", "2 rows", "images.npy"]
+    );
+    let file = pair("i4.npy", "f4.npy", Task::Classification).unwrap();
+    let fit = Preparation::fit(&file, &PreparationOptions::default());
+    refused!(fit, Error::Shape { .. }, ["f4.npy", "one whole number"]);
+    let negative = DataFile::from_bytes("n.npy", bytes("i1.npy"), &OpenOptions::default()).unwrap();
+    let DataFile::Arrays(negative) = negative else {
+        panic!("no array")
+    };
+    refused!(
+        negative.dataset(0..5, 1.0),
+        Error::File { .. },
+        ["n.npy", "no targets"]
+    );
+}
+
+#[test]
+fn idx_is_read_as_mnist_is() {
+    let open = |paths: &[&str]| {
+        let paths: Vec<PathBuf> = paths.iter().map(|p| path(p)).collect();
+        DataFile::open(&paths, &OpenOptions::default())
+    };
+    let (images, labels) = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte");
+    let packed = |name: &str| format!("{name}.gz");
+    for pair in [
+        [images, labels],
+        [labels, images],
+        [&packed(images), &packed(labels)],
+        [images, &packed(labels)],
+    ] {
+        let file = open(&pair).unwrap();
+        let preparation = Preparation::fit(&file, &PreparationOptions::default()).unwrap();
+        let data = preparation.apply(&file).unwrap();
+        assert_eq!(data.targets(), &Targets::Classes(vec![0, 1]));
+        let pixels: Vec<f32> = (0..12_u8).map(|p| f32::from(p) * (1.0 / 255.0)).collect();
+        assert_eq!(data.inputs().data(), pixels);
+        // Kept on a device as bytes, with the same bits.
+        let network = Mlp::new(6).dense(2, Identity);
+        let mut trainer = Trainer::new(
+            &Device::cpu(),
+            &network,
+            Loss::CrossEntropy,
+            Sgd::default(),
+            7,
+        )
+        .unwrap();
+        let loaded = trainer
+            .load(&data, Storage::U8 { scale: 1.0 / 255.0 })
+            .unwrap();
+        assert_eq!(loaded.data(), &data);
+    }
+    for name in ["floats.idx", "floats.idx.gz"] {
+        let floats = Array::open(path(name)).unwrap().matrix(0..5, 1.0).unwrap();
+        assert_eq!(floats.row(4), [25.0, 27.0, 29.0, 31.0]);
+    }
+    let bytes = std::fs::read(path(images)).unwrap();
+    let read = |bytes: Vec<u8>| DataFile::from_bytes("images.idx", bytes, &OpenOptions::default());
+    let mut wrong = bytes.clone();
+    wrong[0] = 8;
+    refused!(
+        read(wrong),
+        Error::File { .. },
+        [
+            "images.idx",
+            "magic number is wrong",
+            "08 00 08 03",
+            "00 00"
+        ]
+    );
+    let mut wrong = bytes.clone();
+    wrong[2] = 7;
+    refused!(read(wrong), Error::File { .. }, ["magic number"]);
+    refused!(
+        read(bytes[..10].to_vec()),
+        Error::File { .. },
+        ["cut short within its header", "10 bytes", "16"]
+    );
+    refused!(
+        read(bytes[..20].to_vec()),
+        Error::File { .. },
+        ["4 bytes of data", "12", "cut short"]
+    );
+    refused!(
+        read([&bytes[..], &[1]].concat()),
+        Error::File { .. },
+        ["13 bytes", "more follows"]
+    );
+    let mut huge = bytes.clone();
+    huge[4..16].fill(0xff);
+    refused!(read(huge), Error::File { .. }, ["no memory holds"]);
+    let mut packed_bytes = std::fs::read(path("train-images-idx3-ubyte.gz")).unwrap();
+    let at = packed_bytes.len() - 12;
+    packed_bytes[at] ^= 0x55;
+    refused!(
+        read(packed_bytes),
+        Error::File { .. },
+        ["images.idx", "gzip"]
+    );
+}
+
+#[test]
+fn archives_give_their_arrays_by_name() {
+    let open = |name: &str, options: &OpenOptions| DataFile::open(&[path(name)], options);
+    let default = OpenOptions::default();
+    for name in ["pair.npz", "pair.safetensors"] {
+        let file = open(name, &default).unwrap();
+        let DataFile::Arrays(arrays) = &file else {
+            panic!("no arrays")
+        };
+        let data = arrays.dataset(0..5, 1.0).unwrap();
+        assert_eq!(
+            data.targets(),
+            &Targets::Classes(vec![0, 1, 2, 1, 0]),
+            "{name}"
+        );
+        let expected: Vec<f32> = (0..20).map(|i| signed(i / 4, i % 4)).collect();
+        assert_eq!(data.inputs().data(), expected, "{name}");
+        let named = |inputs: &str| OpenOptions {
+            inputs: Some(inputs.into()),
+            ..OpenOptions::default()
+        };
+        refused!(
+            open(name, &named("xs")),
+            Error::UnknownColumn { .. },
+            [name, "no array \"xs\" (did you mean \"x\"?)", "it has x, y"]
+        );
+        let swapped = OpenOptions {
+            targets: Some("z".into()),
+            ..OpenOptions::default()
+        };
+        refused!(
+            open(name, &swapped),
+            Error::UnknownColumn { .. },
+            ["array \"z\""]
+        );
+        let text = OpenOptions {
+            task: Task::Regression,
+            ..OpenOptions::default()
+        };
+        let DataFile::Arrays(arrays) = open(name, &text).unwrap() else {
+            panic!("no arrays")
+        };
+        assert!(matches!(
+            arrays.dataset(0..5, 1.0).unwrap().targets(),
+            Targets::Values(_)
+        ));
+    }
+    let DataFile::Arrays(arrays) = open("packed.npz", &default).unwrap() else {
+        panic!("no arrays")
+    };
+    assert_eq!(
+        (arrays.inputs().shape(), arrays.targets().unwrap().shape()),
+        (&[2, 2, 3][..], &[2][..])
+    );
+    let wrong =
+        |name: &str, bytes: &[u8]| DataFile::from_bytes(name, bytes, &OpenOptions::default());
+    refused!(
+        wrong("a.npz", b"PK\x03\x04nothing"),
+        Error::File { .. },
+        ["a.npz", "NPZ", "numpy.savez"]
+    );
+    refused!(
+        wrong("a.safetensors", b"nothing at all"),
+        Error::File { .. },
+        ["a.safetensors", "damaged"]
+    );
+    refused!(
+        wrong("a.bin", b"\0\x01\x02\0\0\0"),
+        Error::File { .. },
+        ["a.bin", "00 01 02", "CSV, NPY, NPZ, IDX"]
+    );
+    refused!(wrong("a.bin", b""), Error::File { .. }, ["empty", "CSV"]);
+    refused!(
+        DataFile::open::<&str>(&[], &default),
+        Error::Argument { .. },
+        ["0", "one, or two"]
+    );
+    refused!(
+        DataFile::open(&[path("pair.npz"), path("y.npy")], &default),
+        Error::File { .. },
+        ["pair.npz", "one array"]
+    );
+    // By their first bytes, whatever their names.
+    for (name, kind) in [
+        ("pair.npz", "arrays"),
+        ("f4.npy", "arrays"),
+        ("floats.idx", "arrays"),
+        ("pair.safetensors", "arrays"),
+    ] {
+        let bytes = std::fs::read(path(name)).unwrap();
+        let file = DataFile::from_bytes("data", bytes, &default).unwrap();
+        assert!(matches!(file, DataFile::Arrays(_)), "{name} is {kind}");
+    }
+    let text = DataFile::from_bytes("data", "a,b\n1,2\n", &default).unwrap();
+    assert!(matches!(text, DataFile::Table(_)));
+}
+
+#[test]
+fn one_call_opens_and_prepares() {
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits/optdigits.csv");
+    let (data, preparation) = Dataset::open(
+        &[digits],
+        &OpenOptions::default(),
+        &PreparationOptions::default(),
+    )
+    .unwrap();
+    assert_eq!((data.rows(), data.inputs().cols()), (1797, 64));
+    let digits: Vec<String> = (0..10).map(|d| d.to_string()).collect();
+    assert_eq!(preparation.classes().unwrap().names(), digits);
+    assert_eq!(preparation.constant_columns().len(), 3);
+    for c in 0..64 {
+        let column: Vec<f64> = (0..1797)
+            .map(|r| f64::from(data.inputs().row(r)[c]))
+            .collect();
+        let mean = column.iter().sum::<f64>() / 1797.0;
+        let variance = column.iter().map(|x| x * x).sum::<f64>() / 1797.0;
+        let constant = matches!(
+            preparation.inputs()[c].encoding,
+            Encoding::Number { constant: true, .. }
+        );
+        // Each element is off by at most 2⁻²⁴ of itself.
+        assert!(mean.abs() < 1e-6, "{mean}");
+        assert!(
+            (variance - f64::from(u8::from(!constant))).abs() < 1e-6,
+            "{variance}"
+        );
+    }
+    let (pair, _) = Dataset::open(
+        &[path("pair.npz")],
+        &OpenOptions::default(),
+        &PreparationOptions::default(),
+    )
+    .unwrap();
+    assert_eq!(pair.rows(), 5);
+}
+
+// Splits
+
+#[test]
+fn folds_have_each_row_once_and_each_class_evenly() {
+    let rows = 103;
+    let x = Matrix::new(1, (0..rows).map(|r| r as f32).collect()).unwrap();
+    let labels: Vec<u32> = (0..rows).map(|r| u32::from(r % 10 == 0)).collect();
+    let data = Dataset::classes(x.clone(), labels).unwrap();
+    let values = Dataset::values(x.clone(), x.clone()).unwrap();
+    for data in [&data, &values] {
+        for k in [2, 3, 5, 11] {
+            let mut seen = vec![0; rows];
+            for (train, validation) in data.folds(k, 7).unwrap() {
+                assert_eq!(train.rows() + validation.rows(), rows);
+                assert!(validation.rows().abs_diff(rows / k) <= 1);
+                for &r in validation.inputs().data() {
+                    seen[r as usize] += 1;
+                    assert!(!train.inputs().data().contains(&r));
+                }
+                if let Targets::Classes(labels) = validation.targets() {
+                    let ones = labels.iter().filter(|&&l| l == 1).count();
+                    assert!(
+                        ones == 11 / k || ones == 11_usize.div_ceil(k),
+                        "{ones} of 11 in {k}"
+                    );
+                }
+            }
+            assert!(seen.iter().all(|&n| n == 1));
+        }
+    }
+    let firsts = |seed| data.folds(5, seed).unwrap().next().unwrap();
+    assert_eq!(firsts(1), firsts(1));
+    assert_ne!(firsts(1), firsts(2));
+    assert_eq!(data.folds(4, 0).unwrap().len(), 4);
+    refused!(
+        data.folds(1, 0),
+        Error::Argument { .. },
+        ["folds is 1", "from 2"]
+    );
+    refused!(values.folds(104, 0), Error::Argument { .. }, ["104", "103"]);
+    refused!(
+        data.folds(12, 0),
+        Error::Argument { .. },
+        ["12, with 11 row(s) of class 1", "fewer folds"]
+    );
+}
+
+#[test]
+fn three_way_splits_keep_their_shares() {
+    let rows = 1000;
+    let x = Matrix::new(1, (0..rows).map(|r| r as f32).collect()).unwrap();
+    let data = Dataset::classes(x, (0..rows as u32).map(|r| r % 4).collect()).unwrap();
+    let (train, validation, test) = data.split_three(0.6, 0.25, 3).unwrap();
+    assert_eq!(
+        (train.rows(), validation.rows(), test.rows()),
+        (600, 250, 150)
+    );
+    let mut all: Vec<f32> = [&train, &validation, &test]
+        .iter()
+        .flat_map(|d| d.inputs().data())
+        .copied()
+        .collect();
+    all.sort_by(f32::total_cmp);
+    assert!(all.iter().enumerate().all(|(r, &x)| x == r as f32));
+    for part in [&train, &validation, &test] {
+        let Targets::Classes(labels) = part.targets() else {
+            panic!("values")
+        };
+        for class in 0..4 {
+            let share = labels.iter().filter(|&&l| l == class).count();
+            assert!(share.abs_diff(part.rows() / 4) <= 1);
+        }
+    }
+    refused!(
+        data.split_three(0.6, 0.4, 3),
+        Error::Argument { .. },
+        ["0.4, beside 0.6", "test on"]
+    );
+    refused!(
+        data.split_three(0.6, 0.0, 3),
+        Error::Argument { .. },
+        ["above 0"]
+    );
+    refused!(
+        data.split_three(f64::NAN, 0.2, 3),
+        Error::Argument { .. },
+        ["NaN"]
+    );
+}
+
+// Streams
+
+#[test]
+fn a_stream_has_every_row_once() {
+    let rows = 1003;
+    let x = Matrix::new(1, (0..rows).map(|r| r as f32).collect()).unwrap();
+    let data = Dataset::classes(x, vec![0; rows]).unwrap();
+    for (batch, window) in [
+        (1, 1),
+        (8, 8),
+        (8, 64),
+        (8, 100),
+        (32, 200),
+        (10, 999),
+        (1003, 1003),
+        (7, 5000),
+    ] {
+        for seed in [None, Some(3)] {
+            let stream = || {
+                let stream = Stream::new(&data, batch, window).unwrap();
+                match seed {
+                    Some(seed) => stream.shuffled(seed),
+                    None => stream,
+                }
+            };
+            let batches: Vec<Dataset> = stream().map(Result::unwrap).collect();
+            assert_eq!(batches.len(), rows.div_ceil(batch), "{batch} {window}");
+            assert!(
+                batches[..batches.len() - 1]
+                    .iter()
+                    .all(|b| b.rows() == batch)
+            );
+            let order: Vec<f32> = batches
+                .iter()
+                .flat_map(|b| b.inputs().data())
+                .copied()
+                .collect();
+            let mut sorted = order.clone();
+            sorted.sort_by(f32::total_cmp);
+            assert!(sorted.iter().enumerate().all(|(r, &x)| x == r as f32));
+            assert_eq!(
+                seed.is_none() || rows == 1,
+                order == sorted,
+                "{batch} {window} {seed:?}"
+            );
+            let again: Vec<Dataset> = stream().map(Result::unwrap).collect();
+            assert_eq!(batches, again);
+            if window >= rows {
+                let plain = data.batches(batch).unwrap();
+                let plain: Vec<Dataset> = match seed {
+                    Some(seed) => plain.shuffled(seed).collect(),
+                    None => plain.collect(),
+                };
+                assert_eq!(batches, plain);
+            }
+        }
+    }
+    // The first shuffled window comes from all over the data, not from its beginning.
+    let first: Vec<f32> = Stream::new(&data, 160, 160)
+        .unwrap()
+        .shuffled(1)
+        .next()
+        .unwrap()
+        .unwrap()
+        .inputs()
+        .data()
+        .to_vec();
+    assert!(first.iter().any(|&r| r < 300.0) && first.iter().any(|&r| r > 700.0));
+    refused!(
+        Stream::new(&data, 0, 10),
+        Error::BatchSize { .. },
+        ["0 rows"]
+    );
+    refused!(
+        Stream::new(&data, 10, 9),
+        Error::Argument { .. },
+        ["window", "9 rows", "10 rows"]
+    );
+}
+
+/// Training from a file through a window that holds all of it gives the bits of training from memory; through a smaller one it
+/// learns too.
+#[test]
+fn files_train_by_streams() {
+    let mut text = String::from("a,b,label\n");
+    for i in 0..600 {
+        let (a, b) = ((i * 37) % 101, (i * 53) % 89);
+        let label = if a + b > 95 { "high" } else { "low" };
+        text += &format!(
+            "{},{b},{label}\n",
+            if i % 50 == 7 {
+                "NA".into()
+            } else {
+                a.to_string()
+            }
+        );
+    }
+    let table = table(&text);
+    let options = PreparationOptions {
+        missing: Missing::Drop,
+        ..PreparationOptions::default()
+    };
+    let preparation = Preparation::fit(&table, &options).unwrap();
+    let source = preparation.source(&table).unwrap();
+    assert_eq!((source.dropped(), source.rows()), (12, 588));
+    let data = preparation.apply(&table).unwrap();
+    // Any part of it is that part of the whole, though rows are left out before, within and behind.
+    for rows in [0..1, 6..8, 0..588, 50..150, 587..588] {
+        let part: Vec<usize> = rows.clone().collect();
+        assert_eq!(source.read(rows).unwrap(), data.select(&part));
+    }
+    refused!(
+        source.read(580..589),
+        Error::Argument { .. },
+        ["580..589", "0..588"]
+    );
+    let network = Mlp::new(2).dense(8, Tanh).dense(2, Identity);
+    let trainer = || {
+        Trainer::new(
+            &Device::cpu(),
+            &network,
+            Loss::CrossEntropy,
+            Sgd {
+                lr: 0.3,
+                ..Sgd::default()
+            },
+            7,
+        )
+        .unwrap()
+    };
+    let (mut of_memory, mut of_file, mut of_window) = (trainer(), trainer(), trainer());
+    for epoch in 0..10 {
+        for batch in data.batches(16).unwrap().shuffled(epoch) {
+            of_memory.step(&batch).unwrap();
+        }
+        for batch in Stream::new(&source, 16, 1000).unwrap().shuffled(epoch) {
+            of_file.step(&batch.unwrap()).unwrap();
+        }
+        for batch in Stream::new(&source, 16, 128).unwrap().shuffled(epoch) {
+            of_window.step(&batch.unwrap()).unwrap();
+        }
+    }
+    assert_eq!(of_memory.weights().unwrap(), of_file.weights().unwrap());
+    assert!(of_window.evaluate(&data).unwrap().accuracy > Some(0.95));
+}
+
+/// A bad value far down a file that is streamed is told with its line, and ends the stream.
+#[test]
+fn a_stream_tells_what_is_wrong_and_ends() {
+    let (_, preparation) = prepared("a,y\n1,p\n2,q\n").unwrap();
+    let mut text = "a,y\n".to_string();
+    for i in 0..300 {
+        text += if i == 250 { "x,p\n" } else { "1,q\n" };
+    }
+    let table = table(&text);
+    let source = preparation.source(&table).unwrap();
+    let mut stream = Stream::new(&source, 10, 50).unwrap();
+    let good = stream.by_ref().take_while(Result::is_ok).count();
+    assert_eq!(good, 25);
+    assert!(stream.next().is_none());
+    let error = Stream::new(&source, 10, 50)
+        .unwrap()
+        .find_map(Result::err)
+        .unwrap();
+    assert!(
+        error
+            .to_string()
+            .contains("t.csv, line 252, column \"a\": \"x\""),
+        "{error}"
+    );
+    // Arrays are a source too, and a data set.
+    let options = OpenOptions::default();
+    let DataFile::Arrays(arrays) = DataFile::open(&[path("pair.npz")], &options).unwrap() else {
+        panic!("no arrays")
+    };
+    let arrays: &Arrays = &arrays;
+    let batches: Vec<usize> = Stream::new(arrays, 2, 2)
+        .unwrap()
+        .map(|b| b.unwrap().rows())
+        .collect();
+    assert_eq!(batches, [2, 2, 1]);
+}
