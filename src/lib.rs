@@ -32,7 +32,8 @@
 //! It trains fully connected networks in f32: dense layers with any of the [activations](Activation) or your own, the
 //! [losses](Loss) and [optimisers](Optimizer) listed there, on one device. It has no convolutions, no attention, no automatic
 //! differentiation of arbitrary programs, no half precision, no dropout and no multi-GPU
-//! training. (To freeze a layer, hand its weights to [`Trainer::set_weights`] after each step.)
+//! training. [`Trainer::fit`] runs epochs with validation, schedules, early stopping and callbacks; [`MlpClassifier`] and
+//! [`MlpRegressor`] prepare their data too. (To freeze a layer, hand its weights to [`Trainer::set_weights`] after each step.)
 //!
 //! # How it is built
 //! *One plan, several executors.* A network, a loss and an optimiser are lowered once to a flat list of ops (forward, loss, the
@@ -58,6 +59,7 @@
 //! | `src/cpu.rs`, `scalar.rs`, `bounded.rs`, `elementary.rs` | the CPU executor, its number types and its elementary functions |
 //! | `src/trainer.rs`, `trainer/*.rs` | steps, micro-batches, evaluation; whole epochs, small networks |
 //! | `src/fit.rs`, `fit/*.rs`, `schedule.rs` | training without a loop: options, history, state, early stopping; learning rates |
+//! | `src/estimator.rs`, `estimator/*.rs` | classifier and regressor as in scikit-learn |
 //! | `src/metrics.rs`, `metrics/*.rs` | metrics, and the report made of them |
 //! | `src/verify.rs`, `verify/*.rs` | the proof |
 //! | `src/profile.rs` | where the time goes |
@@ -136,6 +138,7 @@ pub mod data;
 pub mod device;
 mod elementary;
 pub mod error;
+pub mod estimator;
 mod executor;
 pub mod fit;
 mod gpu;
@@ -167,6 +170,8 @@ pub use data::{
 pub use device::{AdapterChoice, AdapterDescription, Device, DeviceOptions, Fault};
 #[doc(inline)]
 pub use error::{Error, Result};
+#[doc(inline)]
+pub use estimator::{MlpClassifier, MlpRegressor};
 #[doc(inline)]
 pub use fit::{EarlyStopping, Fit, FitOptions, History, Validation};
 #[doc(inline)]

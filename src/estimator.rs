@@ -1,0 +1,214 @@
+//! Estimators: a network, its training and the preparation of its data in one, as in scikit-learn.
+//!
+//! ```
+//! use wgrad::{Matrix, MlpClassifier};
+//!
+//! let points: Vec<f32> = (0..400).map(|i| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0).collect();
+//! let x = Matrix::new(2, points)?;
+//! let labels: Vec<&str> = (0..x.rows())
+//!     .map(|r| if x.row(r)[0] * x.row(r)[1] > 0.0 { "alike" } else { "unlike" })
+//!     .collect();
+//!
+//! let classifier = MlpClassifier { hidden: vec![32], epochs: 300, batch_size: Some(32), ..MlpClassifier::default() };
+//! let mut model = classifier.fit(&x, &labels)?;
+//! assert!(model.score(&x, &labels)? > 0.9);
+//! println!("{:?}", model.predict(&Matrix::new(2, vec![0.5, -0.5])?)?); // ["unlike"]
+//! println!("{:?}", model.predict_proba(&x)?.row(0)); // a probability for each of model.classes()
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+
+mod classifier;
+mod regressor;
+
+pub use classifier::FittedClassifier;
+pub use regressor::FittedRegressor;
+
+use std::ops::ControlFlow;
+
+use crate::activation::Activation;
+use crate::data::{Dataset, Matrix, Standardizer};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::fit::{EarlyStopping, Event, Fit, FitOptions, History, Monitor, Validation};
+use crate::loss::Loss;
+use crate::optimizer::{Adam, Optimizer};
+use crate::schedule::Schedule;
+use crate::spec::Mlp;
+use crate::trainer::Trainer;
+
+/// The two estimators have the same options.
+macro_rules! estimator {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name {
+            /// Widths of the hidden layers, the first first.
+            pub hidden: Vec<usize>,
+            /// φ of the hidden layers.
+            pub activation: Activation,
+            /// The optimiser, with its learning rate.
+            pub optimizer: Optimizer,
+            /// The L2 penalty as scikit-learn counts it: alpha/(rows of a batch) is added to the optimiser's `weight_decay`, and
+            /// so it holds for biases too. [`AdamW`](crate::AdamW) keeps its own.
+            pub alpha: f64,
+            /// Rows of an update; 200, or all if there are fewer, unless given.
+            pub batch_size: Option<usize>,
+            /// Passes over the data, at most.
+            pub epochs: u64,
+            /// An epoch that betters what is watched by no more than this counts as none.
+            pub tol: f64,
+            /// Such epochs in a row after which training stops.
+            pub patience: u64,
+            /// A share of the rows, in (0, 1), to hold out: then their loss is watched, and the best weights are kept. Otherwise
+            /// the training loss is watched.
+            pub validation: Option<f64>,
+            /// How the learning rate goes.
+            pub schedule: Schedule,
+            /// Whether the data is standardised, each column to mean 0 and standard deviation 1.
+            pub standardize: bool,
+            /// What initial weights, orders of rows and validation rows are drawn from.
+            pub seed: u64,
+            /// Where to train; [`Device::auto`] unless given.
+            pub device: Option<Device>,
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    hidden: vec![100],
+                    activation: Activation::Relu,
+                    optimizer: Adam::default().into(),
+                    alpha: 1e-4,
+                    batch_size: None,
+                    epochs: 200,
+                    tol: 1e-4,
+                    patience: 10,
+                    validation: None,
+                    schedule: Schedule::constant(),
+                    standardize: true,
+                    seed: 0,
+                    device: None,
+                }
+            }
+        }
+
+        impl $name {
+            fn training(&self) -> Training<'_> {
+                Training {
+                    hidden: &self.hidden,
+                    activation: &self.activation,
+                    optimizer: self.optimizer,
+                    alpha: self.alpha,
+                    batch_size: self.batch_size,
+                    epochs: self.epochs,
+                    stopping: EarlyStopping {
+                        monitor: match self.validation {
+                            Some(_) => Monitor::ValidationLoss,
+                            None => Monitor::TrainLoss,
+                        },
+                        patience: self.patience,
+                        min_delta: self.tol,
+                        restore_best: self.validation.is_some(),
+                    },
+                    validation: self.validation,
+                    schedule: self.schedule,
+                    seed: self.seed,
+                    device: self.device.as_ref(),
+                }
+            }
+        }
+    };
+}
+
+estimator! {
+    /// A classifier: a network of dense layers with one logit a class, trained by cross-entropy. The options are
+    /// scikit-learn's, with its defaults, but that it standardises its inputs unless asked not to.
+    ///
+    /// Labels are integers, strings, or whatever displays: [`fit`](Self::fit) keeps their [`ClassMap`](crate::ClassMap).
+    MlpClassifier
+}
+
+estimator! {
+    /// A regressor: a network of dense layers with one output a target, trained by the mean squared error. The options are
+    /// scikit-learn's, with its defaults, but that it standardises inputs and targets unless asked not to.
+    MlpRegressor
+}
+
+/// What both do.
+struct Training<'a> {
+    hidden: &'a [usize],
+    activation: &'a Activation,
+    optimizer: Optimizer,
+    alpha: f64,
+    batch_size: Option<usize>,
+    epochs: u64,
+    stopping: EarlyStopping,
+    validation: Option<f64>,
+    schedule: Schedule,
+    seed: u64,
+    device: Option<&'a Device>,
+}
+
+/// Rows of a batch, where there are so many.
+const BATCH: usize = 200;
+
+impl Training<'_> {
+    fn run(
+        &self,
+        data: &Dataset,
+        outputs: usize,
+        loss: Loss,
+        callback: impl for<'f> FnMut(&mut Fit<'f>, &Event) -> Result<ControlFlow<()>>,
+    ) -> Result<(Trainer, History)> {
+        let batch_size = self.batch_size.unwrap_or(BATCH.min(data.rows()));
+        let network = self
+            .hidden
+            .iter()
+            .fold(Mlp::new(data.inputs().cols()), |network, &width| {
+                network.dense(width, self.activation.clone())
+            });
+        let network = network.dense(outputs, Activation::Identity);
+        if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
+            return Err(Error::Argument {
+                name: "alpha".into(),
+                value: self.alpha.to_string(),
+                allowed: "finite and ≥ 0".into(),
+            });
+        }
+        let mut optimizer = self.optimizer;
+        let decay = self.alpha / batch_size.clamp(1, data.rows()) as f64;
+        match &mut optimizer {
+            Optimizer::Sgd(c) => c.weight_decay += decay,
+            Optimizer::RmsProp(c) => c.weight_decay += decay,
+            Optimizer::Adam(c) => c.weight_decay += decay,
+            Optimizer::AdamW(_) => {}
+        }
+        let device = match self.device {
+            Some(device) => device.clone(),
+            None => Device::auto()?,
+        };
+        let mut trainer = Trainer::new(&device, &network, loss, optimizer, self.seed)?;
+        let options = FitOptions {
+            epochs: self.epochs,
+            batch_size,
+            seed: self.seed,
+            validation: self
+                .validation
+                .map_or(Validation::None, Validation::Fraction),
+            early_stopping: Some(self.stopping),
+            schedule: self.schedule,
+            plateau_monitor: self.stopping.monitor,
+            ..FitOptions::default()
+        };
+        let history = trainer.fit_with(data, &options, callback)?;
+        Ok((trainer, history))
+    }
+}
+
+/// Standardised, if that is wanted.
+fn scaled(standardizer: &Option<Standardizer>, x: &Matrix) -> Result<Matrix> {
+    match standardizer {
+        Some(standardizer) => standardizer.apply(x),
+        None => Ok(x.clone()),
+    }
+}

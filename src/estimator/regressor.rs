@@ -1,0 +1,109 @@
+//! The regressor, once fitted.
+
+use std::ops::ControlFlow;
+
+use super::{MlpRegressor, scaled};
+use crate::data::{Dataset, Matrix, Standardizer};
+use crate::error::Result;
+use crate::fit::{Event, Fit, History};
+use crate::loss::Loss;
+use crate::metrics::{Regression, r2_score};
+use crate::trainer::Trainer;
+
+impl MlpRegressor {
+    /// Trains on inputs x (N, I) and targets t (N, O).
+    ///
+    /// # Errors
+    /// [`Error::EmptyData`](crate::Error::EmptyData) without rows, [`Error::Shape`](crate::Error::Shape) if the numbers of
+    /// rows differ, [`Error::Argument`](crate::Error::Argument) or [`Error::Network`](crate::Error::Network) for an option
+    /// out of range; what [`Trainer::fit`] says.
+    pub fn fit(&self, x: &Matrix, targets: &Matrix) -> Result<FittedRegressor> {
+        self.fit_with(x, targets, |_, _| Ok(ControlFlow::Continue(())))
+    }
+
+    /// [`fit`](Self::fit) with a callback; see [`Trainer::fit_with`].
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and the callback's.
+    pub fn fit_with(
+        &self,
+        x: &Matrix,
+        targets: &Matrix,
+        callback: impl for<'f> FnMut(&mut Fit<'f>, &Event) -> Result<ControlFlow<()>>,
+    ) -> Result<FittedRegressor> {
+        let fit = |matrix| match self.standardize {
+            true => Standardizer::fit(matrix).map(Some),
+            false => Ok(None),
+        };
+        let (inputs, outputs) = (fit(x)?, fit(targets)?);
+        let data = Dataset::values(scaled(&inputs, x)?, scaled(&outputs, targets)?)?;
+        let training = self.training();
+        let (trainer, history) = training.run(&data, targets.cols(), Loss::Mse, callback)?;
+        Ok(FittedRegressor {
+            inputs,
+            targets: outputs,
+            trainer,
+            history,
+        })
+    }
+}
+
+/// A trained regressor, with its preparation of inputs and targets.
+#[derive(Debug)]
+pub struct FittedRegressor {
+    inputs: Option<Standardizer>,
+    targets: Option<Standardizer>,
+    trainer: Trainer,
+    history: History,
+}
+
+impl FittedRegressor {
+    /// How the training went. Its losses are those of the standardised targets.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The trainer. It takes prepared inputs, and answers on the scale of the standardised targets.
+    pub fn trainer(&mut self) -> &mut Trainer {
+        &mut self.trainer
+    }
+
+    /// The inputs as the network takes them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) for another width than that of the training data.
+    pub fn prepare(&self, x: &Matrix) -> Result<Matrix> {
+        scaled(&self.inputs, x)
+    }
+
+    /// The values (N, O), on the scale of the targets given.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) for another width than that of the training data;
+    /// [`Error::EmptyData`](crate::Error::EmptyData) without rows; [`Error::Value`](crate::Error::Value) if an output is not
+    /// finite.
+    pub fn predict(&mut self, x: &Matrix) -> Result<Matrix> {
+        let x = self.prepare(x)?;
+        let outputs = self.trainer.predict(&x)?;
+        match &self.targets {
+            Some(standardizer) => standardizer.inverse(&outputs),
+            None => Ok(outputs),
+        }
+    }
+
+    /// R², 1 at best; see [`Regression::r2`].
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict) and [`r2_score`].
+    pub fn score(&mut self, x: &Matrix, targets: &Matrix) -> Result<f64> {
+        r2_score(&self.predict(x)?, targets)
+    }
+
+    /// R², MAE and RMSE, on the scale of the targets given.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict) and [`Regression::new`].
+    pub fn report(&mut self, x: &Matrix, targets: &Matrix) -> Result<Regression> {
+        Regression::new(&self.predict(x)?, targets)
+    }
+}
