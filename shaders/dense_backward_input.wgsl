@@ -18,10 +18,14 @@ struct Params {
 @group(0) @binding(3) var<storage, read> saved: array<f32>;
 @group(0) @binding(4) var<storage, read_write> delta_in: array<f32>;
 
+// The parameters, read once: llvmpipe reads a uniform again for every lane of every load.
+var<private> p: Params;
+
 const A_ALONG_K = true;
 const B_ALONG_K = false;
 const SUM_A = false;
 
+// From the uniform itself, so that loops with barriers are seen to be uniform.
 fn extents() -> vec3<u32> {
     return vec3<u32>(params.rows, params.inputs, params.outputs);
 }
@@ -36,13 +40,13 @@ fn four_b(k: u32, n: u32) -> vec4<f32> {
 
 fn finish(r: u32, i: u32, product: vec4<f32>) {
     for (var j = 0u; j < 4u; j++) {
-        if (r < params.rows && i + j < params.inputs) {
-            let at = r * params.inputs + i + j;
+        if (r < p.rows && i + j < p.inputs) {
+            let at = r * p.inputs + i + j;
             var sum = product[j];
-            if (params.accumulate != 0u) {
+            if (p.accumulate != 0u) {
                 sum += delta_in[at];
             }
-            if (params.last != 0u) {
+            if (p.last != 0u) {
                 sum *= activate_grad(saved[at]);
             }
             delta_in[at] = sum;
@@ -59,5 +63,6 @@ fn dense_backward_input(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
+    p = params;
     multiply(group, groups, local);
 }

@@ -24,6 +24,9 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> grad_weight: array<f32>;
 @group(0) @binding(5) var<storage, read_write> grad_bias: array<f32>;
 
+// The parameters, read once: llvmpipe reads a uniform again for every lane of every load.
+var<private> p: Params;
+
 const A_ALONG_K = false;
 const B_ALONG_K = false;
 const SUM_A = true;
@@ -31,6 +34,7 @@ const SUM_A = true;
 // Which of the parts this workgroup computes.
 var<private> part: u32;
 
+// From the uniform itself, so that loops with barriers are seen to be uniform.
 fn extents() -> vec3<u32> {
     return vec3<u32>(params.outputs, params.inputs, params.rows);
 }
@@ -45,10 +49,10 @@ fn four_b(k: u32, n: u32) -> vec4<f32> {
 
 fn finish(o: u32, i: u32, product: vec4<f32>) {
     for (var j = 0u; j < 4u; j++) {
-        if (o < params.outputs && i + j < params.inputs) {
-            let at = (part * params.outputs + o) * params.inputs + i + j;
+        if (o < p.outputs && i + j < p.inputs) {
+            let at = (part * p.outputs + o) * p.inputs + i + j;
             var sum = product[j];
-            if (params.accumulate != 0u) {
+            if (p.accumulate != 0u) {
                 sum += grad_weight[at];
             }
             grad_weight[at] = sum;
@@ -58,10 +62,10 @@ fn finish(o: u32, i: u32, product: vec4<f32>) {
 
 fn finish_sum(o: u32, sums: vec4<f32>) {
     for (var j = 0u; j < 4u; j++) {
-        if (o + j < params.outputs) {
-            let at = part * params.outputs + o + j;
+        if (o + j < p.outputs) {
+            let at = part * p.outputs + o + j;
             var sum = sums[j];
-            if (params.accumulate != 0u) {
+            if (p.accumulate != 0u) {
                 sum += grad_bias[at];
             }
             grad_bias[at] = sum;
@@ -76,5 +80,6 @@ fn dense_backward_params(
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
     part = group.z;
+    p = params;
     multiply(group, groups, local);
 }

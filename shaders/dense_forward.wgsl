@@ -23,10 +23,14 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> z: array<f32>;
 @group(0) @binding(6) var<storage, read_write> a: array<f32>;
 
+// The parameters, read once: llvmpipe reads a uniform again for every lane of every load.
+var<private> p: Params;
+
 const A_ALONG_K = true;
 const B_ALONG_K = true;
 const SUM_A = false;
 
+// From the uniform itself, so that loops with barriers are seen to be uniform.
 fn extents() -> vec3<u32> {
     return vec3<u32>(params.rows, params.outputs, params.inputs);
 }
@@ -41,10 +45,10 @@ fn four_b(k: u32, n: u32) -> vec4<f32> {
 
 fn finish(r: u32, o: u32, product: vec4<f32>) {
     for (var j = 0u; j < 4u; j++) {
-        if (r < params.rows && o + j < params.outputs) {
+        if (r < p.rows && o + j < p.outputs) {
             let sum = product[j] + bias[o + j];
-            let at = r * params.stride + params.first + o + j;
-            if (params.store_z != 0u) {
+            let at = r * p.stride + p.first + o + j;
+            if (p.store_z != 0u) {
                 z[at] = sum;
             }
             // max and min may drop a NaN: what is not finite goes on as it is, and the loss will see it.
@@ -62,5 +66,6 @@ fn dense_forward(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
+    p = params;
     multiply(group, groups, local);
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -62,6 +63,9 @@ pub struct DeviceOptions {
     pub binding_limit: Option<u64>,
     /// Whether the fastest form of each matrix product is found by measurement.
     pub tuning: Tuning,
+    /// Time that measuring may take on the device in all, compiling and checking included; 20 seconds unless said. One product may
+    /// take 3/20 of it. What comes later takes the default table.
+    pub tuning_budget: Option<Duration>,
     /// Choices to use without measuring, as [`Device::choices`] recorded them.
     pub choices: Choices,
     /// Where measured choices are kept between runs.

@@ -3,6 +3,8 @@
 mod common;
 
 use common::numbers;
+use std::time::Duration;
+
 use wgrad::{
     Activation::*, Adam, Choices, Dataset, Device, DeviceOptions, Error, Loss, Matrix, Mlp,
     Optimizer, Sgd, Storage, Tensors, Trainer, Tuning, TuningCache,
@@ -192,6 +194,7 @@ fn several_chunks_give_the_same_bits_and_a_large_batch_widens_them() {
 fn tuned(choices: Choices, tuning: Tuning) -> Device {
     common::gpu_with(DeviceOptions {
         tuning,
+        tuning_budget: Some(Duration::from_secs(600)),
         choices,
         cache: TuningCache::Nowhere,
         ..DeviceOptions::default()
@@ -264,6 +267,7 @@ fn measured_choices_are_kept_and_a_damaged_file_is_no_disaster() {
     let open = || {
         common::gpu_with(DeviceOptions {
             tuning: Tuning::On,
+            tuning_budget: Some(Duration::from_secs(600)),
             cache: TuningCache::Folder(folder.clone()),
             ..DeviceOptions::default()
         })
@@ -314,6 +318,7 @@ fn a_form_that_computes_wrongly_is_not_used() {
     for (find, form) in faults {
         let device = common::gpu_with(DeviceOptions {
             tuning: Tuning::On,
+            tuning_budget: Some(Duration::from_secs(600)),
             cache: TuningCache::Nowhere,
             small_network: Some(false),
             faults: vec![wgrad::Fault::new("dense_forward", find, "block_a(m, k)")],

@@ -17,12 +17,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "product[j] + bias",
         "product[3u - j] + bias",
     ),
-    (
-        "dense_forward",
-        "r < params.rows && o",
-        "r + 1u < params.rows && o",
-    ),
-    ("dense_forward", "params.first + o", "o"),
+    ("dense_forward", "r < p.rows && o", "r + 1u < p.rows && o"),
+    ("dense_forward", "p.first + o", "o"),
     (
         "dense_forward",
         "activate(sum), is_finite",
@@ -35,8 +31,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ),
     (
         "dense_backward_input",
-        "params.accumulate != 0u",
-        "params.accumulate == 7u",
+        "p.accumulate != 0u",
+        "p.accumulate == 7u",
     ),
     (
         "dense_backward_params",
@@ -51,56 +47,52 @@ const FAULTS: &[(&str, &str, &str)] = &[
     // How the matrices are loaded: each operand, each load.
     (
         "dense_forward",
-        "o < params.outputs && i < params.inputs",
-        "o < params.outputs && i + 1u < params.inputs",
+        "o < p.outputs && i < p.inputs",
+        "o < p.outputs && i + 1u < p.inputs",
     ),
     (
         "dense_forward",
-        "let at = o * params.inputs + i",
-        "let at = o + i * params.outputs",
+        "let at = o * p.inputs + i",
+        "let at = o + i * p.outputs",
     ),
     (
         "dense_forward",
-        "weight[(o * params.inputs + i) / 4u]",
-        "weight[(o * params.inputs + i) / 4u + 1u]",
+        "weight[(o * p.inputs + i) / 4u]",
+        "weight[(o * p.inputs + i) / 4u + 1u]",
     ),
     (
         "dense_forward",
-        "x[(r * params.inputs + c) / 4u]",
-        "x[(r * params.inputs) / 4u]",
+        "x[(r * p.inputs + c) / 4u]",
+        "x[(r * p.inputs) / 4u]",
     ),
     ("dense_forward", "left > 2u", "left > 3u"),
     (
         "dense_backward_input",
-        "params.stride + params.first + o",
-        "params.stride + o",
+        "p.stride + p.first + o",
+        "p.stride + o",
     ),
     (
         "dense_backward_input",
-        "delta[(r * params.stride + params.first + o) / 4u]",
-        "delta[(r * params.stride + o) / 4u]",
+        "delta[(r * p.stride + p.first + o) / 4u]",
+        "delta[(r * p.stride + o) / 4u]",
     ),
     (
         "dense_backward_input",
-        "let at = o * params.inputs + i",
-        "let at = i * params.outputs + o",
+        "let at = o * p.inputs + i",
+        "let at = i * p.outputs + o",
     ),
     (
         "dense_backward_params",
-        "let at = r * params.inputs + c",
-        "let at = r * params.inputs + c / 2u",
+        "let at = r * p.inputs + c",
+        "let at = r * p.inputs + c / 2u",
     ),
     (
         "dense_backward_params",
-        "r < params.rows && o < params.outputs",
-        "r < params.rows && r < 65536u && o < params.outputs",
+        "r < p.rows && o < p.outputs",
+        "r < p.rows && r < 65536u && o < p.outputs",
     ),
-    ("dense_forward", "order[params.start + r]", "order[r]"),
-    (
-        "dense_backward_params",
-        "order[params.start + r]",
-        "params.start + r",
-    ),
+    ("dense_forward", "order[p.start + r]", "order[r]"),
+    ("dense_backward_params", "order[p.start + r]", "p.start + r"),
     (
         "dense_forward",
         "select(word.xy, word.zw",
@@ -112,7 +104,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "select(word.x, word.z",
     ),
     ("dense_forward", "f32(bytes >> 24u)", "f32(bytes >> 25u)"),
-    ("dense_backward_params", "params.scale * vec4", "vec4"),
+    ("dense_backward_params", "p.scale * vec4", "vec4"),
     // The product, and every form of it.
     ("dense_forward", "c[2] + a.z * b", "c[2] + a.y * b"),
     ("dense_forward", "finish(m + 3u, n, c[3])", ""),
@@ -374,6 +366,11 @@ const SUBGROUP_FAULTS: &[(u32, &str, &str)] = &[
         "c1 = four_steps(c1, from_4(a)",
     ),
     (8, "sum1 += subgroupBroadcast(a_sum, 5u);", ""),
+    (4, "c13 = four_steps(c13, from_1(a3), left, right);", ""),
+    (4, "finish_sum(row + 48u, sum3);", ""),
+    (8, "c12 = four_steps(c12, from_4(a1), left, right);", ""),
+    (8, "case 13u: { rows = c13; }", "case 13u: { rows = c12; }"),
+    (8, "finish_sum(row + 4u * TX, sum1);", ""),
 ];
 
 #[test]
@@ -442,8 +439,8 @@ fn the_verifier_names_the_op_that_is_wrong() {
         ),
         (
             "dense_backward_input",
-            "let at = o * params.inputs + i",
-            "let at = i * params.outputs + o",
+            "let at = o * p.inputs + i",
+            "let at = i * p.outputs + o",
             "dense_backward_input, layer 4",
         ),
         (

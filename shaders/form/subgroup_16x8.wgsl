@@ -2,15 +2,6 @@
 // 16 rows. For 8 k's at a time each invocation loads one or two 4 x 4 blocks of A and broadcasts them to the others, so that
 // one load feeds 16 multiplications. For software adapters, where loads cost far more than arithmetic.
 
-override TX: u32 = 8u;
-override TY: u32 = 1u;
-
-// Four rows of eight columns.
-struct Rows {
-    left: mat4x4<f32>,
-    right: mat4x4<f32>,
-}
-
 fn multiply(group: vec3<u32>, groups: vec3<u32>, local: vec3<u32>) {
     let m = group.y * 16u;
     let n = (group.x * TX + local.x) * 8u;
@@ -50,12 +41,18 @@ fn multiply(group: vec3<u32>, groups: vec3<u32>, local: vec3<u32>) {
         }
         a_sum += (a[0] + a[1]) + (a[2] + a[3]);
     }
-    // Finished in a loop, because 32 copies of the kernel's last lines and its activation take long to compile.
-    let left_half = array<mat4x4<f32>, 4>(c0.left, c1.left, c2.left, c3.left);
-    let right_half = array<mat4x4<f32>, 4>(c0.right, c1.right, c2.right, c3.right);
-    var halves = array<array<mat4x4<f32>, 4>, 2>(left_half, right_half);
-    for (var i = 0u; i < 32u; i++) {
-        finish(m + i % 16u, n + 4u * (i / 16u), halves[i / 16u][(i / 4u) % 4u][i % 4u]);
+    // Finished in a loop, because many copies of the kernel's last lines and its activation take long to compile; picked by a
+    // switch, because an array of all takes llvmpipe many times as long to compile.
+    for (var i = 0u; i < 4u; i++) {
+        var rows = c0;
+        switch i {
+            case 1u: { rows = c1; }
+            case 2u: { rows = c2; }
+            case 3u: { rows = c3; }
+            default: {}
+        }
+        finish_block(m + 4u * i, n, rows.left);
+        finish_block(m + 4u * i, n + 4u, rows.right);
     }
     if (SUM_A && group.x == 0u) {
         var sum0 = subgroupBroadcast(a_sum, 0u);
@@ -75,53 +72,4 @@ fn multiply(group: vec3<u32>, groups: vec3<u32>, local: vec3<u32>) {
             finish_sum(m + 12u, sum3);
         }
     }
-}
-
-// Four k's: columns of A, rows of B.
-fn four_steps(c: Rows, a: mat4x4<f32>, left: mat4x4<f32>, right: mat4x4<f32>) -> Rows {
-    return Rows(
-        outer(outer(outer(outer(c.left, a[0], left[0]), a[1], left[1]), a[2], left[2]), a[3], left[3]),
-        outer(outer(outer(outer(c.right, a[0], right[0]), a[1], right[1]), a[2], right[2]), a[3], right[3]));
-}
-
-// The block that an invocation holds, for all. The invocation must be a literal: hence one function for each.
-
-fn from_0(a: mat4x4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        subgroupBroadcast(a[0], 0u), subgroupBroadcast(a[1], 0u), subgroupBroadcast(a[2], 0u), subgroupBroadcast(a[3], 0u));
-}
-
-fn from_1(a: mat4x4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        subgroupBroadcast(a[0], 1u), subgroupBroadcast(a[1], 1u), subgroupBroadcast(a[2], 1u), subgroupBroadcast(a[3], 1u));
-}
-
-fn from_2(a: mat4x4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        subgroupBroadcast(a[0], 2u), subgroupBroadcast(a[1], 2u), subgroupBroadcast(a[2], 2u), subgroupBroadcast(a[3], 2u));
-}
-
-fn from_3(a: mat4x4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        subgroupBroadcast(a[0], 3u), subgroupBroadcast(a[1], 3u), subgroupBroadcast(a[2], 3u), subgroupBroadcast(a[3], 3u));
-}
-
-fn from_4(a: mat4x4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        subgroupBroadcast(a[0], 4u), subgroupBroadcast(a[1], 4u), subgroupBroadcast(a[2], 4u), subgroupBroadcast(a[3], 4u));
-}
-
-fn from_5(a: mat4x4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        subgroupBroadcast(a[0], 5u), subgroupBroadcast(a[1], 5u), subgroupBroadcast(a[2], 5u), subgroupBroadcast(a[3], 5u));
-}
-
-fn from_6(a: mat4x4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        subgroupBroadcast(a[0], 6u), subgroupBroadcast(a[1], 6u), subgroupBroadcast(a[2], 6u), subgroupBroadcast(a[3], 6u));
-}
-
-fn from_7(a: mat4x4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        subgroupBroadcast(a[0], 7u), subgroupBroadcast(a[1], 7u), subgroupBroadcast(a[2], 7u), subgroupBroadcast(a[3], 7u));
 }

@@ -3,8 +3,8 @@
 alias WeightWord = vec4<f32>;
 
 fn weight_four(o: u32, i: u32) -> vec4<f32> {
-    if (o < params.outputs && i < params.inputs) {
-        return weight[(o * params.inputs + i) / 4u];
+    if (o < p.outputs && i < p.inputs) {
+        return weight[(o * p.inputs + i) / 4u];
     }
     return vec4<f32>();
 }

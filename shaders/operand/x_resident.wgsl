@@ -5,20 +5,20 @@ alias InputWord = vec4<u32>;
 
 fn x_four(r: u32, c: u32) -> vec4<f32> {
     var four = vec4<f32>();
-    if (r < params.rows && c < params.inputs) {
-        let row = order[params.start + r];
-        if (params.format == 1u) {
-            four = bitcast<vec4<f32>>(x[row * ((params.inputs + 3u) / 4u) + c / 4u]);
-        } else if (params.format == 2u) {
-            let word = x[row * ((params.inputs + 7u) / 8u) + c / 8u];
+    if (r < p.rows && c < p.inputs) {
+        let row = order[p.start + r];
+        if (p.format == 1u) {
+            four = bitcast<vec4<f32>>(x[row * ((p.inputs + 3u) / 4u) + c / 4u]);
+        } else if (p.format == 2u) {
+            let word = x[row * ((p.inputs + 7u) / 8u) + c / 8u];
             let half = select(word.xy, word.zw, (c & 4u) != 0u);
             four = vec4<f32>(unpack2x16float(half.x), unpack2x16float(half.y));
         } else {
-            let word = x[row * ((params.inputs + 15u) / 16u) + c / 16u];
+            let word = x[row * ((p.inputs + 15u) / 16u) + c / 16u];
             let lower = select(word.x, word.y, (c & 4u) != 0u);
             let upper = select(word.z, word.w, (c & 4u) != 0u);
             let bytes = select(lower, upper, (c & 8u) != 0u);
-            four = params.scale * vec4<f32>(
+            four = p.scale * vec4<f32>(
                 f32(bytes & 255u), f32((bytes >> 8u) & 255u), f32((bytes >> 16u) & 255u), f32(bytes >> 24u));
         }
     }

@@ -3,8 +3,8 @@
 alias InputWord = vec4<f32>;
 
 fn x_four(r: u32, c: u32) -> vec4<f32> {
-    if (r < params.rows && c < params.inputs) {
-        return x[(r * params.inputs + c) / 4u];
+    if (r < p.rows && c < p.inputs) {
+        return x[(r * p.inputs + c) / 4u];
     }
     return vec4<f32>();
 }

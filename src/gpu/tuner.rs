@@ -19,10 +19,8 @@ use crate::tuning::{
 };
 use crate::verify;
 
-/// Time for all measurements on a device; what comes later takes the default table.
+/// Time for all measurements on a device unless the options say.
 const BUDGET: Duration = Duration::from_secs(20);
-/// Time for each product's candidates.
-const BUDGET_EACH: Duration = Duration::from_secs(3);
 /// A measurement lasts so long, and the best of three counts.
 const SAMPLE: Duration = Duration::from_millis(5);
 /// Sides of larger products are measured at this size: they run at its speed, and need less memory.
@@ -44,6 +42,8 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Tuner {
     on: bool,
+    /// Time for all measurements; what comes later takes the default table.
+    budget: Duration,
     file: Option<PathBuf>,
     state: Mutex<State>,
     /// Measurements do not disturb each other.
@@ -71,6 +71,7 @@ impl Tuner {
         state.known.extend(options.choices.clone());
         Self {
             on,
+            budget: options.tuning_budget.unwrap_or(BUDGET),
             file,
             state: Mutex::new(state),
             measuring: Mutex::new(()),
@@ -137,7 +138,7 @@ impl Gpu {
             lock(&tuner.state).used.insert_network(name, small);
             return Ok(small);
         }
-        let small = if tuner.on && lock(&tuner.state).spent < BUDGET {
+        let small = if tuner.on && lock(&tuner.state).spent < tuner.budget {
             // Not under the lock: the products of the steps that are measured may be measured first.
             let start = Instant::now();
             let (whole, op_by_op) = measure()?;
@@ -216,9 +217,10 @@ impl Gpu {
                 state.report.notes.push(note);
             }
         };
-        if lock(&self.tuner.state).spent >= BUDGET {
+        let budget = self.tuner.budget;
+        if lock(&self.tuner.state).spent >= budget {
             note(format!(
-                "{BUDGET:?} were spent on measuring: further products take the default table"
+                "{budget:?} were spent on measuring: further products take the default table"
             ));
             return Ok(None);
         }
@@ -235,11 +237,12 @@ impl Gpu {
                 return Ok(None);
             }
         };
+        let budget_each = budget * 3 / 20;
         let mut best: Option<(f64, Choice)> = None;
         for choice in self.candidates(&call, extents) {
-            if start.elapsed() >= BUDGET_EACH {
+            if start.elapsed() >= budget_each {
                 note(format!(
-                    "{product}: not all candidates were measured in {BUDGET_EACH:?}"
+                    "{product}: not all candidates were measured in {budget_each:?}"
                 ));
                 break;
             }

@@ -58,16 +58,25 @@ const fn tiles_8x8(name: &'static str, t: u32) -> Form {
     }
 }
 
-const fn subgroup_16x8(name: &'static str, lanes: u32) -> Form {
+const fn subgroup(name: &'static str, source: &'static str, rows: u32, lanes: u32) -> Form {
     Form {
         name,
-        source: include_str!("../../shaders/form/subgroup_16x8.wgsl"),
+        source,
         invocations: (lanes, 1),
-        tile: (16, 8 * lanes),
+        tile: (rows, 8 * lanes),
         workgroup_memory: 0,
         subgroup: Some(lanes),
     }
 }
+
+const SUBGROUP_16X8: &str = concat!(
+    include_str!("../../shaders/form/subgroup_16x8.wgsl"),
+    include_str!("../../shaders/subgroup.wgsl")
+);
+const SUBGROUP_64X8: &str = concat!(
+    include_str!("../../shaders/form/subgroup_64x8.wgsl"),
+    include_str!("../../shaders/subgroup.wgsl")
+);
 
 /// Every form. The names say the tile of a workgroup: rows × columns.
 pub static FORMS: &[Form] = &[
@@ -86,8 +95,10 @@ pub static FORMS: &[Form] = &[
         workgroup_memory: 0,
         subgroup: None,
     },
-    subgroup_16x8("subgroup_16x32", 4),
-    subgroup_16x8("subgroup_16x64", 8),
+    subgroup("subgroup_16x32", SUBGROUP_16X8, 16, 4),
+    subgroup("subgroup_16x64", SUBGROUP_16X8, 16, 8),
+    subgroup("subgroup_64x32", SUBGROUP_64X8, 64, 4),
+    subgroup("subgroup_64x64", SUBGROUP_64X8, 64, 8),
 ];
 
 /// The form of this name.
@@ -184,10 +195,14 @@ pub(crate) fn default_choice(adapter: AdapterKind, extents: Extents, can_split: 
     };
     let Extents { m, n, k } = extents;
     if adapter.software {
-        // Loads cost, arithmetic is nearly free: see benches/results/llvmpipe.md.
-        let best = match adapter.subgroup {
-            Some(8) => whole("subgroup_16x64"),
-            Some(4) => whole("subgroup_16x32"),
+        // Loads cost, arithmetic is nearly free: see benches/results/llvmpipe.md. 64 rows at once take 5/8 of the time of
+        // four times 16, so they must not waste more.
+        let tall = 5 * m.next_multiple_of(64) <= 8 * m.next_multiple_of(16);
+        let best = match (adapter.subgroup, tall) {
+            (Some(8), true) => whole("subgroup_64x64"),
+            (Some(8), false) => whole("subgroup_16x64"),
+            (Some(4), true) => whole("subgroup_64x32"),
+            (Some(4), false) => whole("subgroup_16x32"),
             _ => whole("tiles_64x64_by_8x8"),
         };
         return if best.form.covers(extents) {
