@@ -13,6 +13,7 @@ mod standardizer;
 mod stream;
 mod table;
 mod tensors;
+mod weights;
 
 pub use array::{Array, Arrays, Element, Task};
 pub use class_map::ClassMap;
@@ -168,6 +169,8 @@ impl Targets {
 pub struct Dataset {
     inputs: Matrix,
     targets: Targets,
+    /// One a row; see weights.rs.
+    weights: Option<Vec<f32>>,
 }
 
 impl Dataset {
@@ -199,7 +202,11 @@ impl Dataset {
                 advice: "every row of x needs one target".into(),
             });
         }
-        Ok(Self { inputs, targets })
+        Ok(Self {
+            inputs,
+            targets,
+            weights: None,
+        })
     }
 
     /// Rows.
@@ -228,6 +235,7 @@ impl Dataset {
         if next.inputs.cols != self.inputs.cols {
             return Err(differ(format!("{} inputs", next.inputs.cols)));
         }
+        let weights = self.weights_with(next);
         match (&mut self.targets, &next.targets) {
             (Targets::Classes(labels), Targets::Classes(more)) => labels.extend_from_slice(more),
             (Targets::Values(values), Targets::Values(more)) if values.cols == more.cols => {
@@ -236,6 +244,7 @@ impl Dataset {
             _ => return Err(differ("other targets".into())),
         }
         self.inputs.data.extend_from_slice(&next.inputs.data);
+        self.weights = weights;
         Ok(())
     }
 
@@ -247,6 +256,10 @@ impl Dataset {
         Self {
             inputs: self.inputs.select(rows),
             targets: self.targets.select(rows),
+            weights: self
+                .weights
+                .as_ref()
+                .map(|weights| rows.iter().map(|&r| weights[r]).collect()),
         }
     }
 

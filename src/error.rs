@@ -175,6 +175,18 @@ pub enum Error {
         call: String,
     },
 
+    /// Rows that are to be averaged, and all have weight 0.
+    #[error(
+        "the {rows} row(s) of {what} all have weight 0, so there is no mean to take: leave them out, use larger batches, \
+         or give some a weight"
+    )]
+    NoWeight {
+        /// What the rows are.
+        what: String,
+        /// How many there are.
+        rows: u64,
+    },
+
     /// A call that does not take part in micro-batches, while some are waiting for their update.
     #[error("{call} while {rows} accumulated rows wait for their update: call apply() first")]
     Pending {

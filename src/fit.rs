@@ -45,7 +45,7 @@ use crate::error::{Error, Result};
 use crate::loss::Reduction;
 use crate::plan::HISTORY;
 use crate::schedule::{Per, PlateauState, Shape};
-use crate::trainer::{Loaded, Trainer, check_batch, row_order};
+use crate::trainer::{Amount, Loaded, Trainer, check_batch, row_order};
 
 /// What a fit tells a callback.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,7 +78,7 @@ pub struct Progress {
 /// The training rows, where they are.
 #[derive(Debug)]
 enum Rows<'a> {
-    Loaded(Loaded<'a>),
+    Loaded(Box<Loaded<'a>>),
     /// In host memory, for micro-batches.
     Host(Cow<'a, Dataset>),
 }
@@ -114,8 +114,8 @@ pub struct Fit<'a> {
     state: FitState,
     /// The order of the epoch of this number.
     order: (Option<u64>, Vec<u32>),
-    /// Rows of the batches whose losses were not read yet.
-    unread: Vec<usize>,
+    /// What the batches weigh whose losses were not read yet.
+    unread: Vec<f64>,
     /// What ended it.
     failed: Option<Error>,
 }
@@ -168,6 +168,7 @@ impl<'a> Fit<'a> {
         check_batch(trainer.plan(), &train)?;
         if let Some(validation) = &validation {
             check_batch(trainer.plan(), validation)?;
+            Amount::of(validation).check("the validation data")?;
         }
         let mut options = options.clone();
         let rows = train.rows();
@@ -192,6 +193,7 @@ impl<'a> Fit<'a> {
             best: None,
             bad_epochs: 0,
             loss_sum: 0.0,
+            loss_weight: 0.0,
             seconds: 0.0,
             history: History::default(),
             best_weights: None,
@@ -214,7 +216,7 @@ impl<'a> Fit<'a> {
         let micro = options.micro_batch.filter(|&n| n < options.batch_size);
         let rows = match micro {
             Some(_) => Rows::Host(train),
-            None => Rows::Loaded(trainer.load_cow(train, options.storage)?),
+            None => Rows::Loaded(Box::new(trainer.load_cow(train, options.storage)?)),
         };
         let mut fit = Self {
             trainer,
@@ -345,7 +347,7 @@ impl<'a> Fit<'a> {
 
     fn close(&mut self) {
         if let Some(Rows::Loaded(loaded)) = self.rows.take() {
-            self.trainer.unload(loaded);
+            self.trainer.unload(*loaded);
         }
         // It was a valid learning rate before.
         let _ = self.trainer.set_lr(self.state.base_lr);
@@ -387,8 +389,9 @@ impl<'a> Fit<'a> {
                     let order = &self.order.1;
                     self.trainer
                         .epoch_part(loaded, batch, order, fresh, at..end)?;
-                    let sizes = (at..end).step_by(batch).map(|at| batch.min(end - at));
-                    self.unread.extend(sizes);
+                    let batches = order[at..end].chunks(batch);
+                    let weights = batches.map(|rows| loaded.data().weight_of(rows));
+                    self.unread.extend(weights);
                 }
                 Some(Rows::Host(_)) => self.accumulate(at..end)?,
                 None => return Ok(()),
@@ -413,8 +416,9 @@ impl<'a> Fit<'a> {
             };
             let part = &self.order.1[at..range.end.min(at + micro)];
             let part: Vec<usize> = part.iter().map(|&r| r as usize).collect();
-            self.trainer.accumulate(&data.select(&part))?;
-            self.unread.push(part.len());
+            let part = data.select(&part);
+            self.trainer.accumulate(&part)?;
+            self.unread.push(part.total_weight());
         }
         self.trainer.apply()
     }
@@ -438,8 +442,9 @@ impl<'a> Fit<'a> {
         }
         let losses = self.trainer.take_losses()?;
         let mean = self.trainer.criterion().reduction == Reduction::Mean;
-        for (loss, rows) in losses.iter().zip(self.unread.drain(..)) {
-            self.state.loss_sum += if mean { loss * rows as f64 } else { *loss };
+        for (loss, weight) in losses.iter().zip(self.unread.drain(..)) {
+            self.state.loss_sum += if mean { loss * weight } else { *loss };
+            self.state.loss_weight += weight;
         }
         Ok(())
     }
@@ -462,7 +467,7 @@ impl<'a> Fit<'a> {
     /// The mean loss over the rows done, or their sum, as the criterion says.
     fn mean_loss(&self) -> f64 {
         match self.trainer.criterion().reduction {
-            Reduction::Mean => self.state.loss_sum / self.state.row as f64,
+            Reduction::Mean => self.state.loss_sum / self.state.loss_weight,
             Reduction::Sum => self.state.loss_sum,
         }
     }
@@ -519,6 +524,7 @@ impl<'a> Fit<'a> {
         self.state.epoch += 1;
         self.state.row = 0;
         self.state.loss_sum = 0.0;
+        self.state.loss_weight = 0.0;
         self.state.seconds = 0.0;
         self.look_for_end();
         Ok(record)

@@ -486,6 +486,8 @@ kernels! {
     softmax_cross_entropy => SoftmaxCrossEntropy,
     /// Rows whose largest output is the class.
     hits => Hits,
+    /// Losses and δ times the weights of their rows.
+    weigh_rows => WeighRows,
     /// The sum of a batch's losses.
     loss_sum => LossSum,
     /// Stochastic gradient descent.
@@ -505,7 +507,7 @@ kernels! {
 }
 
 /// What changes from one step to the next while all else stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct StepAt {
     /// Updates asked for so far, this one included.
     pub step: u32,
@@ -513,6 +515,8 @@ pub(crate) struct StepAt {
     pub start: u32,
     /// Place of the batch's loss in the history.
     pub slot: u32,
+    /// The factor on the gradients' sums, where it differs from step to step.
+    pub grad_scale: Option<f64>,
 }
 
 impl Call {
@@ -530,6 +534,15 @@ impl Call {
                 (p.step, p.start, p.slot) = (at.step, at.start, at.slot);
             }
             _ => {}
+        }
+        if let Some(scale) = at.grad_scale {
+            match &mut self {
+                Call::Sgd(p) => p.grad_scale = scale,
+                Call::Momentum(p) => p.grad_scale = scale,
+                Call::RmsProp(p) => p.grad_scale = scale,
+                Call::Adam(p) => p.grad_scale = scale,
+                _ => {}
+            }
         }
         self
     }

@@ -41,10 +41,11 @@ pub enum Loss {
 /// How the losses of a batch become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reduction {
-    /// The mean, over what each [`Loss`] says: elements or rows. PyTorch's default.
+    /// The mean, over what each [`Loss`] says: elements or rows. PyTorch's default. Rows with
+    /// [weights](crate::Dataset::with_weights) have the weighted mean Σ wᵢ·lᵢ / Σ wᵢ.
     #[default]
     Mean,
-    /// The sum over everything.
+    /// The sum over everything; Σ wᵢ·lᵢ of rows with weights.
     Sum,
 }
 
@@ -194,10 +195,12 @@ impl Criterion {
         }
     }
 
-    /// The factor on sums over `rows` rows.
-    pub(crate) fn batch_scale(&self, rows: u64) -> f64 {
+    /// The factor on sums over rows that weigh so much together: so many rows, where they have no weights.
+    pub(crate) fn batch_scale(&self, weight: f64) -> f64 {
         match self.reduction {
-            Reduction::Mean => 1.0 / rows as f64,
+            // Rows of a micro-batch may weigh nothing, and then their losses are 0.
+            Reduction::Mean if weight == 0.0 => 0.0,
+            Reduction::Mean => 1.0 / weight,
             Reduction::Sum => 1.0,
         }
     }

@@ -37,10 +37,11 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Evaluation {
-    /// The loss, reduced over the whole set as the criterion says.
+    /// The loss, reduced over the whole set as the criterion says, with the rows' [weights](crate::Dataset::with_weights).
     #[serde(with = "crate::metrics::number")]
     pub loss: f64,
-    /// Share of rows whose largest output is the class, where targets are class indices.
+    /// Share of rows whose largest output is the class, where targets are class indices; of rows with weights, share of the
+    /// weight.
     pub accuracy: Option<f64>,
     /// Rows evaluated.
     pub rows: usize,
@@ -118,18 +119,18 @@ pub(crate) fn argmax(row: &[f64]) -> usize {
     best
 }
 
-/// Rows whose largest output (of `cols`) is the class; `None` if targets are no classes.
-pub(crate) fn correct(outputs: &[f64], cols: usize, targets: &Targets) -> Option<usize> {
+/// A 1 for each row whose largest output (of `cols`) is the class, else a 0; nothing if targets are no classes.
+pub(crate) fn hits(outputs: &[f64], cols: usize, targets: &Targets) -> Vec<f64> {
     let Targets::Classes(labels) = targets else {
-        return None;
+        return Vec::new();
     };
     let rows = outputs.chunks(cols).zip(labels);
-    Some(
-        // A row with a NaN in it is never right.
-        rows.filter(|(row, _)| row.iter().all(|x| !x.is_nan()))
-            .filter(|(row, label)| argmax(row) == **label as usize)
-            .count(),
-    )
+    // A row with a NaN in it is never right.
+    let hit = |(row, &label): (&[f64], &u32)| {
+        let right = row.iter().all(|x| !x.is_nan()) && argmax(row) == label as usize;
+        if right { 1.0 } else { 0.0 }
+    };
+    rows.map(hit).collect()
 }
 
 /// Whether there is a prediction for each target, and a target at all.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::kernels::small_network::{self, SmallNetworkSpec};
 use crate::kernels::{
     Call, Format, RowLoss, dense_backward_input, dense_backward_params, dense_forward, gather_rows,
-    hits, loss_sum, softmax, softmax_grad, word,
+    hits, loss_sum, softmax, softmax_grad, weigh_rows, word,
 };
 use crate::loss::{Criterion, Loss};
 use crate::optimizer::Optimizer;
@@ -66,17 +66,56 @@ impl Source {
     }
 }
 
+/// What rows bring beside their inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// Targets are class indices.
+    pub labels: bool,
+    /// Rows have weights.
+    pub weighted: bool,
+}
+
+impl Kind {
+    /// The same without weights.
+    pub fn unweighted(self) -> Self {
+        Self {
+            weighted: false,
+            ..self
+        }
+    }
+}
+
 /// A data set on the device: its buffers, and the order in which its rows are taken.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResidentData {
     pub x: View,
     pub targets: View,
     pub order: View,
+    /// Of the rows, where they have some.
+    pub weights: Option<View>,
     pub format: Format,
     /// Words of a row's targets.
     pub target_words: u32,
     /// Targets are class indices.
     pub labels: bool,
+}
+
+impl ResidentData {
+    pub fn kind(&self) -> Kind {
+        Kind {
+            labels: self.labels,
+            weighted: self.weights.is_some(),
+        }
+    }
+
+    /// Its buffers.
+    pub fn views(&self) -> ArrayVec<View, 4> {
+        let weights = self.weights.into_iter();
+        [self.x, self.targets, self.order]
+            .into_iter()
+            .chain(weights)
+            .collect()
+    }
 }
 
 /// Bytes of parameters, gradients and state that no device of today has: 4 TiB.
@@ -105,6 +144,7 @@ pub(crate) struct Plan {
     /// ∂L/∂a of a softmax whose loss is not fused with it.
     output_grad: Option<usize>,
     losses: usize,
+    row_weights: usize,
     ledger: usize,
     /// Losses of the latest batches.
     history: usize,
@@ -177,6 +217,7 @@ impl Plan {
         let unfused = *last == Activation::Softmax && !criterion.loss.takes_logits(last);
         let output_grad = unfused.then(|| add("output_grad".into(), outputs, true));
         let losses = add("losses".into(), 1, true);
+        let row_weights = add("row weights".into(), 1, true);
         let ledger = add("ledger".into(), word::COUNT as u64, false);
         let history = add("history".into(), HISTORY as u64, false);
         let placeholder = add("placeholder".into(), 1, false);
@@ -206,6 +247,7 @@ impl Plan {
             layers,
             output_grad,
             losses,
+            row_weights,
             ledger,
             history,
             placeholder,
@@ -287,8 +329,12 @@ impl Plan {
 
     /// Most ops that one submission has: a whole step.
     pub fn max_ops(&self, optimizer: &Optimizer) -> usize {
-        // One more for the targets of data on the device.
-        1 + self.gradients(1, 1, false, false).len() + self.update(optimizer, 1, 1).len()
+        let kind = Kind {
+            labels: false,
+            weighted: true,
+        };
+        // Two more for the targets and the weights of data on the device.
+        2 + self.gradients(1, 1, kind, false).len() + self.update(optimizer, 1, 1.0).len()
     }
 
     /// Bytes on a device with room for `rows` rows.
@@ -317,20 +363,20 @@ impl Plan {
     }
 
     /// Buffers that a batch is uploaded to.
-    pub fn uploads(&self) -> [usize; 2] {
-        [self.x, self.targets]
+    pub fn uploads(&self) -> [usize; 3] {
+        [self.x, self.targets, self.row_weights]
     }
 
-    /// Forward and loss of a batch with class indices or rows of numbers.
-    pub fn evaluation(&self, rows: u32, room: u64, labels: bool) -> Vec<Op> {
+    /// Forward and loss of a batch.
+    pub fn evaluation(&self, rows: u32, room: u64, kind: Kind) -> Vec<Op> {
         let mut ops = self.forward(rows, room);
-        ops.extend(self.loss(rows, room, labels));
+        ops.extend(self.loss(rows, room, kind));
         ops
     }
 
     /// Forward, loss and backward of a batch.
-    pub fn gradients(&self, rows: u32, room: u64, labels: bool, accumulate: bool) -> Vec<Op> {
-        let mut ops = self.evaluation(rows, room, labels);
+    pub fn gradients(&self, rows: u32, room: u64, kind: Kind, accumulate: bool) -> Vec<Op> {
+        let mut ops = self.evaluation(rows, room, kind);
         ops.extend(self.backward(rows, room, accumulate));
         ops
     }
@@ -348,36 +394,44 @@ impl Plan {
             order: data.order,
             format: Some(data.format),
         };
-        let mut ops = vec![Op {
+        let gather = |cols: u32, from: View, to: usize| Op {
             call: Call::GatherRows(gather_rows::Params {
                 rows,
-                cols: data.target_words,
+                cols,
                 start: 0,
             }),
             activation: Activation::Identity,
-            reads: vec![data.targets, data.order],
-            writes: vec![self.whole(self.targets, room)],
+            reads: vec![from, data.order],
+            writes: vec![self.whole(to, room)],
             layer: None,
             choice: None,
             part: None,
-        }];
+        };
+        let mut ops = vec![gather(data.target_words, data.targets, self.targets)];
+        let weights = data
+            .weights
+            .map(|weights| gather(1, weights, self.row_weights));
+        ops.extend(weights);
         ops.extend(self.forward_from(&source, rows, room));
-        ops.extend(self.loss(rows, room, data.labels));
+        ops.extend(self.loss(rows, room, data.kind()));
         ops.extend(self.backward_from(&source, rows, room, accumulate));
         ops
     }
 
     /// A step of the whole network as one op, where it is small and plain enough for that: parameters in one segment, one
-    /// activation for all hidden layers whose derivative comes from its output, an identity output, and a loss that
-    /// small_network computes. From the batch that was uploaded, or from data on the device; see [`Call::at`].
+    /// activation for all hidden layers whose derivative comes from its output, an identity output, rows without weights, and a
+    /// loss that small_network computes. From the batch that was uploaded, or from data on the device; see [`Call::at`].
     pub fn small_network(
         &self,
         data: Option<&ResidentData>,
         rows: u32,
         room: u64,
-        labels: bool,
+        Kind { labels, weighted }: Kind,
         optimizer: &Optimizer,
     ) -> Option<Op> {
+        if weighted {
+            return None;
+        }
         let layers = self.network.layers();
         let (last, hidden) = layers.split_last()?;
         let whole =
@@ -409,7 +463,7 @@ impl Plan {
             target_words: if labels { 1 } else { cols },
             format: data.map(|data| data.format),
             optimizer,
-            grad_scale: self.criterion.batch_scale(rows.into()),
+            grad_scale: self.criterion.batch_scale(f64::from(rows)),
             count: self.layout.segments[0] as u32,
             history_length: HISTORY as u32,
         };
@@ -469,6 +523,11 @@ impl Plan {
     /// The batch's targets.
     pub fn targets_view(&self, room: u64) -> View {
         self.whole(self.targets, room)
+    }
+
+    /// The weights of the batch's rows.
+    pub fn row_weights_view(&self, room: u64) -> View {
+        self.whole(self.row_weights, room)
     }
 
     /// The network's output.
@@ -613,8 +672,8 @@ impl Plan {
         }
     }
 
-    /// Output and targets (class indices, or rows of numbers) → each row's loss and δ of the last layer.
-    pub fn loss(&self, rows: u32, room: u64, labels: bool) -> Vec<Op> {
+    /// Output, targets (class indices, or rows of numbers) and weights of rows → each row's loss and δ of the last layer.
+    pub fn loss(&self, rows: u32, room: u64, Kind { labels, weighted }: Kind) -> Vec<Op> {
         let l = self.layers.len() - 1;
         let last = self.layers[l];
         let layer = &self.network.layers()[l];
@@ -641,6 +700,18 @@ impl Plan {
             choice: None,
             part: None,
         }];
+        if weighted {
+            // δ is linear in what comes from the loss.
+            ops.push(Op {
+                call: Call::WeighRows(weigh_rows::Params { rows, cols }),
+                activation: Activation::Identity,
+                reads: vec![self.row_weights_view(room)],
+                writes: vec![self.whole(self.losses, room), first],
+                layer: None,
+                choice: None,
+                part: None,
+            });
+        }
         if self.output_grad.is_some() {
             ops.push(Op {
                 call: Call::SoftmaxGrad(softmax_grad::Params { rows, cols }),
@@ -765,9 +836,9 @@ impl Plan {
         ops
     }
 
-    /// One update a segment, at step `step` from 1, with gradients that were summed over `rows` rows.
-    pub fn update(&self, optimizer: &Optimizer, step: u64, rows: u64) -> Vec<Op> {
-        let grad_scale = self.criterion.batch_scale(rows);
+    /// One update a segment, at step `step` from 1, with gradients that were summed over rows that weigh so much together.
+    pub fn update(&self, optimizer: &Optimizer, step: u64, weight: f64) -> Vec<Op> {
+        let grad_scale = self.criterion.batch_scale(weight);
         let segments = self.layout.segments.len();
         let ops = self.layout.segments.iter().enumerate().map(|(s, &len)| {
             let mut writes = vec![self.whole(self.weights + s, 0)];

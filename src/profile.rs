@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::activation::Activation;
-use crate::data::{Dataset, Targets};
+use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::Result;
 use crate::executor::Executor;
@@ -20,11 +20,11 @@ use crate::kernels::{
     Access, Call, Choice, RowLoss, Work, activation, activation_grad, binary_cross_entropy, copy,
     cross_entropy, dense_backward_input, dense_backward_params, dense_forward, gather_rows, hits,
     huber, loss_sum, multiply_add, softmax, softmax_cross_entropy, softmax_grad, squared_error,
-    sum_parts,
+    sum_parts, weigh_rows,
 };
 use crate::optimizer::{Adam, Optimizer, RmsProp, Sgd};
 use crate::plan::{BufferSpec, Op, Payload, View};
-use crate::trainer::{Trainer, check_batch, initial_weights, target_payload};
+use crate::trainer::{Trainer, check_batch, initial_weights, kind, uploads};
 
 /// What a device reaches when nothing else is in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -374,6 +374,7 @@ fn sample_calls() -> Vec<Call> {
             entropy: 0,
         }),
         Call::Hits(hits::Params { rows, cols }),
+        Call::WeighRows(weigh_rows::Params { rows, cols }),
         Call::LossSum(loss_sum::Params {
             rows: COUNT,
             accumulate: 0,
@@ -477,11 +478,7 @@ pub fn step_time(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<Ste
     let ops = step_ops(trainer, batch);
     let mut executor = Executor::of_plan(trainer.device(), plan, rows, ops.len())?;
     upload(trainer, batch, &mut executor)?;
-    let batch_upload = [
-        (plan.x_view(rows), Payload::Floats(batch.inputs().data())),
-        (plan.targets_view(rows), target_payload(batch)),
-    ];
-    let uploads = &batch_upload[..];
+    let uploads = &uploads(plan, batch, rows)[..];
     // Enough steps between waits that waiting does not count.
     let once = time(0.0, 1, || {
         executor.submit(&ops, uploads)?;
@@ -535,9 +532,8 @@ fn gpu_time(executor: &mut Executor, ops: &[Op], count: usize) -> Result<Option<
 fn step_ops(trainer: &Trainer, batch: &Dataset) -> Vec<Op> {
     let plan = trainer.plan();
     let rows = batch.rows() as u32;
-    let labels = matches!(batch.targets(), Targets::Classes(_));
-    let mut ops = plan.gradients(rows, rows.into(), labels, false);
-    ops.extend(plan.update(trainer.optimizer(), 1, rows.into()));
+    let mut ops = plan.gradients(rows, rows.into(), kind(batch), false);
+    ops.extend(plan.update(trainer.optimizer(), 1, batch.total_weight()));
     ops
 }
 
@@ -548,8 +544,10 @@ fn upload(trainer: &Trainer, batch: &Dataset, executor: &mut Executor) -> Result
     initial_weights(plan, 0, |view, data| {
         executor.write(view, Payload::Floats(data))
     })?;
-    executor.write(plan.x_view(rows), Payload::Floats(batch.inputs().data()))?;
-    executor.write(plan.targets_view(rows), target_payload(batch))
+    for (view, payload) in uploads(plan, batch, rows) {
+        executor.write(view, payload)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

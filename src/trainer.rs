@@ -12,6 +12,8 @@ pub use epoch::{Loaded, Storage};
 
 use std::collections::VecDeque;
 
+use arrayvec::ArrayVec;
+
 use crate::data::{Dataset, Matrix, Targets};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -19,9 +21,9 @@ use crate::executor::Executor;
 use crate::init::layer_rng;
 use crate::kernels::word;
 use crate::loss::Criterion;
-use crate::metrics::{Evaluation, Sums, correct};
+use crate::metrics::{self, Evaluation, Sums};
 use crate::optimizer::Optimizer;
-use crate::plan::{HISTORY, Op, Payload, Plan, View};
+use crate::plan::{HISTORY, Kind, Op, Payload, Plan, View};
 use crate::spec::Mlp;
 use crate::tensor::{self, Tensor, Tensors};
 
@@ -57,20 +59,54 @@ pub struct Trainer {
     room: usize,
     /// Updates made.
     steps: u64,
-    /// Rows accumulated since the last update.
-    pending: u64,
-    /// Rows behind the gradients that are there.
-    gradient_rows: u64,
-    /// Rows since the loss was last taken.
-    loss_rows: u64,
+    /// Accumulated since the last update.
+    pending: Amount,
+    /// Behind the gradients that are there.
+    gradient_rows: Amount,
+    /// Since the loss was last taken.
+    loss_rows: Amount,
     /// Batches so far.
     batches: u64,
-    /// Rows of the latest batches whose losses were not taken, the oldest first.
-    history: VecDeque<u32>,
+    /// What the latest batches weigh whose losses were not taken, the oldest first.
+    history: VecDeque<f64>,
     /// The ops of the latest step, which the next one most likely repeats.
     template: Option<Template>,
     /// What tells this trainer's data from another's.
     id: u64,
+}
+
+/// Rows, and what they weigh together: as much as there are, where they have no weights.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Amount {
+    pub rows: u64,
+    pub weight: f64,
+}
+
+impl Amount {
+    pub fn of(data: &Dataset) -> Self {
+        Self {
+            rows: data.rows() as u64,
+            weight: data.total_weight(),
+        }
+    }
+
+    fn plus(self, more: Self) -> Self {
+        Self {
+            rows: self.rows + more.rows,
+            weight: self.weight + more.weight,
+        }
+    }
+
+    /// Whether a mean over these rows of `what` can be taken.
+    pub fn check(self, what: &str) -> Result<()> {
+        if self.weight > 0.0 {
+            return Ok(());
+        }
+        Err(Error::NoWeight {
+            what: what.into(),
+            rows: self.rows,
+        })
+    }
 }
 
 /// The ops of a step, and what they depend on.
@@ -78,8 +114,8 @@ pub struct Trainer {
 struct Template {
     rows: usize,
     room: usize,
-    labels: bool,
-    pending: u64,
+    kind: Kind,
+    accumulate: bool,
     optimizer: Optimizer,
     ops: Vec<Op>,
 }
@@ -108,9 +144,9 @@ impl Trainer {
             executor,
             room: 0,
             steps: 0,
-            pending: 0,
-            gradient_rows: 0,
-            loss_rows: 0,
+            pending: Amount::default(),
+            gradient_rows: Amount::default(),
+            loss_rows: Amount::default(),
             batches: 0,
             history: VecDeque::with_capacity(HISTORY),
             template: None,
@@ -186,50 +222,45 @@ impl Trainer {
     /// [accumulated](Self::accumulate) and not yet applied take part in it.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::Targets`], [`Error::Label`] or [`Error::Value`] if the batch does not fit, before anything
-    /// is changed; [`Error::OutOfMemory`] or [`Error::Limit`] if it is too large; [`Error::DeviceLost`].
+    /// [`Error::Shape`], [`Error::Targets`], [`Error::Label`] or [`Error::Value`] if the batch does not fit,
+    /// [`Error::NoWeight`] if all its rows have weight 0, before anything is changed; [`Error::OutOfMemory`] or [`Error::Limit`] if it is too large; [`Error::DeviceLost`].
     pub fn step(&mut self, batch: &Dataset) -> Result<()> {
         check_batch(&self.plan, batch)?;
+        let amount = Amount::of(batch);
+        self.pending.plus(amount).check("the batch")?;
         self.reserve(batch.rows())?;
-        let labels = matches!(batch.targets(), Targets::Classes(_));
-        let room = self.room as u64;
-        let uploads = [
-            (
-                self.plan.x_view(room),
-                Payload::Floats(batch.inputs().data()),
-            ),
-            (self.plan.targets_view(room), target_payload(batch)),
-        ];
-        self.run_step(batch.rows(), labels, &uploads)
+        let uploads = uploads(&self.plan, batch, self.room as u64);
+        self.run_step(amount, kind(batch), &uploads)
     }
 
     /// One update from a batch that is there or comes with `uploads`.
     fn run_step(
         &mut self,
-        rows: usize,
-        labels: bool,
+        amount: Amount,
+        kind: Kind,
         uploads: &[(View, Payload<'_>)],
     ) -> Result<()> {
-        let (room, pending, optimizer) = (self.room, self.pending, self.optimizer);
+        let (room, optimizer) = (self.room, self.optimizer);
+        let rows = amount.rows as usize;
+        let accumulate = self.pending.rows > 0;
+        let total = self.pending.plus(amount).weight;
         let fits = |t: &Template| {
-            (t.rows, t.room, t.labels, t.pending) == (rows, room, labels, pending)
+            (t.rows, t.room, t.kind, t.accumulate) == (rows, room, kind, accumulate)
                 && t.optimizer == optimizer
         };
         let template = match self.template.take().filter(fits) {
             Some(template) => template,
             None => {
-                let accumulate = pending > 0;
                 let small = if accumulate {
                     None
                 } else {
-                    self.small_step(None, rows, labels)?
+                    self.small_step(None, rows, kind)?
                 };
                 let ops = match small {
                     Some(op) => vec![op],
                     None => {
                         let (rows, room) = (rows as u32, room as u64);
-                        let mut ops = self.plan.gradients(rows, room, labels, accumulate);
-                        let total = pending + u64::from(rows);
+                        let mut ops = self.plan.gradients(rows, room, kind, accumulate);
                         ops.extend(self.plan.update(&optimizer, 1, total));
                         ops
                     }
@@ -237,24 +268,24 @@ impl Trainer {
                 Template {
                     rows,
                     room,
-                    labels,
-                    pending,
+                    kind,
+                    accumulate,
                     optimizer,
                     ops,
                 }
             }
         };
-        let at = self.step_at(0, 0);
+        let at = self.step_at(0, 0, total);
         let submitted = self.executor.submit_steps(&template.ops, &[at], uploads);
         self.template = Some(template);
         submitted?;
-        self.count_rows(rows as u64);
+        self.count_rows(amount);
         self.count_update();
         Ok(())
     }
 
     /// Adds a micro-batch to the gradients; [`apply`](Self::apply) makes the update. Micro-batches of any sizes give exactly
-    /// the mean (or sum) over all their rows.
+    /// the mean (or sum) over all their rows. A micro-batch may weigh nothing, as long as not all of an update do.
     ///
     /// # Errors
     /// As [`step`](Self::step).
@@ -262,59 +293,53 @@ impl Trainer {
         check_batch(&self.plan, batch)?;
         self.reserve(batch.rows())?;
         let (rows, room) = (batch.rows() as u32, self.room as u64);
-        let labels = matches!(batch.targets(), Targets::Classes(_));
-        let accumulate = self.pending > 0;
-        let mut ops = self.plan.gradients(rows, room, labels, accumulate);
-        let at = self.step_at(0, 0);
+        let accumulate = self.pending.rows > 0;
+        let mut ops = self.plan.gradients(rows, room, kind(batch), accumulate);
+        let amount = Amount::of(batch);
+        let at = self.step_at(0, 0, amount.weight);
         ops.iter_mut().for_each(|op| op.call = op.call.at(&at));
         self.submit_batch(&ops, batch)?;
-        self.count_rows(rows.into());
+        self.count_rows(amount);
         Ok(())
     }
 
     /// The update from everything accumulated.
     ///
     /// # Errors
-    /// [`Error::NothingAccumulated`] without [`accumulate`](Self::accumulate) before; [`Error::DeviceLost`].
+    /// [`Error::NothingAccumulated`] without [`accumulate`](Self::accumulate) before; [`Error::NoWeight`] if all rows so far
+    /// have weight 0: accumulate more; [`Error::DeviceLost`].
     pub fn apply(&mut self) -> Result<()> {
-        if self.pending == 0 {
+        if self.pending.rows == 0 {
             return Err(Error::NothingAccumulated {
                 call: "apply".into(),
             });
         }
-        let ops = self
-            .plan
-            .update(&self.optimizer, self.steps + 1, self.pending);
+        self.pending.check("the micro-batches")?;
+        let weight = self.pending.weight;
+        let ops = self.plan.update(&self.optimizer, self.steps + 1, weight);
         self.executor.submit(&ops, &[])?;
         self.count_update();
         Ok(())
     }
 
-    fn count_rows(&mut self, rows: u64) {
-        self.pending += rows;
+    fn count_rows(&mut self, amount: Amount) {
+        self.pending = self.pending.plus(amount);
         self.gradient_rows = self.pending;
-        self.loss_rows += rows;
+        self.loss_rows = self.loss_rows.plus(amount);
         self.batches += 1;
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
-        self.history.push_back(rows as u32);
+        self.history.push_back(amount.weight);
     }
 
     fn count_update(&mut self) {
         self.steps += 1;
-        self.pending = 0;
+        self.pending = Amount::default();
     }
 
     fn submit_batch(&mut self, ops: &[Op], batch: &Dataset) -> Result<()> {
-        let room = self.room as u64;
-        let uploads = [
-            (
-                self.plan.x_view(room),
-                Payload::Floats(batch.inputs().data()),
-            ),
-            (self.plan.targets_view(room), target_payload(batch)),
-        ];
+        let uploads = uploads(&self.plan, batch, self.room as u64);
         self.executor.submit(ops, &uploads)
     }
 
@@ -334,7 +359,7 @@ impl Trainer {
     /// # Errors
     /// As [`take_loss`](Self::take_loss).
     pub async fn take_loss_async(&mut self) -> Result<f64> {
-        if self.loss_rows == 0 {
+        if self.loss_rows.rows == 0 {
             return Err(Error::NothingAccumulated {
                 call: "take_loss".into(),
             });
@@ -358,13 +383,13 @@ impl Trainer {
             return Err(Error::NonFiniteUpdate);
         }
         let sum = read[word::RECENT] + read[word::OLDER];
-        Ok(sum * self.plan.criterion.batch_scale(rows))
+        Ok(sum * self.plan.criterion.batch_scale(rows.weight))
     }
 
     /// Takes the losses of all steps so far and forgets them, but for what was wrong with them.
     pub(crate) fn settle(&mut self) -> Result<()> {
         self.history.clear();
-        match self.loss_rows {
+        match self.loss_rows.rows {
             0 => Ok(()),
             _ => self.take_loss().map(|_| ()),
         }
@@ -391,20 +416,21 @@ impl Trainer {
         let view = self.plan.history_view();
         let read = self.executor.read_f64(&[view]).await?;
         let first = self.batches - self.history.len() as u64;
-        let losses = self.history.iter().zip(first..).map(|(&rows, batch)| {
+        let losses = self.history.iter().zip(first..).map(|(&weight, batch)| {
             let sum = read[0][(batch % HISTORY as u64) as usize];
-            sum * self.plan.criterion.batch_scale(rows.into())
+            sum * self.plan.criterion.batch_scale(weight)
         });
         let losses = losses.collect();
         self.history.clear();
         Ok(losses)
     }
 
-    /// Loss over a data set, and accuracy where targets are class indices, with the weights as they are. Where some sum
-    /// overflows f32, or −ln 0 is met, the loss is infinite or NaN.
+    /// Loss over a data set, and accuracy where targets are class indices, with the weights as they are. Rows with
+    /// [weights](Dataset::with_weights) count by them in both: Σ wᵢ·lᵢ / Σ wᵢ, and the share of Σ wᵢ that is right. Where some
+    /// sum overflows f32, or −ln 0 is met, the loss is infinite or NaN.
     ///
     /// # Errors
-    /// As [`step`](Self::step) if the data does not fit.
+    /// As [`step`](Self::step) if the data does not fit or weighs nothing.
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
         pollster::block_on(self.evaluate_async(data))
     }
@@ -424,38 +450,42 @@ impl Trainer {
         mut sums: Option<&mut Sums>,
     ) -> Result<Evaluation> {
         check_batch(&self.plan, data)?;
+        let total = Amount::of(data);
+        total.check("the data")?;
         let cols = self.plan.network.outputs();
-        let labels = matches!(data.targets(), Targets::Classes(_));
-        let (mut loss, mut right, mut first) = (0.0, 0, 0);
+        // Rows are weighed here, in f64.
+        let kind = kind(data).unweighted();
+        let (mut loss, mut right, mut first) = (0.0, 0.0, 0);
         let rows = self.evaluation_rows(data.rows())?;
         for chunk in data.batches(rows)? {
             let (rows, room) = (chunk.rows() as u32, self.room as u64);
-            let mut ops = self.plan.evaluation(rows, room, labels);
+            let mut ops = self.plan.evaluation(rows, room, kind);
             let mut views = vec![self.plan.losses_view(room).head(rows.into())];
             if sums.is_some() {
                 let outputs = u64::from(rows) * cols as u64;
                 views.push(self.plan.output_view(room).head(outputs));
-            } else if labels {
+            } else if kind.labels {
                 // A number a row comes back, not all its outputs.
                 ops.push(self.plan.hits(rows, room));
                 views.push(self.plan.hits_view(room).head(rows.into()));
             }
             self.submit_batch(&ops, &chunk)?;
             let read = self.executor.read_f64(&views).await?;
-            loss += read[0].iter().sum::<f64>();
+            loss += weighted_sum(&chunk, &read[0]);
             match (&mut sums, read.get(1)) {
                 (Some(sums), Some(outputs)) => {
-                    right += correct(outputs, cols, chunk.targets()).unwrap_or(0);
+                    let hits = metrics::hits(outputs, cols, chunk.targets());
+                    right += weighted_sum(&chunk, &hits);
                     sums.add(outputs, cols, chunk.targets(), first)?;
                 }
-                (None, Some(hits)) => right += hits.iter().filter(|&&hit| hit == 1.0).count(),
+                (None, Some(hits)) => right += weighted_sum(&chunk, hits),
                 _ => {}
             }
             first += chunk.rows();
         }
         Ok(Evaluation {
-            loss: loss * self.plan.criterion.batch_scale(data.rows() as u64),
-            accuracy: labels.then(|| right as f64 / data.rows() as f64),
+            loss: loss * self.plan.criterion.batch_scale(total.weight),
+            accuracy: kind.labels.then(|| right / total.weight),
             rows: data.rows(),
         })
     }
@@ -589,7 +619,7 @@ impl Trainer {
     }
 
     async fn gradients_f64_async(&mut self) -> Result<Tensors<f64>> {
-        if self.gradient_rows == 0 {
+        if self.gradient_rows.rows == 0 {
             return Err(Error::NothingAccumulated {
                 call: "gradients".into(),
             });
@@ -597,7 +627,7 @@ impl Trainer {
         let views = self.plan.parameter_views(true);
         let mut data = self.executor.read_f64(&views.concat()).await?;
         // The device keeps sums over rows.
-        let scale = self.plan.criterion.batch_scale(self.gradient_rows);
+        let scale = self.plan.criterion.batch_scale(self.gradient_rows.weight);
         data.iter_mut().flatten().for_each(|g| *g *= scale);
         Ok(self.named(&views, data))
     }
@@ -684,10 +714,39 @@ pub(crate) fn initial_weights(
     Ok(())
 }
 
-/// The targets as they are uploaded.
-pub(crate) fn target_payload(batch: &Dataset) -> Payload<'_> {
-    match batch.targets() {
+/// What a batch brings.
+pub(crate) fn kind(batch: &Dataset) -> Kind {
+    Kind {
+        labels: matches!(batch.targets(), Targets::Classes(_)),
+        weighted: batch.weights().is_some(),
+    }
+}
+
+/// A batch as it is uploaded: inputs, targets and, where there are some, weights.
+pub(crate) fn uploads<'a>(
+    plan: &Plan,
+    batch: &'a Dataset,
+    room: u64,
+) -> ArrayVec<(View, Payload<'a>), 3> {
+    let targets = match batch.targets() {
         Targets::Classes(labels) => Payload::Words(labels),
         Targets::Values(values) => Payload::Floats(values.data()),
+    };
+    let mut uploads = ArrayVec::new();
+    uploads.push((plan.x_view(room), Payload::Floats(batch.inputs().data())));
+    uploads.push((plan.targets_view(room), targets));
+    let weights = batch.weights().map(Payload::Floats);
+    uploads.extend(weights.map(|weights| (plan.row_weights_view(room), weights)));
+    uploads
+}
+
+/// Σ of a number a row, times the row's weight; rows of weight 0 are left out, whatever their number.
+fn weighted_sum(rows: &Dataset, numbers: &[f64]) -> f64 {
+    match rows.weights() {
+        None => numbers.iter().sum(),
+        Some(weights) => {
+            let pairs = weights.iter().zip(numbers).filter(|(w, _)| **w != 0.0);
+            pairs.map(|(w, x)| f64::from(*w) * x).sum()
+        }
     }
 }

@@ -36,8 +36,10 @@ pub struct FitState {
     pub best: Option<f64>,
     /// Epochs since.
     pub bad_epochs: u64,
-    /// Loss over the rows of the epoch that are done, not yet divided by their number.
+    /// Loss over the rows of the epoch that are done, not yet divided by what they weigh.
     pub loss_sum: f64,
+    /// What these rows weigh together: as much as there are, where they have no weights.
+    pub loss_weight: f64,
     /// Seconds of the epoch so far.
     pub seconds: f64,
     /// What was.

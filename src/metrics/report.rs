@@ -41,7 +41,7 @@ pub enum Scores {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Classification {
-    /// Share of rows whose largest output is the class.
+    /// Share of rows whose largest output is the class; like all that follows, of rows whatever their weights.
     pub accuracy: f64,
     /// Share of rows whose class is among the five largest outputs; none with five classes or fewer.
     pub top_5: Option<f64>,
@@ -245,7 +245,8 @@ impl Sums {
         let scores = match self {
             Sums::Classes(sums) => {
                 let scores = sums.finish();
-                evaluation.accuracy = Some(scores.accuracy);
+                // The same of rows without weights.
+                evaluation.accuracy.get_or_insert(scores.accuracy);
                 Scores::Classification(Box::new(scores))
             }
             Sums::Values(sums) => Scores::Regression(sums.finish()),

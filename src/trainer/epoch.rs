@@ -5,7 +5,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Trainer, check_batch};
+use arrayvec::ArrayVec;
+
+use super::{Amount, Trainer, check_batch, kind};
 use crate::data::{Dataset, Targets, order};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
@@ -71,6 +73,7 @@ pub struct Loaded<'a> {
     /// Rows of a chunk on their way; kept for its memory.
     words: Vec<u32>,
     targets: Vec<u32>,
+    weights: Vec<f32>,
 }
 
 impl Loaded<'_> {
@@ -160,12 +163,17 @@ impl Trainer {
         let place = match &mut self.executor {
             Executor::Cpu(_) | Executor::Reference(_) => Place::Host,
             Executor::Gpu(gpu) => {
+                let weighted = data.weights().is_some();
                 let sizes = |rows: u64| {
-                    [
+                    let mut sizes = vec![
                         ("data", row_words.saturating_mul(rows)),
                         ("data targets", target_words as u64 * rows),
                         ("order", rows),
-                    ]
+                    ];
+                    if weighted {
+                        sizes.push(("data weights", rows));
+                    }
+                    sizes
                 };
                 let limit = self.device.plan_limits().binding;
                 let of_binding = |rows: u64| sizes(rows).iter().all(|(_, len)| *len <= limit);
@@ -179,6 +187,7 @@ impl Trainer {
                     x: views[0],
                     targets: views[1],
                     order: views[2],
+                    weights: views.get(3).copied(),
                     format,
                     target_words: target_words as u32,
                     labels: matches!(data.targets(), Targets::Classes(_)),
@@ -188,7 +197,8 @@ impl Trainer {
                     gpu.reserve_steps(0)?;
                     Place::Resident(placed)
                 } else {
-                    let chunk = CHUNK / (4 * (row_words as usize + target_words));
+                    let chunk =
+                        CHUNK / (4 * (row_words as usize + target_words + usize::from(weighted)));
                     let rows = chunk.clamp(1, rows);
                     let window = of(gpu.add_data(&sizes(rows as u64))?, format);
                     gpu.reserve_steps(bytes(rows as u64))?;
@@ -203,6 +213,7 @@ impl Trainer {
             owner: self.id,
             words: Vec::new(),
             targets: Vec::new(),
+            weights: Vec::new(),
         };
         match &loaded.place {
             Place::Resident(place) => {
@@ -236,6 +247,9 @@ impl Trainer {
                 words.clear();
             }
         }
+        if let (Some(view), Some(weights)) = (place.weights, data.weights()) {
+            self.executor.write(view, Payload::Floats(weights))?;
+        }
         match data.targets() {
             Targets::Classes(labels) => self.executor.write(place.targets, Payload::Words(labels)),
             Targets::Values(values) => {
@@ -248,9 +262,7 @@ impl Trainer {
     /// Gives the device memory of a data set back.
     pub fn unload(&mut self, data: Loaded<'_>) {
         let views = match &data.place {
-            Place::Resident(place) | Place::Chunks { window: place, .. } => {
-                [place.x, place.targets, place.order]
-            }
+            Place::Resident(place) | Place::Chunks { window: place, .. } => place.views(),
             Place::Host => return,
         };
         if let (Executor::Gpu(gpu), true) = (&mut self.executor, data.owner == self.id) {
@@ -265,7 +277,8 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::BatchSize`] if the size is 0 or beyond the data; [`Error::Argument`] if another trainer loaded the data;
-    /// [`Error::Pending`] if micro-batches were [accumulated](Self::accumulate) and not applied; else as [`step`](Self::step).
+    /// [`Error::Pending`] if micro-batches were [accumulated](Self::accumulate) and not applied; [`Error::NoWeight`] if a batch
+    /// would weigh nothing, before the first step; else as [`step`](Self::step).
     pub fn epoch(
         &mut self,
         data: &mut Loaded<'_>,
@@ -301,13 +314,18 @@ impl Trainer {
         range: Range<usize>,
     ) -> Result<()> {
         self.check_applied("epoch")?;
+        if data.data.weights().is_some() {
+            for batch in order[range.clone()].chunks(batch_size) {
+                amount(&data.data, batch).check("a batch of the epoch")?;
+            }
+        }
         self.reserve(batch_size)?;
         match data.place {
             Place::Resident(place) => {
                 if fresh {
                     self.executor.write(place.order, Payload::Words(order))?;
                 }
-                self.epoch_of(&place, range, batch_size, &[])
+                self.epoch_of(&data.data, order, &place, range, batch_size, &[])
             }
             Place::Chunks { window, rows } => {
                 let (window, rows) = self.widened(window, rows, batch_size)?;
@@ -317,16 +335,22 @@ impl Trainer {
                 for chunk in order[range].chunks(rows) {
                     data.words.clear();
                     data.targets.clear();
+                    data.weights.clear();
                     let format = data.storage.format();
                     for &row in chunk {
                         format.encode(data.data.inputs().row(row as usize), &mut data.words);
                         push_target(&data.data, row as usize, &mut data.targets);
                     }
-                    let uploads = [
-                        (window.x, Payload::Words(&data.words)),
-                        (window.targets, Payload::Words(&data.targets)),
-                    ];
-                    self.epoch_of(&window, 0..chunk.len(), batch_size, &uploads)?;
+                    let mut uploads = ArrayVec::<_, 3>::new();
+                    uploads.push((window.x, Payload::Words(&data.words)));
+                    uploads.push((window.targets, Payload::Words(&data.targets)));
+                    if let (Some(view), Some(weights)) = (window.weights, data.data.weights()) {
+                        let of_chunk = chunk.iter().map(|&row| weights[row as usize]);
+                        data.weights.extend(of_chunk);
+                        uploads.push((view, Payload::Floats(&data.weights)));
+                    }
+                    let range = 0..chunk.len();
+                    self.epoch_of(&data.data, chunk, &window, range, batch_size, &uploads)?;
                 }
                 Ok(())
             }
@@ -336,7 +360,7 @@ impl Trainer {
 
     /// Whether no micro-batches wait for their update.
     pub(crate) fn check_applied(&self, call: &str) -> Result<()> {
-        match self.pending {
+        match self.pending.rows {
             0 => Ok(()),
             rows => Err(Error::Pending {
                 rows,
@@ -359,18 +383,22 @@ impl Trainer {
             return Ok((window, rows));
         }
         let of = |view: View| view.len / rows as u64 * batch_size as u64;
-        let sizes = [
+        let mut sizes = vec![
             ("data", of(window.x)),
             ("data targets", of(window.targets)),
             ("order", batch_size as u64),
         ];
+        if window.weights.is_some() {
+            sizes.push(("data weights", batch_size as u64));
+        }
         gpu.reserve_steps(sizes.iter().map(|(_, len)| 4 * len).sum())?;
         let views = gpu.add_data(&sizes)?;
-        gpu.remove_data(&[window.x, window.targets, window.order]);
+        gpu.remove_data(&window.views());
         let wider = ResidentData {
             x: views[0],
             targets: views[1],
             order: views[2],
+            weights: views.get(3).copied(),
             ..window
         };
         let order: Vec<u32> = (0..batch_size as u32).collect();
@@ -378,20 +406,22 @@ impl Trainer {
         Ok((wider, batch_size))
     }
 
-    /// Steps over some places of the order, many in one submission; the first submission brings `uploads`.
+    /// Steps over some places of an order of the data's rows, many in one submission; the first submission brings `uploads`.
     fn epoch_of(
         &mut self,
+        data: &Dataset,
+        order: &[u32],
         place: &ResidentData,
         range: Range<usize>,
         batch_size: usize,
         mut uploads: &[(View, Payload<'_>)],
     ) -> Result<()> {
         let Range { start: mut at, end } = range;
-        let mut steps = Vec::new();
+        let (mut steps, mut amounts) = (Vec::new(), Vec::new());
         while at < end {
             // Batches of one size go together.
             let rows = batch_size.min(end - at);
-            let mut small = self.small_step(Some(place), rows, place.labels)?;
+            let mut small = self.small_step(Some(place), rows, place.kind())?;
             let ops = match &small {
                 Some(_) => Vec::new(),
                 None => self.resident_ops(place, rows),
@@ -410,10 +440,13 @@ impl Trainer {
                     let loops = self.device.plan_limits().iterations / p.uniform.iterations();
                     most = most.min(loops.max(1) as usize);
                 }
-                let first = self.step_at(0, at as u32);
                 steps.clear();
+                amounts.clear();
                 while at + rows <= end && steps.len() < most {
-                    steps.push(self.step_at(steps.len() as u64, at as u32));
+                    let amount = amount(data, &order[at..at + rows]);
+                    let later = steps.len() as u64;
+                    steps.push(self.step_at(later, at as u32, amount.weight));
+                    amounts.push(amount);
                     at += rows;
                 }
                 match &mut small {
@@ -422,13 +455,13 @@ impl Trainer {
                             p.uniform.steps = steps.len() as u32;
                         }
                         let op = std::slice::from_ref(op);
-                        self.executor.submit_steps(op, &[first], uploads)?;
+                        self.executor.submit_steps(op, &steps[..1], uploads)?;
                     }
                     None => self.executor.submit_steps(&ops, &steps, uploads)?,
                 }
                 uploads = &[];
-                for _ in &steps {
-                    self.count_rows(rows as u64);
+                for amount in &amounts {
+                    self.count_rows(*amount);
                     self.count_update();
                 }
             }
@@ -439,17 +472,18 @@ impl Trainer {
     fn resident_ops(&self, place: &ResidentData, rows: usize) -> Vec<Op> {
         let room = self.room as u64;
         let mut ops = self.plan.gradients_of(place, rows as u32, room, false);
-        ops.extend(self.plan.update(&self.optimizer, 1, rows as u64));
+        ops.extend(self.plan.update(&self.optimizer, 1, rows as f64));
         ops
     }
 
-    /// The `later`-th step from now on.
-    pub(super) fn step_at(&self, later: u64, start: u32) -> StepAt {
+    /// The `later`-th step from now on, with rows that weigh so much together.
+    pub(super) fn step_at(&self, later: u64, start: u32, weight: f64) -> StepAt {
         StepAt {
             // Beyond 2³² steps the corrections that depend on it have long been 1.
             step: u32::try_from(self.steps + later + 1).unwrap_or(u32::MAX),
             start,
             slot: ((self.batches + later) % HISTORY as u64) as u32,
+            grad_scale: Some(self.plan.criterion.batch_scale(weight)),
         }
     }
 
@@ -464,10 +498,22 @@ impl Trainer {
                     Targets::Classes(labels) => Payload::Words(&labels[r..=r]),
                     Targets::Values(values) => Payload::Floats(values.row(r)),
                 });
-            let labels = matches!(data.targets(), Targets::Classes(_));
-            self.run_step(rows.len(), labels, &[])?;
+            if let Some(weights) = data.weights() {
+                let view = self.plan.row_weights_view(room);
+                self.executor
+                    .gather(view, rows, |r| Payload::Floats(&weights[r..=r]));
+            }
+            self.run_step(amount(data, rows), kind(data), &[])?;
         }
         Ok(())
+    }
+}
+
+/// What these rows are together.
+fn amount(data: &Dataset, rows: &[u32]) -> Amount {
+    Amount {
+        rows: rows.len() as u64,
+        weight: data.weight_of(rows),
     }
 }
 
@@ -520,8 +566,5 @@ fn rounded(data: Cow<'_, Dataset>, storage: Storage) -> Result<Cow<'_, Dataset>>
         return Ok(data);
     }
     let inputs = crate::data::Matrix::new(cols, values)?;
-    Ok(Cow::Owned(match data.targets() {
-        Targets::Classes(labels) => Dataset::classes(inputs, labels.clone())?,
-        Targets::Values(values) => Dataset::values(inputs, values.clone())?,
-    }))
+    Ok(Cow::Owned(data.with_inputs(inputs)?))
 }

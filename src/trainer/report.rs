@@ -22,6 +22,8 @@ impl Trainer {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
+    /// Rows with [weights](Dataset::with_weights) count by them in the evaluation; the other metrics count rows.
+    ///
     /// # Errors
     /// As [`step`](Self::step) if the data does not fit; [`Error::Value`](crate::Error::Value) if an output is not finite.
     pub fn report(&mut self, data: &Dataset) -> Result<Report> {

@@ -6,7 +6,7 @@ use super::{Trainer, initial_weights};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::kernels::{Call, StepAt};
-use crate::plan::{Op, Payload, ResidentData};
+use crate::plan::{Kind, Op, Payload, ResidentData};
 
 /// Steps that a measurement takes at once.
 const STEPS: u32 = 16;
@@ -17,7 +17,7 @@ impl Trainer {
         &self,
         data: Option<&ResidentData>,
         rows: usize,
-        labels: bool,
+        kind: Kind,
     ) -> Result<Option<Op>> {
         let Executor::Gpu(executor) = &self.executor else {
             return Ok(None);
@@ -25,15 +25,15 @@ impl Trainer {
         let (rows, room) = (rows as u32, self.room as u64);
         let of = |data| {
             self.plan
-                .small_network(data, rows, room, labels, &self.optimizer)
+                .small_network(data, rows, room, kind, &self.optimizer)
         };
         let (Some(op), Some(of_batch)) = (of(data), of(None)) else {
             return Ok(None);
         };
         let name = self.small_name(rows);
-        let small = executor.gpu.choose_network(&of_batch.call, name, || {
-            self.measure(&of_batch, rows, labels)
-        })?;
+        let small = executor
+            .gpu
+            .choose_network(&of_batch.call, name, || self.measure(&of_batch, rows, kind))?;
         Ok(small.then_some(op))
     }
 
@@ -49,10 +49,10 @@ impl Trainer {
     }
 
     /// Seconds a step in one workgroup, and op by op.
-    fn measure(&self, small: &Op, rows: u32, labels: bool) -> Result<(f64, f64)> {
+    fn measure(&self, small: &Op, rows: u32, kind: Kind) -> Result<(f64, f64)> {
         let plan = &self.plan;
-        let mut ops = plan.gradients(rows, self.room as u64, labels, false);
-        ops.extend(plan.update(&self.optimizer, 1, rows.into()));
+        let mut ops = plan.gradients(rows, self.room as u64, kind, false);
+        ops.extend(plan.update(&self.optimizer, 1, f64::from(rows)));
         let room = self.room as u64;
         let count = STEPS as usize * ops.len();
         let mut executor = Executor::of_plan(&self.device, plan, room, count)?;

@@ -5,11 +5,11 @@ use rand::rngs::ChaCha8Rng;
 
 use super::{Check, Report};
 use crate::cpu::CpuExecutor;
-use crate::data::{Dataset, Targets};
+use crate::data::Dataset;
 use crate::error::Result;
 use crate::init::unit;
-use crate::plan::{Payload, Plan, View};
-use crate::trainer::{Trainer, check_batch, target_payload};
+use crate::plan::{Kind, Plan, View};
+use crate::trainer::{Trainer, check_batch, kind, uploads};
 
 /// Parameters checked in each tensor; all, where it has no more.
 const COORDINATES: usize = 200;
@@ -37,19 +37,20 @@ pub fn finite_differences(trainer: &mut Trainer, batch: &Dataset) -> Result<Repo
     for (view, part) in plan.placed(&weights) {
         reference.set(view, part.iter().copied());
     }
-    reference.write(plan.x_view(rows), Payload::Floats(batch.inputs().data()));
-    reference.write(plan.targets_view(rows), target_payload(batch));
-    let labels = matches!(batch.targets(), Targets::Classes(_));
+    for (view, payload) in uploads(plan, batch, rows) {
+        reference.write(view, payload);
+    }
+    let scale = plan.criterion.batch_scale(batch.total_weight());
     let mut probe = Probe {
         plan,
         reference,
         rows,
-        labels,
+        kind: kind(batch),
+        scale,
     };
     let loss = probe.loss().abs();
     let backward = plan.backward(rows as u32, rows, false);
     probe.reference.run(&backward);
-    let scale = plan.criterion.batch_scale(rows);
     let gradients: Vec<Vec<f64>> = plan
         .parameter_views(true)
         .iter()
@@ -120,17 +121,19 @@ struct Probe<'a> {
     plan: &'a Plan,
     reference: CpuExecutor<f64>,
     rows: u64,
-    labels: bool,
+    kind: Kind,
+    /// On the sum of the rows' losses.
+    scale: f64,
 }
 
 impl Probe<'_> {
     /// The loss at the present weights.
     fn loss(&mut self) -> f64 {
         let rows = self.rows as u32;
-        let ops = self.plan.evaluation(rows, self.rows, self.labels);
+        let ops = self.plan.evaluation(rows, self.rows, self.kind);
         self.reference.run(&ops);
         let losses = self.reference.floats(self.plan.losses_view(self.rows));
-        losses.iter().sum::<f64>() * self.plan.criterion.batch_scale(self.rows)
+        losses.iter().sum::<f64>() * self.scale
     }
 
     /// On which side of its kink each pre-activation is.

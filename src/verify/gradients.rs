@@ -3,11 +3,11 @@
 use super::{Check, Report, judge_ops};
 use crate::bounded::Bounded;
 use crate::cpu::CpuExecutor;
-use crate::data::{Dataset, Targets};
+use crate::data::Dataset;
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::plan::{Op, Payload, Plan, View};
-use crate::trainer::{Trainer, check_batch, target_payload};
+use crate::trainer::{Trainer, check_batch, kind, uploads};
 
 /// Verifies a training step of this trainer's network, loss and optimiser, from its present weights, on its device.
 ///
@@ -38,11 +38,12 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
     for (view, part) in plan.placed(&weights) {
         feed(view, Payload::Floats(part))?;
     }
-    feed(plan.x_view(rows), Payload::Floats(batch.inputs().data()))?;
-    feed(plan.targets_view(rows), target_payload(batch))?;
+    for (view, payload) in uploads(plan, batch, rows) {
+        feed(view, payload)?;
+    }
 
-    let labels = matches!(batch.targets(), Targets::Classes(_));
-    let ops = plan.gradients(rows as u32, rows, labels, false);
+    let weight = batch.total_weight();
+    let ops = plan.gradients(rows as u32, rows, kind(batch), false);
     let mut checks = Vec::new();
     for op in &ops {
         checks.push(judge_op(plan, op, &mut device, &mut judge)?);
@@ -53,10 +54,10 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
     let result = pollster::block_on(device.read_f64(&[output]))?.concat();
     let name = "output, whole plan".into();
     checks.push(Check::compare(name, &result, whole.floats(output)));
-    checks.extend(check_gradients(trainer, &mut device, &whole, rows)?);
+    checks.extend(check_gradients(trainer, &mut device, &whole, weight)?);
     // Twice, because the first finds no state yet; and a micro-batch on top of the gradients that are there.
     for step in 1..=2 {
-        for op in &plan.update(optimizer, step, rows) {
+        for op in &plan.update(optimizer, step, weight) {
             let check = judge_op(plan, op, &mut device, &mut judge)?;
             let name = format!("{}, update {step}", check.name);
             checks.push(Check { name, ..check });
@@ -97,10 +98,10 @@ fn check_gradients(
     trainer: &Trainer,
     device: &mut Executor,
     whole: &CpuExecutor<Bounded>,
-    rows: u64,
+    weight: f64,
 ) -> Result<Vec<Check>> {
     let plan = trainer.plan();
-    let scale = plan.criterion.batch_scale(rows);
+    let scale = plan.criterion.batch_scale(weight);
     let mut checks = Vec::new();
     let tensors = plan.network.tensors().into_iter();
     for ((name, _), panels) in tensors.zip(plan.parameter_views(true)) {

@@ -8,14 +8,14 @@ use rand::rngs::ChaCha8Rng;
 use super::{Check, Report, judge_ops};
 use crate::bounded::Bounded;
 use crate::cpu::CpuExecutor;
-use crate::data::{Dataset, Targets};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::init::unit;
 use crate::kernels::word;
 use crate::plan::{Op, Payload, Plan, View};
 use crate::scalar::Scalar;
-use crate::trainer::{Trainer, check_batch, target_payload};
+use crate::trainer::{Trainer, check_batch, kind, uploads};
 
 /// f64 runs with perturbed weights.
 const PERTURBED: usize = 4;
@@ -71,11 +71,7 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
         let mut bounds: HashMap<View, Vec<Bounded>> = HashMap::new();
         let (ops, forward_ops, loss_view, scale) =
             step_ops(plan, trainer, batch, step as u64 + 1, room);
-        let uploads = [
-            (plan.x_view(room), Payload::Floats(batch.inputs().data())),
-            (plan.targets_view(room), target_payload(batch)),
-        ];
-        for (view, payload) in uploads {
+        for (view, payload) in uploads(plan, batch, room) {
             device.write(view, payload)?;
             judge.write(view, payload);
             runs.iter_mut().for_each(|run| run.write(view, payload));
@@ -159,11 +155,10 @@ fn step_ops(
     room: u64,
 ) -> (Vec<Op>, usize, View, f64) {
     let rows = batch.rows() as u32;
-    let labels = matches!(batch.targets(), Targets::Classes(_));
-    let mut ops = plan.evaluation(rows, room, labels);
+    let mut ops = plan.evaluation(rows, room, kind(batch));
     let forward = ops.len();
     ops.extend(plan.backward(rows, room, false));
-    ops.extend(plan.update(trainer.optimizer(), step, rows.into()));
+    ops.extend(plan.update(trainer.optimizer(), step, batch.total_weight()));
     // One word of the ledger is the loss of this batch alone.
     let ledger = plan.ledger_view();
     let loss = View {
@@ -171,7 +166,8 @@ fn step_ops(
         len: 1,
         ..ledger
     };
-    (ops, forward, loss, plan.criterion.batch_scale(rows.into()))
+    let scale = plan.criterion.batch_scale(batch.total_weight());
+    (ops, forward, loss, scale)
 }
 
 fn floats<F: Scalar>(executor: &CpuExecutor<F>, views: &[View]) -> Vec<F> {
