@@ -1,5 +1,6 @@
 // loss[r] = -sum over c of t[r, c] * ln(p[r, c]),  delta[r, c] = p[r, c] * sum over k of t[r, k] - t[r, c],  p = softmax(z).
 // z (logits), delta (rows, cols); t: a class index a row, or (rows, cols) probabilities; loss (rows).
+// Targets are smoothed: t = keep * t + share, with keep = 1 - s and share = s / cols; 1 and 0 leave them as they are.
 // With `entropy`, sum over c of t * ln(t) is added: the Kullback-Leibler divergence, with the same delta.
 // -ln(p) = (m - z) + ln(sum of exp(z - m)), with m the largest z of the row. It is infinite where any z is not
 // finite.
@@ -9,6 +10,8 @@ struct Params {
     cols: u32,
     labels: u32,
     entropy: u32,
+    keep: f32,
+    share: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -17,12 +20,12 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>;
 @group(0) @binding(4) var<storage, read_write> delta: array<f32>;
 
-// The target of class c: of a class index, or of a row of probabilities.
+// The smoothed target of class c: of a class index, or of a row of probabilities.
 fn target_at(r: u32, c: u32) -> f32 {
     if (params.labels != 0u) {
-        return select(0.0, 1.0, t[r] == c);
+        return params.keep * select(0.0, 1.0, t[r] == c) + params.share;
     }
-    return bitcast<f32>(t[r * params.cols + c]);
+    return params.keep * bitcast<f32>(t[r * params.cols + c]) + params.share;
 }
 
 @compute @workgroup_size(GROUP)

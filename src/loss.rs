@@ -56,6 +56,8 @@ pub struct Criterion {
     pub loss: Loss,
     /// The reduction.
     pub reduction: Reduction,
+    /// Share of each target that goes to all classes alike; see [`label_smoothing`](Self::label_smoothing()).
+    pub label_smoothing: f64,
 }
 
 impl From<Loss> for Criterion {
@@ -63,6 +65,7 @@ impl From<Loss> for Criterion {
         Self {
             loss,
             reduction: Reduction::Mean,
+            label_smoothing: 0.0,
         }
     }
 }
@@ -84,6 +87,7 @@ impl Loss {
         Criterion {
             loss: self,
             reduction: Reduction::Sum,
+            label_smoothing: 0.0,
         }
     }
 
@@ -186,6 +190,42 @@ impl Loss {
 }
 
 impl Criterion {
+    /// With label smoothing s in [0, 1), for [`Loss::CrossEntropy`]: a target t, of a class index or a probability, becomes
+    /// (1 − s)·t + s/C with C classes, which is PyTorch's `CrossEntropyLoss(label_smoothing=s)`. Evaluation has the same loss.
+    ///
+    /// ```
+    /// # use wgrad::{Activation::*, Adam, Device, Loss, Mlp, Trainer};
+    /// let network = Mlp::new(2).dense(8, Tanh).dense(3, Identity);
+    /// let criterion = Loss::CrossEntropy.mean().label_smoothing(0.1);
+    /// let trainer = Trainer::new(&Device::cpu(), &network, criterion, Adam::default(), 7)?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn label_smoothing(mut self, smoothing: f64) -> Self {
+        self.label_smoothing = smoothing;
+        self
+    }
+
+    /// Whether the smoothing is in range, and the loss one that has it.
+    pub(crate) fn check_smoothing(&self) -> Result<()> {
+        let smoothing = self.label_smoothing;
+        let bad = |value: String, allowed: &str| Error::Argument {
+            name: "label_smoothing".into(),
+            value,
+            allowed: allowed.into(),
+        };
+        if !((0.0..1.0).contains(&smoothing) && (smoothing as f32) < 1.0) {
+            return Err(bad(smoothing.to_string(), "in [0, 1)"));
+        }
+        if smoothing != 0.0 && self.loss != Loss::CrossEntropy {
+            let value = format!("{smoothing} with {}", self.loss.name());
+            let allowed =
+                "0, except with Loss::CrossEntropy: smooth the targets of other losses yourself";
+            return Err(bad(value, allowed));
+        }
+        Ok(())
+    }
+
     /// The factor on each row's loss and δ: what a mean over elements still needs after the mean over rows.
     pub(crate) fn row_scale(&self, outputs: usize) -> f64 {
         if self.reduction == Reduction::Mean && self.loss.per_element() {
@@ -230,6 +270,8 @@ impl Criterion {
                     labels,
                     // ln 1 = 0: class indices have no entropy.
                     entropy: entropy * (1 - labels),
+                    keep: 1.0 - self.label_smoothing,
+                    share: self.label_smoothing / f64::from(cols),
                 })
             }
             Loss::CrossEntropy | Loss::OutputCrossEntropy | Loss::KlDivergence => {
@@ -250,6 +292,10 @@ impl fmt::Display for Criterion {
             Reduction::Mean => "mean",
             Reduction::Sum => "sum",
         };
-        write!(f, "{} ({reduction})", self.loss.name())
+        write!(f, "{} ({reduction}", self.loss.name())?;
+        if self.label_smoothing != 0.0 {
+            write!(f, ", label smoothing {}", self.label_smoothing)?;
+        }
+        f.write_str(")")
     }
 }

@@ -171,6 +171,7 @@ impl Plan {
         optimizer.check()?;
         let last = &network.layers()[network.layers().len() - 1].activation;
         criterion.loss.check(last)?;
+        criterion.check_smoothing()?;
         let softmax = *last == Activation::Softmax || criterion.loss == Loss::CrossEntropy;
         if softmax && network.outputs() == 1 {
             return Err(Error::Network {
@@ -448,7 +449,9 @@ impl Plan {
         let cols = last.outputs as u32;
         let call = self.criterion.call(&last.activation, rows, cols, labels);
         let (row_loss, row_scale) = match call {
-            Call::SoftmaxCrossEntropy(p) if p.labels != 0 => (RowLoss::CrossEntropy, 1.0),
+            Call::SoftmaxCrossEntropy(p) if p.labels != 0 && p.share == 0.0 => {
+                (RowLoss::CrossEntropy, 1.0)
+            }
             Call::SquaredError(p) => (RowLoss::SquaredError, p.scale),
             _ => return None,
         };

@@ -372,6 +372,8 @@ fn sample_calls() -> Vec<Call> {
             cols,
             labels: 0,
             entropy: 0,
+            keep: 1.0,
+            share: 0.0,
         }),
         Call::Hits(hits::Params { rows, cols }),
         Call::WeighRows(weigh_rows::Params { rows, cols }),

@@ -59,7 +59,10 @@ fn gradients_are_those_of_central_differences() {
                     } else {
                         Reduction::Sum
                     };
-                    let criterion = wgrad::Criterion { loss, reduction };
+                    let criterion = wgrad::Criterion {
+                        reduction,
+                        ..loss.into()
+                    };
                     let device = Device::reference();
                     let mut trainer =
                         Trainer::new(&device, &network, criterion, Sgd::default(), depth as u64)

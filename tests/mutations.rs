@@ -205,6 +205,16 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "(m - z[at]) + log_total",
         "log_total",
     ),
+    (
+        "softmax_cross_entropy",
+        "params.keep * select(0.0, 1.0, t[r] == c)",
+        "select(0.0, 1.0, t[r] == c)",
+    ),
+    (
+        "softmax_cross_entropy",
+        "t[r * params.cols + c]) + params.share",
+        "t[r * params.cols + c])",
+    ),
     ("weigh_rows", "= w * delta[e]", "= delta[e]"),
     ("weigh_rows", "= w * loss[r]", "= loss[r]"),
     ("weigh_rows", "w == 0.0", "w < 0.0"),

@@ -386,6 +386,8 @@ impl Twin for SmallNetwork {
                         cols,
                         labels: 1,
                         entropy: 0,
+                        keep: 1.0,
+                        share: 0.0,
                     });
                     let reads = [Read::Floats(output), Read::Words(&labels)];
                     call.run_twin(&identity, &reads, &mut [&mut losses, &mut delta]);

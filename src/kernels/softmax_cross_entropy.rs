@@ -14,6 +14,10 @@ params! {
     labels: u32,
     /// Add Σ t·ln t: the Kullback–Leibler divergence.
     entropy: u32,
+    /// 1 − s for targets that are smoothed by s, else 1.
+    keep: f64,
+    /// s/cols, else 0.
+    share: f64,
 }
 
 pub(crate) struct SoftmaxCrossEntropy;
@@ -38,7 +42,8 @@ impl Twin for SoftmaxCrossEntropy {
         }
     }
 
-    /// loss (B) = −Σ_row t·ln p,  delta (B, C) = p·Σ_row t − t,  p = softmax(z),  −ln p = (m − z) + ln Σ_row exp(z − m).
+    /// loss (B) = −Σ_row t·ln p,  delta (B, C) = p·Σ_row t − t,  p = softmax(z),  −ln p = (m − z) + ln Σ_row exp(z − m),
+    /// with t ← keep·t + share before.
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [Read::Floats(z), t] = reads else {
             unreachable!("operands of another kernel")
@@ -46,6 +51,12 @@ impl Twin for SoftmaxCrossEntropy {
         let [loss, delta] = written(writes);
         let (rows, cols) = (p.rows as usize, p.cols as usize);
         let t = Targets::new(t, cols);
+        let (keep, share) = (F::of(p.keep), F::of(p.share));
+        let smoothed = p.share != 0.0;
+        let at = |r, c| match t.at(r, c) {
+            t if smoothed => keep * t + share,
+            t => t,
+        };
         cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, |r, loss, delta| {
             let z = &z[r * cols..][..cols];
             let m = F::max_of(z);
@@ -54,7 +65,7 @@ impl Twin for SoftmaxCrossEntropy {
             let log_total = total.ln();
             match t {
                 // A target of 1 and else 0, by which a device multiplies without rounding.
-                Targets::Labels(labels) => {
+                Targets::Labels(labels) if !smoothed => {
                     let label = labels[r] as usize;
                     loss[0] = (m - z[label]) + log_total;
                     for d in delta.iter_mut() {
@@ -65,15 +76,15 @@ impl Twin for SoftmaxCrossEntropy {
                         loss[0] = F::of(f64::INFINITY);
                     }
                 }
-                Targets::Probabilities(..) => {
-                    let mass = F::sum((0..cols).map(|c| t.at(r, c)));
+                _ => {
+                    let mass = F::sum((0..cols).map(|c| at(r, c)));
                     // Two terms, because a device adds them one by one.
-                    loss[0] = F::sum((0..cols).filter(|&c| t.at(r, c).value() > 0.0).flat_map(|c| {
-                        let t = t.at(r, c);
+                    loss[0] = F::sum((0..cols).filter(|&c| at(r, c).value() > 0.0).flat_map(|c| {
+                        let t = at(r, c);
                         [t * ((m - z[c]) + log_total), entropy_term(t, p.entropy)]
                     }));
                     for (c, d) in delta.iter_mut().enumerate() {
-                        *d = *d / total * mass - t.at(r, c);
+                        *d = *d / total * mass - at(r, c);
                     }
                 }
             }
@@ -91,7 +102,14 @@ impl Twin for SoftmaxCrossEntropy {
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
         for (rows, cols) in g.row_shapes() {
-            for (labels, entropy, scale) in [(0, 0, 1.0), (0, 1, 1.0), (1, 0, 1.0), (1, 0, 1e4)] {
+            for (labels, entropy, scale, smoothing) in [
+                (0, 0, 1.0, 0.0),
+                (0, 1, 1.0, 0.0),
+                (1, 0, 1.0, 0.0),
+                (1, 0, 1e4, 0.0),
+                (0, 0, 1.0, 0.25),
+                (1, 0, 1.0, 0.1),
+            ] {
                 let n = rows * cols;
                 let t = match (labels, entropy) {
                     (1, _) => g.labels(rows, cols),
@@ -104,6 +122,8 @@ impl Twin for SoftmaxCrossEntropy {
                     cols,
                     labels,
                     entropy,
+                    keep: 1.0 - smoothing,
+                    share: smoothing / f64::from(cols),
                 };
                 let reads = vec![g.scaled(n, scale), t];
                 let writes = vec![g.untouched(rows), g.untouched(n)];
