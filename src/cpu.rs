@@ -146,6 +146,7 @@ pub(crate) fn gemm_f32(
     } else {
         rayon::current_num_threads()
     };
+    let by_columns = !accumulate && b.row_stride == 1 && a.col_stride == 1;
     let target = Target(c.as_mut_ptr(), c_stride);
     let (down, across) = parts(threads, m, n, a.row_stride < a.col_stride);
     if down * across == 1 {
@@ -166,16 +167,21 @@ pub(crate) fn gemm_f32(
     (0..down * across).into_par_iter().for_each(|i| {
         let rows = part(m, down, i / across);
         let cols = part(n, across, i % across);
-        gemm_part(
-            target,
-            rows.clone(),
-            cols.clone(),
-            k,
-            a,
-            b,
-            accumulate,
-            gemm::Parallelism::None,
-        );
+        if by_columns && cols.len() > rows.len() {
+            gemm_by_columns(target, rows.clone(), cols.clone(), k, a, b);
+        } else {
+            let parallelism = gemm::Parallelism::None;
+            gemm_part(
+                target,
+                rows.clone(),
+                cols.clone(),
+                k,
+                a,
+                b,
+                accumulate,
+                parallelism,
+            );
+        }
         for r in rows {
             finish(r, cols.start, target.row(r, cols.clone()));
         }
@@ -268,6 +274,65 @@ fn gemm_part(
             parallelism,
         );
     }
+}
+
+/// [`gemm_part`] for x·Wᵀ: column after column, then transposed. gemm packs the operand that lies along C's contiguous side, and
+/// slowly where, as here, both lie along k. By columns that is x, of which there is less than of W. (Measured on one thread:
+/// 256×512×1024 165 to 198 GFLOP/s, 16×512×1024 40 to 117.)
+fn gemm_by_columns(
+    target: Target,
+    rows: std::ops::Range<usize>,
+    cols: std::ops::Range<usize>,
+    k: usize,
+    a: Mat<'_, f32>,
+    b: Mat<'_, f32>,
+) {
+    thread_local! {
+        static COLUMNS: std::cell::RefCell<Vec<f32>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+    let (m, n) = (rows.len(), cols.len());
+    COLUMNS.with_borrow_mut(|columns| {
+        if columns.len() < m * n {
+            columns.resize(m * n, 0.0);
+        }
+        // Bᵀ·Aᵀ, whose rows are the columns of C.
+        let weight = Mat::rows(&b.data[cols.start * b.col_stride..], b.col_stride);
+        let x = Mat {
+            data: &a.data[rows.start * a.row_stride..],
+            row_stride: 1,
+            col_stride: a.row_stride,
+        };
+        let whole = Target(columns.as_mut_ptr(), m);
+        gemm_part(
+            whole,
+            0..n,
+            0..m,
+            k,
+            weight,
+            x,
+            false,
+            gemm::Parallelism::None,
+        );
+        // In blocks, which stay in registers and in the nearest cache.
+        const BLOCK: usize = 16;
+        for i in (0..m).step_by(BLOCK) {
+            let height = BLOCK.min(m - i);
+            for j in (0..n).step_by(BLOCK) {
+                let width = BLOCK.min(n - j);
+                let mut block = [[0.0; BLOCK]; BLOCK];
+                for (j, column) in (j..).zip(&mut block[..width]) {
+                    column[..height].copy_from_slice(&columns[j * m + i..][..height]);
+                }
+                for r in 0..height {
+                    let first = cols.start + j;
+                    let row = target.row(rows.start + i + r, first..first + width);
+                    for (x, column) in row.iter_mut().zip(&block) {
+                        *x = column[r];
+                    }
+                }
+            }
+        }
+    });
 }
 
 /// [`Scalar::column_sums`] in f32: row after row, so that the loop can be vectorised.
