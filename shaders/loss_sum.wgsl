@@ -3,8 +3,9 @@
 //     are not lost beside a large one; [2] the batches in [0];
 // [3] the number of batches whose loss was not finite; [4] is 1 after an update that would have overflowed somewhere;
 // [5] the loss since the last update, summed over micro-batches (`accumulate`): it stays non-finite once it is;
-// [6] the number of updates refused because of that, which the optimisers do not count as steps.
-// loss (rows); ledger (7); history (any): the batch's loss goes to its place `slot`. One workgroup, one fixed order.
+// [6] the number of updates refused because of that, which the optimisers do not count as steps;
+// [7] the factor on the gradient's sums with which grad_norm clips.
+// loss (rows); ledger (8); history (any): the batch's loss goes to its place `slot`. One workgroup, one fixed order.
 
 struct Params {
     rows: u32,

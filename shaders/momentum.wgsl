@@ -1,7 +1,8 @@
-// g = grad_scale * grad + weight_decay * w,  v = momentum * v + one_minus_dampening * g (v = g at the first step
+// g = grad_scale * grad + weight_decay * w, clipped and with l1 * sign(w) as in update_gradient.wgsl,
+// v = momentum * v + one_minus_dampening * g (v = g at the first step
 // that was not refused),
 // w -= lr * v, or lr * (g + momentum * v) for Nesterov.
-// grad, weight, velocity (count): one segment; ledger (7). torch.optim.SGD.
+// grad, weight, velocity (count): one segment; ledger (8). torch.optim.SGD.
 
 struct Params {
     count: u32,
@@ -10,6 +11,9 @@ struct Params {
     one_minus_dampening: f32,
     weight_decay: f32,
     grad_scale: f32,
+    scale_from_ledger: u32,
+    l1: f32,
+    clip_value: f32,
     nesterov: u32,
     step: u32,
 }
@@ -30,6 +34,12 @@ fn momentum(
     if (!is_finite(ledger[5])) {
         return;
     }
+    // The factor with which grad_norm clips, or none.
+    let scale = select(params.grad_scale, ledger[7], params.scale_from_ledger != 0u);
+    if (!is_finite(scale)) {
+        ledger[4] = 1.0;
+        return;
+    }
     // Several elements an invocation, a whole grid apart, so that neighbours take neighbours.
     let apart = groups.x * groups.y * GROUP;
     for (var i = 0u; i < UPDATES; i++) {
@@ -37,7 +47,7 @@ fn momentum(
         if (e >= params.count) {
             return;
         }
-        let next = updated(weight[e], grad[e], velocity[e], 0.0, f32(params.step) - ledger[6]);
+        let next = updated(weight[e], grad[e], scale, velocity[e], 0.0, f32(params.step) - ledger[6]);
         if (is_finite(next.weight) && is_finite(next.state0)) {
             velocity[e] = next.state0;
             weight[e] = next.weight;

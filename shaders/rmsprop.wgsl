@@ -1,5 +1,6 @@
-// g = grad_scale * grad + weight_decay * w,  s = alpha * s + one_minus_alpha * g^2,  w -= lr * g / (sqrt(s) + eps).
-// grad, weight, square_avg (count): one segment; ledger (7). torch.optim.RMSprop.
+// g = grad_scale * grad + weight_decay * w, clipped and with l1 * sign(w) as in update_gradient.wgsl,
+// s = alpha * s + one_minus_alpha * g^2,  w -= lr * g / (sqrt(s) + eps).
+// grad, weight, square_avg (count): one segment; ledger (8). torch.optim.RMSprop.
 
 struct Params {
     count: u32,
@@ -9,6 +10,9 @@ struct Params {
     eps: f32,
     weight_decay: f32,
     grad_scale: f32,
+    scale_from_ledger: u32,
+    l1: f32,
+    clip_value: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -27,6 +31,12 @@ fn rmsprop(
     if (!is_finite(ledger[5])) {
         return;
     }
+    // The factor with which grad_norm clips, or none.
+    let scale = select(params.grad_scale, ledger[7], params.scale_from_ledger != 0u);
+    if (!is_finite(scale)) {
+        ledger[4] = 1.0;
+        return;
+    }
     // Several elements an invocation, a whole grid apart, so that neighbours take neighbours.
     let apart = groups.x * groups.y * GROUP;
     for (var i = 0u; i < UPDATES; i++) {
@@ -34,7 +44,7 @@ fn rmsprop(
         if (e >= params.count) {
             return;
         }
-        let next = updated(weight[e], grad[e], square_avg[e], 0.0, 0.0);
+        let next = updated(weight[e], grad[e], scale, square_avg[e], 0.0, 0.0);
         if (is_finite(next.weight) && is_finite(next.state0)) {
             square_avg[e] = next.state0;
             weight[e] = next.weight;

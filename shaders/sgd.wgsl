@@ -1,11 +1,14 @@
-// g = grad_scale * grad + weight_decay * w,  w -= lr * g.
-// grad, weight (count): one segment; ledger (7). torch.optim.SGD with momentum 0.
+// g = grad_scale * grad + weight_decay * w, clipped and with l1 * sign(w) as in update_gradient.wgsl,  w -= lr * g.
+// grad, weight (count): one segment; ledger (8). torch.optim.SGD with momentum 0.
 
 struct Params {
     count: u32,
     lr: f32,
     weight_decay: f32,
     grad_scale: f32,
+    scale_from_ledger: u32,
+    l1: f32,
+    clip_value: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -23,6 +26,12 @@ fn sgd(
     if (!is_finite(ledger[5])) {
         return;
     }
+    // The factor with which grad_norm clips, or none.
+    let scale = select(params.grad_scale, ledger[7], params.scale_from_ledger != 0u);
+    if (!is_finite(scale)) {
+        ledger[4] = 1.0;
+        return;
+    }
     // Several elements an invocation, a whole grid apart, so that neighbours take neighbours.
     let apart = groups.x * groups.y * GROUP;
     for (var i = 0u; i < UPDATES; i++) {
@@ -30,7 +39,7 @@ fn sgd(
         if (e >= params.count) {
             return;
         }
-        let next = updated(weight[e], grad[e], 0.0, 0.0, 0.0);
+        let next = updated(weight[e], grad[e], scale, 0.0, 0.0, 0.0);
         if (is_finite(next.weight)) {
             weight[e] = next.weight;
         } else {

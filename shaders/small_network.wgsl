@@ -4,7 +4,7 @@
 // is the identity.
 // data, order, targets: a batch (format 0), or rows order[start + step * rows + r] of a data set on the device, as in
 // operand/x_resident.wgsl; weight, grad, state0, state1 (count): the one segment of the parameters, tensors on multiples of 64;
-// ledger (7); history (history_length).
+// ledger (8); history (history_length).
 // Activations, and then each delta in place of the activation that it belongs to, stay in workgroup memory, a column after
 // another: `values`[(column) * (rows + 1) + row], so that neighbours in a column or a row lie in different banks.
 
@@ -47,6 +47,8 @@ struct Params {
     eps: f32,
     l2: f32,
     shrink: f32,
+    l1: f32,
+    clip_value: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -227,7 +229,7 @@ fn update(local: u32, t: f32) {
         if (STATES > 1u) {
             before1 = state1[e];
         }
-        let next = updated(weight[e], grad[e], before0, before1, t);
+        let next = updated(weight[e], grad[e], params.grad_scale, before0, before1, t);
         if (is_finite(next.weight) && is_finite(next.state0) && is_finite(next.state1)) {
             weight[e] = next.weight;
             if (STATES > 0u) {

@@ -11,12 +11,14 @@ use crate::scalar::Scalar;
 pub(crate) mod cases;
 pub(crate) mod form;
 mod fragment;
+mod gradient;
 mod launch;
 mod resident;
 mod variant;
 
 pub use form::{Choice, FORMS, Form, find_form};
 pub(crate) use fragment::check_fragment;
+pub(crate) use gradient::part_length;
 pub use launch::Constants;
 pub(crate) use launch::{MAX_TILED, Work, network_memory};
 pub(crate) use resident::{Format, batch_rows};
@@ -106,6 +108,9 @@ impl Family {
 
 /// What loss_sum and small_network write into the ledger.
 pub(crate) const LEDGER: &str = include_str!("../shaders/ledger.wgsl");
+
+/// What an update makes of the gradient.
+pub(crate) const UPDATE_GRADIENT: &str = include_str!("../shaders/update_gradient.wgsl");
 
 /// The functions that every kernel may call.
 const MATH: &str = include_str!("../shaders/math.wgsl");
@@ -245,7 +250,8 @@ pub(crate) mod word {
     pub const OVERFLOW: usize = 4;
     pub const WINDOW: usize = 5;
     pub const REFUSED: usize = 6;
-    pub const COUNT: usize = 7;
+    pub const SCALE: usize = 7;
+    pub const COUNT: usize = 8;
 }
 
 /// A kernel's parameters: the host struct that its WGSL `Params` mirrors field by field.
@@ -490,6 +496,10 @@ kernels! {
     weigh_rows => WeighRows,
     /// The sum of a batch's losses.
     loss_sum => LossSum,
+    /// The squares of a gradient, summed in parts.
+    grad_squares => GradSquares,
+    /// The norm of a gradient, and the factor that clips it.
+    grad_norm => GradNorm,
     /// Stochastic gradient descent.
     sgd => Sgd,
     /// Gradient descent with momentum, Nesterov's too.
@@ -517,6 +527,8 @@ pub(crate) struct StepAt {
     pub slot: u32,
     /// The factor on the gradients' sums, where it differs from step to step.
     pub grad_scale: Option<f64>,
+    /// Place of the gradient's norm among the norms.
+    pub norm_slot: u32,
 }
 
 impl Call {
@@ -527,6 +539,7 @@ impl Call {
             Call::DenseBackwardParams(p) if p.format != 0 => p.start = at.start,
             Call::GatherRows(p) => p.start = at.start,
             Call::LossSum(p) => p.slot = at.slot,
+            Call::GradNorm(p) => p.slot = at.norm_slot,
             Call::Momentum(p) => p.step = at.step,
             Call::Adam(p) => p.step = at.step,
             Call::SmallNetwork(p) => {
@@ -537,6 +550,8 @@ impl Call {
         }
         if let Some(scale) = at.grad_scale {
             match &mut self {
+                Call::GradSquares(p) => p.scale = scale,
+                Call::GradNorm(p) => p.scale = scale,
                 Call::Sgd(p) => p.grad_scale = scale,
                 Call::Momentum(p) => p.grad_scale = scale,
                 Call::RmsProp(p) => p.grad_scale = scale,

@@ -128,7 +128,7 @@
 //! `tests/mutations.rs` and give `src/profile.rs` a sample call: tests ask for both.
 //!
 //! **To add an optimiser**: a shader and a kernel file as above (copy `rmsprop`: reads `grad`, writes `weight`, its
-//! slots of state and the `ledger`, refuses a step whose loss is not finite and an element that would overflow), and in `src/optimizer.rs` its configuration struct with
+//! slots of state and the `ledger`, takes what it makes of the gradient from `update_gradient`, which clips and adds the penalties, refuses a step whose loss is not finite and an element that would overflow), and in `src/optimizer.rs` its configuration struct with
 //! `Default`, its number of slots, its call and its checks.
 
 pub mod activation;
@@ -181,7 +181,7 @@ pub use loss::{Criterion, Loss, Reduction};
 #[doc(inline)]
 pub use metrics::Evaluation;
 #[doc(inline)]
-pub use optimizer::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+pub use optimizer::{Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
 #[doc(inline)]
 pub use schedule::Schedule;
 #[doc(inline)]

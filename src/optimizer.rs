@@ -1,4 +1,9 @@
-//! Optimisers: configuration structs with PyTorch's names, defaults and order of operations.
+//! Optimisers: configuration structs with PyTorch's names, defaults and order of operations; clipping.
+//!
+//! An update takes the gradient of the loss, as the criterion reduces it, in this order: [`Clip`] by norm, then by value; then
+//! penalties are added to it: `weight_decay`·w (L2, coupled, except in [`AdamW`], which shrinks the weights apart from the gradient)
+//! and `l1`·sign(w), the subgradient of l1·Σ|w|, which PyTorch leaves to the loss. Penalties take no part in the loss that is
+//! told, nor in the gradient's norm. They hold for weights and biases alike, as PyTorch's `weight_decay` does.
 
 use crate::error::{Error, Result};
 use crate::kernels::{Call, adam, momentum, rmsprop, sgd};
@@ -15,8 +20,10 @@ pub struct Sgd {
     pub momentum: f64,
     /// Share of the gradient that momentum leaves out.
     pub dampening: f64,
-    /// L2 penalty.
+    /// L2 penalty: weight_decay·w is added to the gradient.
     pub weight_decay: f64,
+    /// L1 penalty: l1·sign(w) is added to the gradient, with sign(0) = 0.
+    pub l1: f64,
     /// Nesterov momentum; needs momentum > 0 and dampening = 0.
     pub nesterov: bool,
 }
@@ -28,6 +35,7 @@ impl Default for Sgd {
             momentum: 0.0,
             dampening: 0.0,
             weight_decay: 0.0,
+            l1: 0.0,
             nesterov: false,
         }
     }
@@ -44,8 +52,10 @@ pub struct RmsProp {
     pub alpha: f64,
     /// Keeps the quotient finite.
     pub eps: f64,
-    /// L2 penalty.
+    /// L2 penalty: weight_decay·w is added to the gradient.
     pub weight_decay: f64,
+    /// L1 penalty: l1·sign(w) is added to the gradient, with sign(0) = 0.
+    pub l1: f64,
 }
 
 impl Default for RmsProp {
@@ -55,6 +65,7 @@ impl Default for RmsProp {
             alpha: 0.99,
             eps: 1e-8,
             weight_decay: 0.0,
+            l1: 0.0,
         }
     }
 }
@@ -70,8 +81,10 @@ pub struct Adam {
     pub betas: (f64, f64),
     /// Keeps the quotient finite.
     pub eps: f64,
-    /// L2 penalty.
+    /// L2 penalty: weight_decay·w is added to the gradient.
     pub weight_decay: f64,
+    /// L1 penalty: l1·sign(w) is added to the gradient, with sign(0) = 0.
+    pub l1: f64,
 }
 
 impl Default for Adam {
@@ -81,6 +94,7 @@ impl Default for Adam {
             betas: (0.9, 0.999),
             eps: 1e-8,
             weight_decay: 0.0,
+            l1: 0.0,
         }
     }
 }
@@ -94,8 +108,10 @@ pub struct AdamW {
     pub betas: (f64, f64),
     /// Keeps the quotient finite.
     pub eps: f64,
-    /// Decoupled weight decay.
+    /// Decoupled weight decay: no part of the gradient.
     pub weight_decay: f64,
+    /// L1 penalty: l1·sign(w) is added to the gradient, with sign(0) = 0. Not decoupled.
+    pub l1: f64,
 }
 
 impl Default for AdamW {
@@ -105,6 +121,64 @@ impl Default for AdamW {
             betas: (0.9, 0.999),
             eps: 1e-8,
             weight_decay: 1e-2,
+            l1: 0.0,
+        }
+    }
+}
+
+/// Limits of the gradient of the loss, as the criterion reduces it, before an optimiser uses it; see
+/// [`Trainer::set_clip`](crate::Trainer::set_clip). By norm first, then by value.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Clip {
+    /// Where the Euclidean norm n of the whole gradient is above this, the gradient is scaled by norm/(n + 1e-6):
+    /// `torch.nn.utils.clip_grad_norm_`. An update whose norm is beyond f32 is refused
+    /// ([`Error::NonFiniteUpdate`]).
+    pub norm: Option<f64>,
+    /// Each element is limited to ±value: `torch.nn.utils.clip_grad_value_`, but that an element that is not finite is not
+    /// clipped, and its update refused.
+    pub value: Option<f64>,
+}
+
+impl Clip {
+    /// Whether the limits are in range.
+    pub(crate) fn check(&self) -> Result<()> {
+        for (name, limit) in [("norm", self.norm), ("value", self.value)] {
+            let Some(limit) = limit else { continue };
+            let held = limit as f32;
+            if !(held >= f32::MIN_POSITIVE && held.is_finite()) {
+                return Err(Error::Argument {
+                    name: format!("the {name} to clip to"),
+                    value: limit.to_string(),
+                    allowed: "finite and > 0 as an f32, or None".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An optimiser with what is done to the gradient before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rule {
+    pub optimizer: Optimizer,
+    pub clip: Clip,
+    /// The norm of each gradient is recorded, clipped or not.
+    pub norms: bool,
+}
+
+impl Rule {
+    /// Whether norms are computed.
+    pub fn takes_norms(&self) -> bool {
+        self.norms || self.clip.norm.is_some()
+    }
+}
+
+impl From<Optimizer> for Rule {
+    fn from(optimizer: Optimizer) -> Self {
+        Self {
+            optimizer,
+            clip: Clip::default(),
+            norms: false,
         }
     }
 }
@@ -157,6 +231,16 @@ impl Optimizer {
         }
     }
 
+    /// The L1 penalty.
+    pub fn l1(&self) -> f64 {
+        match self {
+            Optimizer::Sgd(c) => c.l1,
+            Optimizer::RmsProp(c) => c.l1,
+            Optimizer::Adam(c) => c.l1,
+            Optimizer::AdamW(c) => c.l1,
+        }
+    }
+
     pub(crate) fn set_lr(&mut self, lr: f64) {
         match self {
             Optimizer::Sgd(c) => c.lr = lr,
@@ -176,10 +260,12 @@ impl Optimizer {
     }
 
     /// The kernel that updates a segment of `count` parameters at step `step` (from 1).
-    pub(crate) fn call(&self, count: u32, step: u64, grad_scale: f64) -> Call {
+    pub(crate) fn call(&self, count: u32, step: u64, grad_scale: f64, clip: Clip) -> Call {
+        let scale_from_ledger = u32::from(clip.norm.is_some());
+        let clip_value = clip.value.unwrap_or(0.0);
         // Beyond 2³² steps both corrections have long been 1.
         let step = u32::try_from(step).unwrap_or(u32::MAX);
-        let adam_call = |lr: f64, betas: (f64, f64), eps, l2, shrink| {
+        let adam_call = |lr: f64, betas: (f64, f64), eps, l1, l2, shrink| {
             // At least −104, where e^x is nothing beside 1: ln 0 is no number for a GPU.
             let ln = |beta: f64| beta.ln().max(-104.0);
             Call::Adam(adam::Params {
@@ -196,6 +282,9 @@ impl Optimizer {
                 l2,
                 shrink,
                 grad_scale,
+                scale_from_ledger,
+                l1,
+                clip_value,
             })
         };
         match *self {
@@ -204,6 +293,9 @@ impl Optimizer {
                 lr: c.lr,
                 weight_decay: c.weight_decay,
                 grad_scale,
+                scale_from_ledger,
+                l1: c.l1,
+                clip_value,
             }),
             Optimizer::Sgd(c) => Call::Momentum(momentum::Params {
                 count,
@@ -212,6 +304,9 @@ impl Optimizer {
                 one_minus_dampening: 1.0 - c.dampening,
                 weight_decay: c.weight_decay,
                 grad_scale,
+                scale_from_ledger,
+                l1: c.l1,
+                clip_value,
                 nesterov: u32::from(c.nesterov),
                 step,
             }),
@@ -223,10 +318,13 @@ impl Optimizer {
                 eps: c.eps,
                 weight_decay: c.weight_decay,
                 grad_scale,
+                scale_from_ledger,
+                l1: c.l1,
+                clip_value,
             }),
-            Optimizer::Adam(c) => adam_call(c.lr, c.betas, c.eps, c.weight_decay, 1.0),
+            Optimizer::Adam(c) => adam_call(c.lr, c.betas, c.eps, c.l1, c.weight_decay, 1.0),
             Optimizer::AdamW(c) => {
-                adam_call(c.lr, c.betas, c.eps, 0.0, 1.0 - c.lr * c.weight_decay)
+                adam_call(c.lr, c.betas, c.eps, c.l1, 0.0, 1.0 - c.lr * c.weight_decay)
             }
         }
     }
@@ -265,6 +363,7 @@ impl Optimizer {
             })
         };
         at_least_zero("lr", self.lr())?;
+        at_least_zero("l1", self.l1())?;
         match *self {
             Optimizer::Sgd(c) => {
                 at_least_zero("momentum", c.momentum)?;

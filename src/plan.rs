@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::kernels::small_network::{self, SmallNetworkSpec};
 use crate::kernels::{
     Call, Format, RowLoss, dense_backward_input, dense_backward_params, dense_forward, gather_rows,
-    hits, loss_sum, softmax, softmax_grad, weigh_rows, word,
+    grad_norm, grad_squares, hits, loss_sum, part_length, softmax, softmax_grad, weigh_rows, word,
 };
 use crate::loss::{Criterion, Loss};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Clip, Optimizer, Rule};
 use crate::spec::{Layout, Mlp, Slot};
 use crate::tensor::Tensors;
 
@@ -45,7 +45,7 @@ impl Limits {
     }
 }
 
-/// Batches whose losses are kept on the device.
+/// Batches whose losses are kept on the device, and updates whose norms are.
 pub(crate) const HISTORY: usize = 4096;
 
 /// Where the first layer's rows come from: a batch, or a data set on the device through an order.
@@ -148,6 +148,10 @@ pub(crate) struct Plan {
     ledger: usize,
     /// Losses of the latest batches.
     history: usize,
+    /// Sums of the squares of gradients, a part each.
+    squares: usize,
+    /// Norms of the latest gradients.
+    norms: usize,
     /// Bound where a kernel's optional output is not wanted.
     placeholder: usize,
     /// Another, for a kernel that has two.
@@ -221,6 +225,12 @@ impl Plan {
         let row_weights = add("row weights".into(), 1, true);
         let ledger = add("ledger".into(), word::COUNT as u64, false);
         let history = add("history".into(), HISTORY as u64, false);
+        let parts = layout
+            .segments
+            .iter()
+            .map(|&len| len.div_ceil(part_length(len)));
+        let squares = add("squares".into(), parts.sum(), false);
+        let norms = add("norms".into(), HISTORY as u64, false);
         let placeholder = add("placeholder".into(), 1, false);
         let placeholder2 = add("second placeholder".into(), 1, false);
         let no_order = add("no order".into(), 1, false);
@@ -251,6 +261,8 @@ impl Plan {
             row_weights,
             ledger,
             history,
+            squares,
+            norms,
             placeholder,
             placeholder2,
             no_order,
@@ -334,8 +346,12 @@ impl Plan {
             labels: false,
             weighted: true,
         };
+        let rule = Rule {
+            norms: true,
+            ..Rule::from(*optimizer)
+        };
         // Two more for the targets and the weights of data on the device.
-        2 + self.gradients(1, 1, kind, false).len() + self.update(optimizer, 1, 1.0).len()
+        2 + self.gradients(1, 1, kind, false).len() + self.update(&rule, 1, 1.0).len()
     }
 
     /// Bytes on a device with room for `rows` rows.
@@ -420,17 +436,22 @@ impl Plan {
     }
 
     /// A step of the whole network as one op, where it is small and plain enough for that: parameters in one segment, one
-    /// activation for all hidden layers whose derivative comes from its output, an identity output, rows without weights, and a
-    /// loss that small_network computes. From the batch that was uploaded, or from data on the device; see [`Call::at`].
+    /// activation for all hidden layers whose derivative comes from its output, an identity output, rows without weights, no norms, and
+    /// a loss that small_network computes. From the batch that was uploaded, or from data on the device; see [`Call::at`].
     pub fn small_network(
         &self,
         data: Option<&ResidentData>,
         rows: u32,
         room: u64,
         Kind { labels, weighted }: Kind,
-        optimizer: &Optimizer,
+        rule: &Rule,
     ) -> Option<Op> {
-        if weighted {
+        let Rule {
+            ref optimizer,
+            clip,
+            ..
+        } = *rule;
+        if weighted || rule.takes_norms() {
             return None;
         }
         let layers = self.network.layers();
@@ -466,6 +487,7 @@ impl Plan {
             target_words: if labels { 1 } else { cols },
             format: data.map(|data| data.format),
             optimizer,
+            clip,
             grad_scale: self.criterion.batch_scale(f64::from(rows)),
             count: self.layout.segments[0] as u32,
             history_length: HISTORY as u32,
@@ -551,6 +573,11 @@ impl Plan {
     /// The loss of each of the latest batches, batch b at b mod [`HISTORY`], summed over its rows.
     pub fn history_view(&self) -> View {
         self.whole(self.history, 0)
+    }
+
+    /// The norm of each of the latest gradients; the trainer knows which is where.
+    pub fn norms_view(&self) -> View {
+        self.whole(self.norms, 0)
     }
 
     /// The panels of each tensor in the order of [`Mlp::tensors`]: weights, or gradients.
@@ -839,18 +866,24 @@ impl Plan {
         ops
     }
 
-    /// One update a segment, at step `step` from 1, with gradients that were summed over rows that weigh so much together.
-    pub fn update(&self, optimizer: &Optimizer, step: u64, weight: f64) -> Vec<Op> {
+    /// One update a segment, at step `step` from 1, with gradients that were summed over rows that weigh so much together; before
+    /// it, if the rule takes norms, the norm of the whole gradient.
+    pub fn update(&self, rule: &Rule, step: u64, weight: f64) -> Vec<Op> {
         let grad_scale = self.criterion.batch_scale(weight);
         let segments = self.layout.segments.len();
-        let ops = self.layout.segments.iter().enumerate().map(|(s, &len)| {
+        let optimizer = &rule.optimizer;
+        let mut ops = Vec::new();
+        if rule.takes_norms() {
+            self.norm(rule.clip, grad_scale, &mut ops);
+        }
+        let updates = self.layout.segments.iter().enumerate().map(|(s, &len)| {
             let mut writes = vec![self.whole(self.weights + s, 0)];
             for slot in 0..optimizer.slots() {
                 writes.push(self.whole(self.states + slot * segments + s, 0));
             }
             writes.push(self.ledger_view());
             Op {
-                call: optimizer.call(len as u32, step, grad_scale),
+                call: optimizer.call(len as u32, step, grad_scale, rule.clip),
                 activation: Activation::Identity,
                 reads: vec![self.whole(self.grads + s, 0)],
                 writes,
@@ -859,6 +892,49 @@ impl Plan {
                 part: Self::part_number(segments, s),
             }
         });
-        ops.collect()
+        ops.extend(updates);
+        ops
+    }
+
+    /// The norm of the gradient: squares in parts, segment by segment, and then their sum.
+    fn norm(&self, clip: Clip, scale: f64, ops: &mut Vec<Op>) {
+        let segments = self.layout.segments.len();
+        let op = |call, reads, writes, part| Op {
+            call,
+            activation: Activation::Identity,
+            reads,
+            writes,
+            layer: None,
+            choice: None,
+            part,
+        };
+        let mut first = 0;
+        for (s, &len) in self.layout.segments.iter().enumerate() {
+            let length = part_length(len);
+            ops.push(op(
+                Call::GradSquares(grad_squares::Params {
+                    count: len as u32,
+                    length: length as u32,
+                    first,
+                    scale,
+                }),
+                vec![self.whole(self.grads + s, 0)],
+                vec![self.whole(self.squares, 0)],
+                Self::part_number(segments, s),
+            ));
+            first += len.div_ceil(length) as u32;
+        }
+        ops.push(op(
+            Call::GradNorm(grad_norm::Params {
+                count: first,
+                slot: 0,
+                clip: u32::from(clip.norm.is_some()),
+                max_norm: clip.norm.unwrap_or(0.0),
+                scale,
+            }),
+            vec![self.whole(self.squares, 0)],
+            vec![self.ledger_view(), self.norms_view()],
+            None,
+        ));
     }
 }

@@ -18,11 +18,11 @@ use crate::kernels::form::MAX_PARTS_ELEMENTS;
 use crate::kernels::small_network::SmallNetworkSpec;
 use crate::kernels::{
     Access, Call, Choice, RowLoss, Work, activation, activation_grad, binary_cross_entropy, copy,
-    cross_entropy, dense_backward_input, dense_backward_params, dense_forward, gather_rows, hits,
-    huber, loss_sum, multiply_add, softmax, softmax_cross_entropy, softmax_grad, squared_error,
-    sum_parts, weigh_rows,
+    cross_entropy, dense_backward_input, dense_backward_params, dense_forward, gather_rows,
+    grad_norm, grad_squares, hits, huber, loss_sum, multiply_add, part_length, softmax,
+    softmax_cross_entropy, softmax_grad, squared_error, sum_parts, weigh_rows,
 };
-use crate::optimizer::{Adam, Optimizer, RmsProp, Sgd};
+use crate::optimizer::{Adam, Clip, Optimizer, RmsProp, Sgd};
 use crate::plan::{BufferSpec, Op, Payload, View};
 use crate::trainer::{Trainer, check_batch, initial_weights, kind, uploads};
 
@@ -382,14 +382,27 @@ fn sample_calls() -> Vec<Call> {
             accumulate: 0,
             slot: 0,
         }),
-        Optimizer::from(Sgd::default()).call(COUNT, 1, rate),
+        Call::GradSquares(grad_squares::Params {
+            count: COUNT,
+            length: part_length(COUNT.into()) as u32,
+            first: 0,
+            scale: rate,
+        }),
+        Call::GradNorm(grad_norm::Params {
+            count: 1024,
+            slot: 0,
+            clip: 1,
+            max_norm: 1.0,
+            scale: rate,
+        }),
+        Optimizer::from(Sgd::default()).call(COUNT, 1, rate, Clip::default()),
         Optimizer::from(Sgd {
             momentum: 0.9,
             ..Sgd::default()
         })
-        .call(COUNT, 1, rate),
-        Optimizer::from(RmsProp::default()).call(COUNT, 1, rate),
-        Optimizer::from(Adam::default()).call(COUNT, 1, rate),
+        .call(COUNT, 1, rate, Clip::default()),
+        Optimizer::from(RmsProp::default()).call(COUNT, 1, rate, Clip::default()),
+        Optimizer::from(Adam::default()).call(COUNT, 1, rate, Clip::default()),
         SmallNetworkSpec {
             rows: 32,
             widths: &[64, 32, 10],
@@ -398,6 +411,7 @@ fn sample_calls() -> Vec<Call> {
             target_words: 10,
             format: None,
             optimizer: &Sgd::default().into(),
+            clip: Clip::default(),
             grad_scale: 1.0 / 32.0,
             count: 2560,
             history_length: 64,
@@ -535,7 +549,7 @@ fn step_ops(trainer: &Trainer, batch: &Dataset) -> Vec<Op> {
     let plan = trainer.plan();
     let rows = batch.rows() as u32;
     let mut ops = plan.gradients(rows, rows.into(), kind(batch), false);
-    ops.extend(plan.update(trainer.optimizer(), 1, batch.total_weight()));
+    ops.extend(plan.update(&trainer.rule(), 1, batch.total_weight()));
     ops
 }
 

@@ -22,7 +22,7 @@ use crate::init::layer_rng;
 use crate::kernels::word;
 use crate::loss::Criterion;
 use crate::metrics::{self, Evaluation, Sums};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Clip, Optimizer, Rule};
 use crate::plan::{HISTORY, Kind, Op, Payload, Plan, View};
 use crate::spec::Mlp;
 use crate::tensor::{self, Tensor, Tensors};
@@ -69,6 +69,10 @@ pub struct Trainer {
     batches: u64,
     /// What the latest batches weigh whose losses were not taken, the oldest first.
     history: VecDeque<f64>,
+    clip: Clip,
+    record_norms: bool,
+    /// Norms of gradients so far, and how many of the latest were not taken.
+    norms: (u64, usize),
     /// The ops of the latest step, which the next one most likely repeats.
     template: Option<Template>,
     /// What tells this trainer's data from another's.
@@ -116,7 +120,7 @@ struct Template {
     room: usize,
     kind: Kind,
     accumulate: bool,
-    optimizer: Optimizer,
+    rule: Rule,
     ops: Vec<Op>,
 }
 
@@ -149,6 +153,9 @@ impl Trainer {
             loss_rows: Amount::default(),
             batches: 0,
             history: VecDeque::with_capacity(HISTORY),
+            clip: Clip::default(),
+            record_norms: false,
+            norms: (0, 0),
             template: None,
             id: epoch::next_id(),
         };
@@ -205,6 +212,50 @@ impl Trainer {
         Ok(())
     }
 
+    /// Clips gradients from the next update on, or no more; on the device, and nothing is read back. What is clipped is the
+    /// gradient of the loss as the criterion reduces it, micro-batches together, before the optimiser's penalties;
+    /// [`gradients`](Self::gradients) still tells it unclipped. Clipping by norm records the norms too.
+    ///
+    /// ```
+    /// # use wgrad::{Activation::*, Adam, Clip, Dataset, Device, Loss, Matrix, Mlp, Trainer};
+    /// # let data = Dataset::classes(Matrix::new(1, vec![0.0, 1.0])?, vec![0, 1])?;
+    /// # let network = Mlp::new(1).dense(2, Identity);
+    /// let mut trainer = Trainer::new(&Device::cpu(), &network, Loss::CrossEntropy, Adam::default(), 7)?;
+    /// trainer.set_clip(Clip { norm: Some(1.0), ..Clip::default() })?;
+    /// trainer.step(&data)?;
+    /// println!("{:?}", trainer.take_grad_norms()?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if a limit is not finite or not above 0.
+    pub fn set_clip(&mut self, clip: Clip) -> Result<()> {
+        clip.check()?;
+        self.clip = clip;
+        Ok(())
+    }
+
+    /// How gradients are clipped.
+    pub fn clip(&self) -> Clip {
+        self.clip
+    }
+
+    /// Has the norm of the gradient recorded at each update from now on, or no more, for
+    /// [`take_grad_norms`](Self::take_grad_norms). It takes one more pass over the gradients; the weights are the same to the bit,
+    /// but that no [small network](crate::DeviceOptions::small_network) goes as one.
+    pub fn record_grad_norms(&mut self, record: bool) {
+        self.record_norms = record;
+    }
+
+    /// How an update is made.
+    pub(crate) fn rule(&self) -> Rule {
+        Rule {
+            optimizer: self.optimizer,
+            clip: self.clip,
+            norms: self.record_norms,
+        }
+    }
+
     /// Makes room for batches of `rows` rows, which the first batch would do otherwise.
     ///
     /// # Errors
@@ -240,13 +291,13 @@ impl Trainer {
         kind: Kind,
         uploads: &[(View, Payload<'_>)],
     ) -> Result<()> {
-        let (room, optimizer) = (self.room, self.optimizer);
+        let (room, rule) = (self.room, self.rule());
         let rows = amount.rows as usize;
         let accumulate = self.pending.rows > 0;
         let total = self.pending.plus(amount).weight;
         let fits = |t: &Template| {
             (t.rows, t.room, t.kind, t.accumulate) == (rows, room, kind, accumulate)
-                && t.optimizer == optimizer
+                && t.rule == rule
         };
         let template = match self.template.take().filter(fits) {
             Some(template) => template,
@@ -261,7 +312,7 @@ impl Trainer {
                     None => {
                         let (rows, room) = (rows as u32, room as u64);
                         let mut ops = self.plan.gradients(rows, room, kind, accumulate);
-                        ops.extend(self.plan.update(&optimizer, 1, total));
+                        ops.extend(self.plan.update(&rule, 1, total));
                         ops
                     }
                 };
@@ -270,7 +321,7 @@ impl Trainer {
                     room,
                     kind,
                     accumulate,
-                    optimizer,
+                    rule,
                     ops,
                 }
             }
@@ -316,7 +367,9 @@ impl Trainer {
         }
         self.pending.check("the micro-batches")?;
         let weight = self.pending.weight;
-        let ops = self.plan.update(&self.optimizer, self.steps + 1, weight);
+        let mut ops = self.plan.update(&self.rule(), self.steps + 1, weight);
+        let at = self.step_at(0, 0, weight);
+        ops.iter_mut().for_each(|op| op.call = op.call.at(&at));
         self.executor.submit(&ops, &[])?;
         self.count_update();
         Ok(())
@@ -336,6 +389,9 @@ impl Trainer {
     fn count_update(&mut self) {
         self.steps += 1;
         self.pending = Amount::default();
+        if self.rule().takes_norms() {
+            self.norms = (self.norms.0 + 1, HISTORY.min(self.norms.1 + 1));
+        }
     }
 
     fn submit_batch(&mut self, ops: &[Op], batch: &Dataset) -> Result<()> {
@@ -423,6 +479,34 @@ impl Trainer {
         let losses = losses.collect();
         self.history.clear();
         Ok(losses)
+    }
+
+    /// The Euclidean norm of the gradient of each update since the last call, the oldest first: of the latest 4,096 at most that
+    /// were made while norms were [recorded](Self::record_grad_norms) or gradients [clipped](Self::set_clip) by norm. Of the loss's
+    /// gradient as the criterion reduces it, all tensors together, before it is clipped. A norm that was NaN or infinite is among
+    /// them as it was.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn take_grad_norms(&mut self) -> Result<Vec<f64>> {
+        pollster::block_on(self.take_grad_norms_async())
+    }
+
+    /// [`take_grad_norms`](Self::take_grad_norms) for asynchronous code.
+    ///
+    /// # Errors
+    /// As [`take_grad_norms`](Self::take_grad_norms).
+    pub async fn take_grad_norms_async(&mut self) -> Result<Vec<f64>> {
+        let (end, untaken) = self.norms;
+        if untaken == 0 {
+            return Ok(Vec::new());
+        }
+        let read = self.executor.read_f64(&[self.plan.norms_view()]).await?;
+        let latest = end - untaken as u64..end;
+        let norms = latest.map(|i| read[0][(i % HISTORY as u64) as usize]);
+        let norms = norms.collect();
+        self.norms.1 = 0;
+        Ok(norms)
     }
 
     /// Loss over a data set, and accuracy where targets are class indices, with the weights as they are. Rows with

@@ -59,7 +59,18 @@ fn every_shader_file_is_in_the_table() {
         .collect();
     files.sort();
     let mut known: Vec<String> = ALL.iter().map(|kernel| kernel.name.to_owned()).collect();
-    known.extend(["math", "rows", "blocks", "elements", "ledger", "subgroup"].map(String::from));
+    known.extend(
+        [
+            "math",
+            "rows",
+            "blocks",
+            "elements",
+            "ledger",
+            "update_gradient",
+            "subgroup",
+        ]
+        .map(String::from),
+    );
     known.sort();
     assert_eq!(files, known);
 }

@@ -8,9 +8,9 @@ struct Updated {
     state1: f32,
 }
 
-// w and its state after gradient `grad`, at the t-th update that was not refused.
-fn updated(w: f32, grad: f32, velocity: f32, state1: f32, t: f32) -> Updated {
-    let g = params.grad_scale * grad + params.weight_decay * w;
+// w and its state after gradient `scale * grad`, at the t-th update that was not refused.
+fn updated(w: f32, grad: f32, scale: f32, velocity: f32, state1: f32, t: f32) -> Updated {
+    let g = update_gradient(w, grad, scale, params.weight_decay);
     var v = g;
     if (t > 1.0) {
         v = params.momentum * velocity + params.one_minus_dampening * g;

@@ -8,8 +8,8 @@ struct Updated {
     state1: f32,
 }
 
-// w and its state after gradient `grad`, at the t-th update that was not refused.
-fn updated(w: f32, grad: f32, state0: f32, state1: f32, t: f32) -> Updated {
-    let g = params.grad_scale * grad + params.weight_decay * w;
+// w and its state after gradient `scale * grad`, at the t-th update that was not refused.
+fn updated(w: f32, grad: f32, scale: f32, state0: f32, state1: f32, t: f32) -> Updated {
+    let g = update_gradient(w, grad, scale, params.weight_decay);
     return Updated(w - params.lr * g, 0.0, 0.0);
 }

@@ -1,4 +1,5 @@
 use super::cases::{Case, Generator};
+use super::gradient::Gradient;
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
 use crate::cpu;
@@ -24,6 +25,12 @@ params! {
     shrink: f64,
     /// 1, or 1/rows.
     grad_scale: f64,
+    /// The factor is in the ledger instead, where grad_norm left it.
+    scale_from_ledger: u32,
+    /// L1 penalty.
+    l1: f64,
+    /// Limit of an element of the gradient, or 0.
+    clip_value: f64,
 }
 
 pub(crate) struct Adam;
@@ -43,7 +50,7 @@ impl Twin for Adam {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
-        fragments: &[super::Update::Adam.wgsl()],
+        fragments: &[super::Update::Adam.wgsl(), super::UPDATE_GRADIENT],
     };
 
     fn work(p: &Params) -> Work {
@@ -52,24 +59,24 @@ impl Twin for Adam {
         }
     }
 
-    /// g = grad_scale·grad + l2·w,  m ← beta1·m + (1 − beta1)·g,  v ← beta2·v + (1 − beta2)·g²,
+    /// g = grad_scale·grad + l2·w, clipped and with l1·sign(w) as [`Gradient`] says,  m ← beta1·m + (1 − beta1)·g,  v ← beta2·v + (1 − beta2)·g²,
     /// w ← shrink·w − lr/(1 − beta1ᵗ)·m/(√v/√(1 − beta2ᵗ) + eps), t = step less the refused ones.
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [grad] = floats(reads);
         let [weight, exp_avg, exp_avg_sq, ledger] = written(writes);
-        if !ledger[word::WINDOW].value().is_finite() {
+        let scale = (p.grad_scale, p.scale_from_ledger);
+        let Some(gradient) = Gradient::new(scale, p.l2, p.l1, p.clip_value, ledger) else {
             return;
-        }
+        };
         let n = p.count as usize;
         let (beta1, one_minus_beta1) = (F::of(p.beta1), F::of(p.one_minus_beta1));
         let (beta2, one_minus_beta2) = (F::of(p.beta2), F::of(p.one_minus_beta2));
-        let (l2, shrink, scale) = (F::of(p.l2), F::of(p.shrink), F::of(p.grad_scale));
-        let eps = F::of(p.eps);
+        let (shrink, eps) = (F::of(p.shrink), F::of(p.eps));
         let t = F::of(p.step.into()) - ledger[word::REFUSED];
         let step_size = F::of(p.lr) / -(t * F::of(p.ln_beta1)).exp_m1();
         let root_correction2 = (-(t * F::of(p.ln_beta2)).exp_m1()).sqrt();
         let fine = cpu::each3(&mut weight[..n], exp_avg, exp_avg_sq, grad, |w, m, v, g| {
-            let g = scale * g + l2 * *w;
+            let g = gradient.of(*w, g);
             let next_m = beta1 * *m + one_minus_beta1 * g;
             let next_v = beta2 * *v + one_minus_beta2 * (g * g);
             let next =
@@ -106,6 +113,9 @@ impl Twin for Adam {
                 l2: 0.01,
                 shrink: 1.0,
                 grad_scale: 0.125,
+                scale_from_ledger: 0,
+                l1: 0.0,
+                clip_value: 0.0,
             },
             Params {
                 count: 0,
@@ -121,6 +131,63 @@ impl Twin for Adam {
                 l2: 0.0,
                 shrink: 0.99,
                 grad_scale: 1.0,
+                scale_from_ledger: 0,
+                l1: 0.0,
+                clip_value: 0.0,
+            },
+            Params {
+                count: 0,
+                step: 1002,
+                lr: 0.1,
+                beta1: 0.9,
+                ln_beta1: -0.1,
+                one_minus_beta1: 0.1,
+                beta2: 0.99,
+                ln_beta2: -0.01,
+                one_minus_beta2: 0.01,
+                eps: 1e-3,
+                l2: 0.0,
+                shrink: 0.99,
+                grad_scale: 1.0,
+                scale_from_ledger: 1,
+                l1: 0.25,
+                clip_value: 0.03,
+            },
+            Params {
+                count: 0,
+                step: 1002,
+                lr: 0.1,
+                beta1: 0.9,
+                ln_beta1: -0.1,
+                one_minus_beta1: 0.1,
+                beta2: 0.99,
+                ln_beta2: -0.01,
+                one_minus_beta2: 0.01,
+                eps: 1e-3,
+                l2: 0.0,
+                shrink: 0.99,
+                grad_scale: 1.0,
+                scale_from_ledger: 0,
+                l1: 0.25,
+                clip_value: 0.0,
+            },
+            Params {
+                count: 0,
+                step: 1002,
+                lr: 0.1,
+                beta1: 0.9,
+                ln_beta1: -0.1,
+                one_minus_beta1: 0.1,
+                beta2: 0.99,
+                ln_beta2: -0.01,
+                one_minus_beta2: 0.01,
+                eps: 1e-3,
+                l2: 0.0,
+                shrink: 0.99,
+                grad_scale: 1.0,
+                scale_from_ledger: 0,
+                l1: 0.0,
+                clip_value: 0.1,
             },
         ];
         let mut cases = Vec::new();

@@ -197,9 +197,9 @@ impl Generator {
 
     /// A ledger (see shaders/loss_sum.wgsl) whose loss is finite, after two refused updates.
     pub fn ledger(&mut self) -> Data {
-        let mut x = self.normals(7);
-        // Batches in the first sum, faults, an overflow; the loss; refused updates.
-        x[2..7].copy_from_slice(&[510.0, 3.0, 0.0, 0.75, 2.0]);
+        let mut x = self.normals(8);
+        // Batches in the first sum, faults, an overflow; the loss; refused updates; the factor that clips.
+        x[2..8].copy_from_slice(&[510.0, 3.0, 0.0, 0.75, 2.0, 0.375]);
         Data::Floats(x)
     }
 

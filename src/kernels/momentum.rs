@@ -1,4 +1,5 @@
 use super::cases::{Case, Generator};
+use super::gradient::Gradient;
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
 use crate::cpu;
@@ -12,6 +13,12 @@ params! {
     weight_decay: f64,
     /// 1, or 1/rows.
     grad_scale: f64,
+    /// The factor is in the ledger instead, where grad_norm left it.
+    scale_from_ledger: u32,
+    /// L1 penalty.
+    l1: f64,
+    /// Limit of an element of the gradient, or 0.
+    clip_value: f64,
     nesterov: u32,
     /// From 1, refused steps included. At the first that is not refused the velocity is the gradient.
     step: u32,
@@ -33,7 +40,7 @@ impl Twin for Momentum {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
-        fragments: &[super::Update::Momentum.wgsl()],
+        fragments: &[super::Update::Momentum.wgsl(), super::UPDATE_GRADIENT],
     };
 
     fn work(p: &Params) -> Work {
@@ -42,20 +49,20 @@ impl Twin for Momentum {
         }
     }
 
-    /// g = grad_scale·grad + weight_decay·w,  v ← momentum·v + (1 − dampening)·g,  w ← w − lr·(v, or g + momentum·v).
+    /// g = grad_scale·grad + weight_decay·w, clipped and with l1·sign(w) as [`Gradient`] says,  v ← momentum·v + (1 − dampening)·g,  w ← w − lr·(v, or g + momentum·v).
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [grad] = floats(reads);
         let [weight, velocity, ledger] = written(writes);
-        if !ledger[word::WINDOW].value().is_finite() {
+        let scale = (p.grad_scale, p.scale_from_ledger);
+        let Some(gradient) = Gradient::new(scale, p.weight_decay, p.l1, p.clip_value, ledger) else {
             return;
-        }
+        };
         let n = p.count as usize;
         let first = (F::of(p.step.into()) - ledger[word::REFUSED]).value() <= 1.0;
         let (lr, momentum) = (F::of(p.lr), F::of(p.momentum));
-        let (decay, scale) = (F::of(p.weight_decay), F::of(p.grad_scale));
         let one_minus_dampening = F::of(p.one_minus_dampening);
         let fine = cpu::each2(&mut weight[..n], velocity, grad, |w, v, g| {
-            let g = scale * g + decay * *w;
+            let g = gradient.of(*w, g);
             let next_v = if !first {
                 momentum * *v + one_minus_dampening * g
             } else {
@@ -92,6 +99,9 @@ impl Twin for Momentum {
                 one_minus_dampening: 0.75,
                 weight_decay: 0.01,
                 grad_scale: 0.125,
+                scale_from_ledger: 0,
+                l1: 0.0,
+                clip_value: 0.0,
                 nesterov: 0,
                 step: 4,
             },
@@ -102,6 +112,9 @@ impl Twin for Momentum {
                 one_minus_dampening: 0.75,
                 weight_decay: 0.01,
                 grad_scale: 0.125,
+                scale_from_ledger: 0,
+                l1: 0.0,
+                clip_value: 0.0,
                 nesterov: 0,
                 step: 3,
             },
@@ -112,6 +125,48 @@ impl Twin for Momentum {
                 one_minus_dampening: 1.0,
                 weight_decay: 0.0,
                 grad_scale: 1.0,
+                scale_from_ledger: 0,
+                l1: 0.0,
+                clip_value: 0.0,
+                nesterov: 1,
+                step: 4,
+            },
+            Params {
+                count: 0,
+                lr: 0.1,
+                momentum: 0.9,
+                one_minus_dampening: 1.0,
+                weight_decay: 0.0,
+                grad_scale: 1.0,
+                scale_from_ledger: 1,
+                l1: 0.25,
+                clip_value: 0.03,
+                nesterov: 1,
+                step: 4,
+            },
+            Params {
+                count: 0,
+                lr: 0.1,
+                momentum: 0.9,
+                one_minus_dampening: 1.0,
+                weight_decay: 0.0,
+                grad_scale: 1.0,
+                scale_from_ledger: 0,
+                l1: 0.25,
+                clip_value: 0.0,
+                nesterov: 1,
+                step: 4,
+            },
+            Params {
+                count: 0,
+                lr: 0.1,
+                momentum: 0.9,
+                one_minus_dampening: 1.0,
+                weight_decay: 0.0,
+                grad_scale: 1.0,
+                scale_from_ledger: 0,
+                l1: 0.0,
+                clip_value: 0.1,
                 nesterov: 1,
                 step: 4,
             },

@@ -1,4 +1,5 @@
 use super::cases::{Case, Generator};
+use super::gradient::Gradient;
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
 use crate::cpu;
@@ -13,6 +14,12 @@ params! {
     weight_decay: f64,
     /// 1, or 1/rows.
     grad_scale: f64,
+    /// The factor is in the ledger instead, where grad_norm left it.
+    scale_from_ledger: u32,
+    /// L1 penalty.
+    l1: f64,
+    /// Limit of an element of the gradient, or 0.
+    clip_value: f64,
 }
 
 pub(crate) struct RmsProp;
@@ -31,7 +38,7 @@ impl Twin for RmsProp {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
-        fragments: &[super::Update::RmsProp.wgsl()],
+        fragments: &[super::Update::RmsProp.wgsl(), super::UPDATE_GRADIENT],
     };
 
     fn work(p: &Params) -> Work {
@@ -40,19 +47,19 @@ impl Twin for RmsProp {
         }
     }
 
-    /// g = grad_scale·grad + weight_decay·w,  s ← alpha·s + (1 − alpha)·g²,  w ← w − lr·g/(√s + eps).
+    /// g = grad_scale·grad + weight_decay·w, clipped and with l1·sign(w) as [`Gradient`] says,  s ← alpha·s + (1 − alpha)·g²,  w ← w − lr·g/(√s + eps).
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [grad] = floats(reads);
         let [weight, square_avg, ledger] = written(writes);
-        if !ledger[word::WINDOW].value().is_finite() {
+        let scale = (p.grad_scale, p.scale_from_ledger);
+        let Some(gradient) = Gradient::new(scale, p.weight_decay, p.l1, p.clip_value, ledger) else {
             return;
-        }
+        };
         let n = p.count as usize;
         let (lr, eps) = (F::of(p.lr), F::of(p.eps));
         let (alpha, one_minus_alpha) = (F::of(p.alpha), F::of(p.one_minus_alpha));
-        let (decay, scale) = (F::of(p.weight_decay), F::of(p.grad_scale));
         let fine = cpu::each2(&mut weight[..n], square_avg, grad, |w, s, g| {
-            let g = scale * g + decay * *w;
+            let g = gradient.of(*w, g);
             let next_s = alpha * *s + one_minus_alpha * (g * g);
             let next = *w - lr * (g / (next_s.sqrt() + eps));
             let fine = next.is_finite() & next_s.is_finite();
@@ -81,6 +88,45 @@ impl Twin for RmsProp {
                 eps: 1e-3,
                 weight_decay: 0.01,
                 grad_scale: 0.125,
+                scale_from_ledger: 0,
+                l1: 0.0,
+                clip_value: 0.0,
+            },
+            Params {
+                count: 0,
+                lr: 0.1,
+                alpha: 0.9,
+                one_minus_alpha: 0.1,
+                eps: 1e-3,
+                weight_decay: 0.01,
+                grad_scale: 0.125,
+                scale_from_ledger: 1,
+                l1: 0.25,
+                clip_value: 0.03,
+            },
+            Params {
+                count: 0,
+                lr: 0.1,
+                alpha: 0.9,
+                one_minus_alpha: 0.1,
+                eps: 1e-3,
+                weight_decay: 0.01,
+                grad_scale: 0.125,
+                scale_from_ledger: 0,
+                l1: 0.25,
+                clip_value: 0.0,
+            },
+            Params {
+                count: 0,
+                lr: 0.1,
+                alpha: 0.9,
+                one_minus_alpha: 0.1,
+                eps: 1e-3,
+                weight_decay: 0.01,
+                grad_scale: 0.125,
+                scale_from_ledger: 0,
+                l1: 0.0,
+                clip_value: 0.1,
             },
         ];
         let mut cases = Vec::new();

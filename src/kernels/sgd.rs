@@ -1,4 +1,5 @@
 use super::cases::{Case, Generator};
+use super::gradient::Gradient;
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
 use crate::activation::Activation;
 use crate::cpu;
@@ -10,6 +11,12 @@ params! {
     weight_decay: f64,
     /// 1, or 1/rows.
     grad_scale: f64,
+    /// The factor is in the ledger instead, where grad_norm left it.
+    scale_from_ledger: u32,
+    /// L1 penalty.
+    l1: f64,
+    /// Limit of an element of the gradient, or 0.
+    clip_value: f64,
 }
 
 pub(crate) struct Sgd;
@@ -27,7 +34,7 @@ impl Twin for Sgd {
         params: <Params as super::ParamsStruct>::FIELDS,
         activation: false,
         loads: &[],
-        fragments: &[super::Update::Sgd.wgsl()],
+        fragments: &[super::Update::Sgd.wgsl(), super::UPDATE_GRADIENT],
     };
 
     fn work(p: &Params) -> Work {
@@ -36,17 +43,18 @@ impl Twin for Sgd {
         }
     }
 
-    /// g = grad_scale·grad + weight_decay·w,  w ← w − lr·g.
+    /// g = grad_scale·grad + weight_decay·w, clipped and with l1·sign(w) as [`Gradient`] says,  w ← w − lr·g.
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [grad] = floats(reads);
         let [weight, ledger] = written(writes);
-        if !ledger[word::WINDOW].value().is_finite() {
+        let scale = (p.grad_scale, p.scale_from_ledger);
+        let Some(gradient) = Gradient::new(scale, p.weight_decay, p.l1, p.clip_value, ledger) else {
             return;
-        }
+        };
         let n = p.count as usize;
-        let (lr, decay, scale) = (F::of(p.lr), F::of(p.weight_decay), F::of(p.grad_scale));
+        let lr = F::of(p.lr);
         let fine = cpu::each1(&mut weight[..n], grad, |w, g| {
-            let g = scale * g + decay * *w;
+            let g = gradient.of(*w, g);
             let next = *w - lr * g;
             let fine = next.is_finite();
             *w = if fine { next } else { *w };
@@ -71,6 +79,36 @@ impl Twin for Sgd {
                 lr: 0.1,
                 weight_decay: 0.01,
                 grad_scale: 0.125,
+                scale_from_ledger: 0,
+                l1: 0.0,
+                clip_value: 0.0,
+            },
+            Params {
+                count: 0,
+                lr: 0.1,
+                weight_decay: 0.01,
+                grad_scale: 0.125,
+                scale_from_ledger: 1,
+                l1: 0.25,
+                clip_value: 0.03,
+            },
+            Params {
+                count: 0,
+                lr: 0.1,
+                weight_decay: 0.01,
+                grad_scale: 0.125,
+                scale_from_ledger: 0,
+                l1: 0.25,
+                clip_value: 0.0,
+            },
+            Params {
+                count: 0,
+                lr: 0.1,
+                weight_decay: 0.01,
+                grad_scale: 0.125,
+                scale_from_ledger: 0,
+                l1: 0.0,
+                clip_value: 0.1,
             },
         ];
         let mut cases = Vec::new();

@@ -5,7 +5,7 @@ use super::{
     written,
 };
 use crate::activation::{Activation, Saved};
-use crate::optimizer::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+use crate::optimizer::{Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
 use crate::scalar::Scalar;
 
 mod uniform {
@@ -57,6 +57,8 @@ params! {
     eps: f64,
     l2: f64,
     shrink: f64,
+    l1: f64,
+    clip_value: f64,
 }
 }
 pub(crate) use uniform::Params as Uniform;
@@ -75,6 +77,8 @@ pub(crate) struct SmallNetworkSpec<'a> {
     pub target_words: u32,
     pub format: Option<Format>,
     pub optimizer: &'a Optimizer,
+    /// By value only: a norm takes all workgroups.
+    pub clip: Clip,
     pub grad_scale: f64,
     /// Elements of the segment.
     pub count: u32,
@@ -137,23 +141,29 @@ impl SmallNetworkSpec<'_> {
             eps: 0.0,
             l2: 0.0,
             shrink: 0.0,
+            l1: 0.0,
+            clip_value: 0.0,
         };
-        let update = match self.optimizer.call(self.count, 1, self.grad_scale) {
+        let update = match self.optimizer.call(self.count, 1, self.grad_scale, self.clip) {
             Call::Sgd(u) => {
+                (p.l1, p.clip_value) = (u.l1, u.clip_value);
                 (p.lr, p.weight_decay) = (u.lr, u.weight_decay);
                 Update::Sgd
             }
             Call::Momentum(u) => {
+                (p.l1, p.clip_value) = (u.l1, u.clip_value);
                 (p.lr, p.weight_decay, p.momentum) = (u.lr, u.weight_decay, u.momentum);
                 (p.one_minus_dampening, p.nesterov) = (u.one_minus_dampening, u.nesterov);
                 Update::Momentum
             }
             Call::RmsProp(u) => {
+                (p.l1, p.clip_value) = (u.l1, u.clip_value);
                 (p.lr, p.weight_decay, p.eps) = (u.lr, u.weight_decay, u.eps);
                 (p.alpha, p.one_minus_alpha) = (u.alpha, u.one_minus_alpha);
                 Update::RmsProp
             }
             Call::Adam(u) => {
+                (p.l1, p.clip_value) = (u.l1, u.clip_value);
                 (p.lr, p.eps, p.l2, p.shrink) = (u.lr, u.eps, u.l2, u.shrink);
                 (p.beta1, p.ln_beta1, p.one_minus_beta1) = (u.beta1, u.ln_beta1, u.one_minus_beta1);
                 (p.beta2, p.ln_beta2, p.one_minus_beta2) = (u.beta2, u.ln_beta2, u.one_minus_beta2);
@@ -215,6 +225,9 @@ impl Uniform {
                 lr: self.lr,
                 weight_decay: self.weight_decay,
                 grad_scale: self.grad_scale,
+                scale_from_ledger: 0,
+                l1: self.l1,
+                clip_value: self.clip_value,
             }),
             Update::Momentum => Call::Momentum(super::momentum::Params {
                 count: self.count,
@@ -223,6 +236,9 @@ impl Uniform {
                 one_minus_dampening: self.one_minus_dampening,
                 weight_decay: self.weight_decay,
                 grad_scale: self.grad_scale,
+                scale_from_ledger: 0,
+                l1: self.l1,
+                clip_value: self.clip_value,
                 nesterov: self.nesterov,
                 step,
             }),
@@ -234,6 +250,9 @@ impl Uniform {
                 eps: self.eps,
                 weight_decay: self.weight_decay,
                 grad_scale: self.grad_scale,
+                scale_from_ledger: 0,
+                l1: self.l1,
+                clip_value: self.clip_value,
             }),
             Update::Adam => Call::Adam(super::adam::Params {
                 count: self.count,
@@ -249,6 +268,9 @@ impl Uniform {
                 l2: self.l2,
                 shrink: self.shrink,
                 grad_scale: self.grad_scale,
+                scale_from_ledger: 0,
+                l1: self.l1,
+                clip_value: self.clip_value,
             }),
         }
     }
@@ -291,7 +313,7 @@ impl Twin for SmallNetwork {
         params: <Uniform as ParamsStruct>::FIELDS,
         activation: true,
         loads: &[],
-        fragments: &[super::LEDGER],
+        fragments: &[super::LEDGER, super::UPDATE_GRADIENT],
     };
 
     fn work(p: &Params) -> Work {
@@ -487,6 +509,7 @@ impl Twin for SmallNetwork {
     fn cases(g: &mut Generator) -> Vec<Case> {
         let adam = Adam {
             weight_decay: 0.01,
+            l1: 0.02,
             ..Adam::default()
         };
         let momentum = Sgd {
@@ -541,6 +564,10 @@ impl Twin for SmallNetwork {
                 },
                 format,
                 optimizer,
+                clip: Clip {
+                    norm: None,
+                    value: (rows == 33).then_some(0.01),
+                },
                 grad_scale: 1.0 / f64::from(rows),
                 count,
                 history_length: 7,

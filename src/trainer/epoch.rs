@@ -472,7 +472,7 @@ impl Trainer {
     fn resident_ops(&self, place: &ResidentData, rows: usize) -> Vec<Op> {
         let room = self.room as u64;
         let mut ops = self.plan.gradients_of(place, rows as u32, room, false);
-        ops.extend(self.plan.update(&self.optimizer, 1, rows as f64));
+        ops.extend(self.plan.update(&self.rule(), 1, rows as f64));
         ops
     }
 
@@ -484,6 +484,7 @@ impl Trainer {
             start,
             slot: ((self.batches + later) % HISTORY as u64) as u32,
             grad_scale: Some(self.plan.criterion.batch_scale(weight)),
+            norm_slot: ((self.norms.0 + later) % HISTORY as u64) as u32,
         }
     }
 

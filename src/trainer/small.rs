@@ -25,7 +25,7 @@ impl Trainer {
         let (rows, room) = (rows as u32, self.room as u64);
         let of = |data| {
             self.plan
-                .small_network(data, rows, room, kind, &self.optimizer)
+                .small_network(data, rows, room, kind, &self.rule())
         };
         let (Some(op), Some(of_batch)) = (of(data), of(None)) else {
             return Ok(None);
@@ -52,7 +52,7 @@ impl Trainer {
     fn measure(&self, small: &Op, rows: u32, kind: Kind) -> Result<(f64, f64)> {
         let plan = &self.plan;
         let mut ops = plan.gradients(rows, self.room as u64, kind, false);
-        ops.extend(plan.update(&self.optimizer, 1, f64::from(rows)));
+        ops.extend(plan.update(&self.rule(), 1, f64::from(rows)));
         let room = self.room as u64;
         let count = STEPS as usize * ops.len();
         let mut executor = Executor::of_plan(&self.device, plan, room, count)?;

@@ -57,7 +57,7 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
     checks.extend(check_gradients(trainer, &mut device, &whole, weight)?);
     // Twice, because the first finds no state yet; and a micro-batch on top of the gradients that are there.
     for step in 1..=2 {
-        for op in &plan.update(optimizer, step, weight) {
+        for op in &plan.update(&trainer.rule(), step, weight) {
             let check = judge_op(plan, op, &mut device, &mut judge)?;
             let name = format!("{}, update {step}", check.name);
             checks.push(Check { name, ..check });

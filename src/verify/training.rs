@@ -158,7 +158,7 @@ fn step_ops(
     let mut ops = plan.evaluation(rows, room, kind(batch));
     let forward = ops.len();
     ops.extend(plan.backward(rows, room, false));
-    ops.extend(plan.update(trainer.optimizer(), step, batch.total_weight()));
+    ops.extend(plan.update(&trainer.rule(), step, batch.total_weight()));
     // One word of the ledger is the loss of this batch alone.
     let ledger = plan.ledger_view();
     let loss = View {
