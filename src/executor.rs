@@ -147,6 +147,14 @@ impl Executor {
         Ok(passes.and_then(|passes| timestamps::busy(&passes, period, wall)))
     }
 
+    /// An op with its parameters as they are held here: in f32, but on the reference.
+    pub fn held(&self, op: &Op) -> Op {
+        match self {
+            Self::Reference(_) => op.clone(),
+            _ => op.as_device(),
+        }
+    }
+
     /// Device objects made so far; 0 on a CPU.
     pub fn created(&self) -> u64 {
         match self {

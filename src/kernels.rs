@@ -14,6 +14,7 @@ mod fragment;
 mod gradient;
 mod launch;
 mod resident;
+pub(crate) mod threefry;
 mod variant;
 
 pub use form::{Choice, FORMS, Form, find_form};
@@ -472,6 +473,12 @@ kernels! {
     sum_parts => SumParts,
     /// Rows through a permutation.
     gather_rows => GatherRows,
+    /// Rows of a data set through a permutation, as numbers.
+    gather_inputs => GatherInputs,
+    /// Dropout and the residual connection.
+    dropout => Dropout,
+    /// Their derivatives, and the activation's.
+    dropout_grad => DropoutGrad,
     /// Elementwise activation.
     activation => ElementwiseActivation,
     /// Elementwise derivative.
@@ -529,6 +536,8 @@ pub(crate) struct StepAt {
     pub grad_scale: Option<f64>,
     /// Place of the gradient's norm among the norms.
     pub norm_slot: u32,
+    /// Batches before this one, for dropout; from 2³² on again from 0.
+    pub batch: u32,
 }
 
 impl Call {
@@ -538,6 +547,9 @@ impl Call {
             Call::DenseForward(p) if p.format != 0 => p.start = at.start,
             Call::DenseBackwardParams(p) if p.format != 0 => p.start = at.start,
             Call::GatherRows(p) => p.start = at.start,
+            Call::GatherInputs(p) => p.start = at.start,
+            Call::Dropout(p) => p.batch = at.batch,
+            Call::DropoutGrad(p) => p.batch = at.batch,
             Call::LossSum(p) => p.slot = at.slot,
             Call::GradNorm(p) => p.slot = at.norm_slot,
             Call::Momentum(p) => p.step = at.step,

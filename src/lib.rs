@@ -29,10 +29,11 @@
 //! ```
 //!
 //! # What it does and does not
-//! It trains fully connected networks in f32: dense layers with any of the [activations](Activation) or your own, the
-//! [losses](Loss) and [optimisers](Optimizer) listed there, on one device; rows and classes may have
-//! [weights](Dataset::with_weights), targets be [smoothed](Criterion::label_smoothing()), gradients be [clipped](Clip). It has no convolutions, no attention, no automatic
-//! differentiation of arbitrary programs, no half precision, no dropout and no multi-GPU
+//! It trains fully connected networks in f32: dense layers with any of the [activations](Activation) or your own,
+//! [dropout](Mlp::dropout) and [residual connections](Mlp::residual), the [losses](Loss) and [optimisers](Optimizer) listed
+//! there, on one device; rows and classes may have [weights](Dataset::with_weights), targets be
+//! [smoothed](Criterion::label_smoothing()), gradients be [clipped](Clip). It has no convolutions, no attention, no automatic
+//! differentiation of arbitrary programs, no half precision and no multi-GPU
 //! training. [`Trainer::fit`] runs epochs with validation, schedules, early stopping and callbacks; [`MlpClassifier`] and
 //! [`MlpRegressor`] prepare their data too. (To freeze a layer, hand its weights to [`Trainer::set_weights`] after each step.)
 //!

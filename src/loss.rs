@@ -149,6 +149,11 @@ impl Loss {
         }
     }
 
+    /// Whether the loss takes logarithms of the output as it is.
+    pub(crate) fn takes_probabilities(&self) -> bool {
+        matches!(self, Loss::OutputCrossEntropy | Loss::KlDivergence)
+    }
+
     /// Whether the last layer's activation fits, and the arguments are in range.
     pub(crate) fn check(&self, last: &Activation) -> Result<()> {
         let logits_alone = matches!(self, Loss::CrossEntropy | Loss::BinaryCrossEntropy);
@@ -167,8 +172,7 @@ impl Loss {
                 advice: advice.into(),
             });
         }
-        let probabilities = matches!(self, Loss::OutputCrossEntropy | Loss::KlDivergence);
-        if probabilities && *last == Activation::Identity {
+        if self.takes_probabilities() && *last == Activation::Identity {
             return Err(Error::OutputActivation {
                 loss: self.name().into(),
                 needs: "an activation that gives probabilities".into(),

@@ -12,12 +12,13 @@ use crate::activation::{Activation, Saved};
 use crate::error::{Error, Result};
 use crate::kernels::small_network::{self, SmallNetworkSpec};
 use crate::kernels::{
-    Call, Format, RowLoss, dense_backward_input, dense_backward_params, dense_forward, gather_rows,
-    grad_norm, grad_squares, hits, loss_sum, part_length, softmax, softmax_grad, weigh_rows, word,
+    Call, Format, RowLoss, dense_backward_input, dense_backward_params, dense_forward, dropout,
+    dropout_grad, gather_inputs, gather_rows, grad_norm, grad_squares, hits, loss_sum, part_length,
+    softmax, softmax_grad, threefry::Mask, weigh_rows, word,
 };
 use crate::loss::{Criterion, Loss};
 use crate::optimizer::{Clip, Optimizer, Rule};
-use crate::spec::{Layout, Mlp, Slot};
+use crate::spec::{Layer, Layout, Mlp, Slot};
 use crate::tensor::Tensors;
 
 pub(crate) use buffers::{BufferSpec, Payload, View};
@@ -121,13 +122,30 @@ impl ResidentData {
 /// Bytes of parameters, gradients and state that no device of today has: 4 TiB.
 const ABSURD: u64 = 1 << 42;
 
+/// What the forward pass is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// With dropout.
+    Training,
+    /// As it is without.
+    Evaluation,
+}
+
 /// Buffers of one layer.
 #[derive(Debug, Clone, Copy)]
 struct LayerBuffers {
     /// Stored where φ′ or the loss needs it.
     z: Option<usize>,
+    /// φ(z).
     a: usize,
+    /// The layer's output: a, or what dropout and the residual connection make of it.
+    h: usize,
+    /// ∂L/∂z.
     delta: usize,
+    /// ∂L/∂h by way of the next layer's weight, or of the loss, where it is not ∂L/∂z at once.
+    grad: Option<usize>,
+    /// ∂L/∂h, where that is not all of it and the layer's own residual connection needs it.
+    total: Option<usize>,
 }
 
 /// The lowered network.
@@ -135,6 +153,8 @@ struct LayerBuffers {
 pub(crate) struct Plan {
     pub network: Mlp,
     pub criterion: Criterion,
+    /// Of dropout.
+    pub seed: u64,
     pub layout: Layout,
     pub buffers: Vec<BufferSpec>,
     limits: Limits,
@@ -170,11 +190,23 @@ impl Plan {
         criterion: Criterion,
         optimizer: &Optimizer,
         limits: Limits,
+        seed: u64,
     ) -> Result<Self> {
         network.check()?;
         optimizer.check()?;
-        let last = &network.layers()[network.layers().len() - 1].activation;
-        criterion.loss.check(last)?;
+        let last_layer = &network.layers()[network.layers().len() - 1];
+        let last = &last_layer.activation;
+        if last_layer.residual && criterion.loss.takes_probabilities() {
+            return Err(Error::Network {
+                reason: format!(
+                    "the output has a residual connection, whose sum is no probability, and {} needs one: use \
+                     Loss::CrossEntropy, which takes logits",
+                    criterion.loss.name()
+                ),
+                network: network.to_string(),
+            });
+        }
+        criterion.loss.check(Self::output_activation(network))?;
         criterion.check_smoothing()?;
         let softmax = *last == Activation::Softmax || criterion.loss == Loss::CrossEntropy;
         if softmax && network.outputs() == 1 {
@@ -213,10 +245,25 @@ impl Plan {
             let width = layer.outputs as u64;
             let needs_z =
                 layer.activation == Activation::Softmax || layer.activation.saved() == Saved::Input;
+            let around = network
+                .layers()
+                .get(l + 1)
+                .is_some_and(|next| next.residual);
+            let z = needs_z.then(|| add(format!("z{l}"), width, true));
+            let a = add(format!("a{l}"), width, true);
+            let apart = layer.residual || layer.drops();
+            let h = if apart {
+                add(format!("h{l}"), width, true)
+            } else {
+                a
+            };
             layers.push(LayerBuffers {
-                z: needs_z.then(|| add(format!("z{l}"), width, true)),
-                a: add(format!("a{l}"), width, true),
+                z,
+                a,
+                h,
                 delta: add(format!("delta{l}"), width, true),
+                grad: (apart || around).then(|| add(format!("grad{l}"), width, true)),
+                total: (layer.residual && around).then(|| add(format!("total{l}"), width, true)),
             });
         }
         let unfused = *last == Activation::Softmax && !criterion.loss.takes_logits(last);
@@ -251,6 +298,7 @@ impl Plan {
         let plan = Self {
             network: network.clone(),
             criterion,
+            seed,
             buffers,
             limits,
             x,
@@ -350,8 +398,8 @@ impl Plan {
             norms: true,
             ..Rule::from(*optimizer)
         };
-        // Two more for the targets and the weights of data on the device.
-        2 + self.gradients(1, 1, kind, false).len() + self.update(&rule, 1, 1.0).len()
+        // Three more for the targets, the weights and the inputs of data on the device.
+        3 + self.gradients(1, 1, kind, false).len() + self.update(&rule, 1, 1.0).len()
     }
 
     /// Bytes on a device with room for `rows` rows.
@@ -385,15 +433,15 @@ impl Plan {
     }
 
     /// Forward and loss of a batch.
-    pub fn evaluation(&self, rows: u32, room: u64, kind: Kind) -> Vec<Op> {
-        let mut ops = self.forward(rows, room);
+    pub fn losses(&self, mode: Mode, rows: u32, room: u64, kind: Kind) -> Vec<Op> {
+        let mut ops = self.forward(mode, rows, room);
         ops.extend(self.loss(rows, room, kind));
         ops
     }
 
     /// Forward, loss and backward of a batch.
     pub fn gradients(&self, rows: u32, room: u64, kind: Kind, accumulate: bool) -> Vec<Op> {
-        let mut ops = self.evaluation(rows, room, kind);
+        let mut ops = self.losses(Mode::Training, rows, room, kind);
         ops.extend(self.backward(rows, room, accumulate));
         ops
     }
@@ -429,7 +477,26 @@ impl Plan {
             .weights
             .map(|weights| gather(1, weights, self.row_weights));
         ops.extend(weights);
-        ops.extend(self.forward_from(&source, rows, room));
+        if self.network.layers()[0].residual {
+            // It is added to the layer's output, and so has to be there as numbers.
+            let inputs = self.network.inputs() as u32;
+            ops.push(Op {
+                call: Call::GatherInputs(gather_inputs::Params {
+                    rows,
+                    inputs,
+                    format: data.format.code(),
+                    start: 0,
+                    scale: data.format.scale(),
+                }),
+                activation: Activation::Identity,
+                reads: vec![data.x, data.order],
+                writes: vec![self.x_view(room)],
+                layer: Some(0),
+                choice: None,
+                part: None,
+            });
+        }
+        ops.extend(self.forward_from(&source, Mode::Training, rows, room));
         ops.extend(self.loss(rows, room, data.kind()));
         ops.extend(self.backward_from(&source, rows, room, accumulate));
         ops
@@ -461,7 +528,8 @@ impl Plan {
         let phi = hidden
             .first()
             .map_or(Activation::Identity, |l| l.activation.clone());
-        let plain = last.activation == Activation::Identity
+        let plain = !layers.iter().any(|layer| layer.residual || layer.drops())
+            && last.activation == Activation::Identity
             && phi.saved() == Saved::Output
             && hidden.iter().all(|layer| layer.activation == phi);
         if !whole || !plain || layers.len() > small_network::MAX_LAYERS {
@@ -557,7 +625,22 @@ impl Plan {
 
     /// The network's output.
     pub fn output_view(&self, room: u64) -> View {
-        self.whole(self.layers[self.layers.len() - 1].a, room)
+        self.whole(self.layers[self.layers.len() - 1].h, room)
+    }
+
+    /// Whether evaluation takes other ops than training.
+    pub fn differs_in_evaluation(&self) -> bool {
+        self.network.layers().iter().any(Layer::drops)
+    }
+
+    /// The activation from which the loss takes the output: what a residual connection adds to comes from none.
+    fn output_activation(network: &Mlp) -> &Activation {
+        let last = &network.layers()[network.layers().len() - 1];
+        if last.residual {
+            &Activation::Identity
+        } else {
+            &last.activation
+        }
     }
 
     /// Each row's loss.
@@ -612,21 +695,24 @@ impl Plan {
         (parts > 1).then_some(part)
     }
 
-    /// x → z, a, layer by layer. `room` is the number of rows that buffers have room for.
-    pub fn forward(&self, rows: u32, room: u64) -> Vec<Op> {
-        self.forward_from(&self.batch(room), rows, room)
+    /// x → z, a, h, layer by layer. `room` is the number of rows that buffers have room for.
+    pub fn forward(&self, mode: Mode, rows: u32, room: u64) -> Vec<Op> {
+        self.forward_from(&self.batch(room), mode, rows, room)
     }
 
-    fn forward_from(&self, source: &Source, rows: u32, room: u64) -> Vec<Op> {
+    fn forward_from(&self, source: &Source, mode: Mode, rows: u32, room: u64) -> Vec<Op> {
         let mut ops = Vec::new();
         let mut input = *source;
         for (l, layer) in self.network.layers().iter().enumerate() {
             let buffers = self.layers[l];
             let softmax = layer.activation == Activation::Softmax;
+            let drops = layer.drops() && mode == Mode::Training;
+            let apart = layer.residual || drops;
+            let phi_to = if apart { buffers.a } else { buffers.h };
             // A softmax layer's product is z itself: it goes through the kernel's a, with the identity.
             let (z, a) = match buffers.z {
                 Some(z) if softmax => (None, z),
-                z => (z, buffers.a),
+                z => (z, phi_to),
             };
             let panels = &self.layout.layers[l];
             for (p, panel) in panels.iter().enumerate() {
@@ -670,18 +756,63 @@ impl Plan {
                     }),
                     activation: Activation::Identity,
                     reads: vec![self.whole(a, room)],
-                    writes: vec![self.whole(buffers.a, room)],
+                    writes: vec![self.whole(phi_to, room)],
+                    layer: Some(l),
+                    choice: None,
+                    part: None,
+                });
+            }
+            if apart {
+                let a = self.whole(buffers.a, room);
+                let (key, p) = self.dropout_of(l, mode);
+                ops.push(Op {
+                    call: Call::Dropout(dropout::Params {
+                        count: rows * layer.outputs as u32,
+                        residual: u32::from(layer.residual),
+                        key0: key[0],
+                        key1: key[1],
+                        batch: 0,
+                        threshold: Mask::threshold(p),
+                        scale: 1.0 / (1.0 - p),
+                    }),
+                    activation: Activation::Identity,
+                    reads: vec![
+                        a,
+                        if layer.residual {
+                            self.input_view(l, room)
+                        } else {
+                            a
+                        },
+                    ],
+                    writes: vec![self.whole(buffers.h, room)],
                     layer: Some(l),
                     choice: None,
                     part: None,
                 });
             }
             input = Source {
-                x: self.whole(buffers.a, room),
+                x: self.whole(buffers.h, room),
                 ..self.batch(room)
             };
         }
         ops
+    }
+
+    /// Layer l's input as numbers.
+    fn input_view(&self, l: usize, room: u64) -> View {
+        match l {
+            0 => self.x_view(room),
+            _ => self.whole(self.layers[l - 1].h, room),
+        }
+    }
+
+    /// The key of layer l's masks, and the probability with which they drop.
+    fn dropout_of(&self, l: usize, mode: Mode) -> ([u32; 2], f64) {
+        let p = match mode {
+            Mode::Training => self.network.layers()[l].dropout.unwrap_or(0.0),
+            Mode::Evaluation => 0.0,
+        };
+        (Mask::key(self.seed, l), p)
     }
 
     /// The batch that was uploaded.
@@ -708,10 +839,16 @@ impl Plan {
         let last = self.layers[l];
         let layer = &self.network.layers()[l];
         let cols = layer.outputs as u32;
-        let from_logits = self.criterion.loss.takes_logits(&layer.activation);
+        let phi = Self::output_activation(&self.network);
+        let from_logits = self.criterion.loss.takes_logits(phi);
         let targets = self.whole(self.targets, room);
         let mut reads = Vec::new();
-        if from_logits {
+        if layer.residual {
+            // The identity's derivative looks at nothing.
+            let h = self.whole(last.h, room);
+            reads.push(h);
+            reads.extend((!from_logits).then_some(h));
+        } else if from_logits {
             // An identity layer's a is its z.
             reads.push(self.whole(last.z.unwrap_or(last.a), room));
         } else {
@@ -720,10 +857,11 @@ impl Plan {
         }
         reads.push(targets);
         let delta = self.whole(last.delta, room);
-        let first = self.output_grad.map_or(delta, |g| self.whole(g, room));
+        let first = self.output_grad.or(last.grad);
+        let first = first.map_or(delta, |g| self.whole(g, room));
         let mut ops = vec![Op {
-            call: self.criterion.call(&layer.activation, rows, cols, labels),
-            activation: layer.activation.clone(),
+            call: self.criterion.call(phi, rows, cols, labels),
+            activation: phi.clone(),
             reads,
             writes: vec![self.whole(self.losses, room), first],
             layer: None,
@@ -801,13 +939,14 @@ impl Plan {
             part: None,
         }];
         for (l, layer) in self.network.layers().iter().enumerate().rev() {
+            ops.extend(self.derive(l, rows, room));
             let inputs = self.network.inputs_of(l) as u32;
             let stride = layer.outputs as u32;
             let delta = self.whole(self.layers[l].delta, room);
             let input = match l {
                 0 => *source,
                 _ => Source {
-                    x: self.whole(self.layers[l - 1].a, room),
+                    x: self.whole(self.layers[l - 1].h, room),
                     ..self.batch(room)
                 },
             };
@@ -839,6 +978,15 @@ impl Plan {
             if l == 0 {
                 continue;
             }
+            let before = self.layers[l - 1];
+            // δ of the layer before at once, unless something stands behind its activation.
+            let (to, phi) = match before.grad {
+                Some(grad) => (grad, Activation::Identity),
+                None => (
+                    before.delta,
+                    self.network.layers()[l - 1].activation.clone(),
+                ),
+            };
             for (p, panel) in panels.iter().enumerate() {
                 ops.push(Op {
                     call: Call::DenseBackwardInput(dense_backward_input::Params {
@@ -850,13 +998,13 @@ impl Plan {
                         accumulate: u32::from(p > 0),
                         last: u32::from(p + 1 == panels.len()),
                     }),
-                    activation: self.network.layers()[l - 1].activation.clone(),
+                    activation: phi.clone(),
                     reads: vec![
                         delta,
                         Self::slot(self.weights, panel.weight),
                         self.saved(l - 1, room),
                     ],
-                    writes: vec![self.whole(self.layers[l - 1].delta, room)],
+                    writes: vec![self.whole(to, room)],
                     layer: Some(l),
                     choice: None,
                     part: Self::part_number(panels.len(), p),
@@ -864,6 +1012,42 @@ impl Plan {
             }
         }
         ops
+    }
+
+    /// ∂L/∂h of layer l → its δ, where something stands behind its activation, or the next layer has a residual connection.
+    fn derive(&self, l: usize, rows: u32, room: u64) -> Option<Op> {
+        let buffers = self.layers[l];
+        let grad = self.whole(buffers.grad?, room);
+        let layer = &self.network.layers()[l];
+        let skip = self.skip(l + 1, room);
+        let (key, p) = self.dropout_of(l, Mode::Training);
+        let total = buffers.total.unwrap_or(self.placeholder);
+        Some(Op {
+            call: Call::DropoutGrad(dropout_grad::Params {
+                count: rows * layer.outputs as u32,
+                add_skip: u32::from(skip.is_some()),
+                store_total: u32::from(buffers.total.is_some()),
+                key0: key[0],
+                key1: key[1],
+                batch: 0,
+                threshold: Mask::threshold(p),
+                scale: 1.0 / (1.0 - p),
+            }),
+            activation: layer.activation.clone(),
+            reads: vec![grad, skip.unwrap_or(grad), self.saved(l, room)],
+            writes: vec![self.whole(total, room), self.whole(buffers.delta, room)],
+            layer: Some(l),
+            choice: None,
+            part: None,
+        })
+    }
+
+    /// ∂L/∂h of layer l, where it has a residual connection: what that carries to its input.
+    fn skip(&self, l: usize, room: u64) -> Option<View> {
+        let residual = self.network.layers().get(l)?.residual;
+        let buffers = self.layers[l];
+        let whole = buffers.total.or(buffers.grad).filter(|_| residual)?;
+        Some(self.whole(whole, room))
     }
 
     /// One update a segment, at step `step` from 1, with gradients that were summed over rows that weigh so much together; before

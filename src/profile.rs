@@ -18,9 +18,10 @@ use crate::kernels::form::MAX_PARTS_ELEMENTS;
 use crate::kernels::small_network::SmallNetworkSpec;
 use crate::kernels::{
     Access, Call, Choice, RowLoss, Work, activation, activation_grad, binary_cross_entropy, copy,
-    cross_entropy, dense_backward_input, dense_backward_params, dense_forward, gather_rows,
-    grad_norm, grad_squares, hits, huber, loss_sum, multiply_add, part_length, softmax,
-    softmax_cross_entropy, softmax_grad, squared_error, sum_parts, weigh_rows,
+    cross_entropy, dense_backward_input, dense_backward_params, dense_forward, dropout,
+    dropout_grad, gather_inputs, gather_rows, grad_norm, grad_squares, hits, huber, loss_sum,
+    multiply_add, part_length, softmax, softmax_cross_entropy, softmax_grad, squared_error,
+    sum_parts, weigh_rows,
 };
 use crate::optimizer::{Adam, Clip, Optimizer, RmsProp, Sgd};
 use crate::plan::{BufferSpec, Op, Payload, View};
@@ -204,10 +205,11 @@ pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
         let operands = call.kernel().operands;
         let gather = matches!(call, Call::GatherRows(_));
         for buffer in 0..OPERANDS {
-            // Places come as words, and so do the numbers of a small network's data; all else as numbers.
+            // Places come as words, and so do the numbers of a data set; all else as numbers.
             let read = operands.get(buffer).filter(|o| o.access == Access::Read);
             let places = read.is_some_and(|o| o.name == "order" || (gather && o.words));
-            let words = read.is_some_and(|o| o.words) && matches!(call, Call::SmallNetwork(_));
+            let of_data = matches!(call, Call::SmallNetwork(_) | Call::GatherInputs(_));
+            let words = read.is_some_and(|o| o.words) && of_data;
             executor.write(
                 view(buffer),
                 if places {
@@ -348,6 +350,32 @@ fn sample_calls() -> Vec<Call> {
             rows: 4096,
             cols: 256,
             start: 0,
+        }),
+        Call::GatherInputs(gather_inputs::Params {
+            rows: 4096,
+            inputs: 256,
+            format: 1,
+            start: 0,
+            scale: 1.0,
+        }),
+        Call::Dropout(dropout::Params {
+            count: COUNT,
+            residual: 1,
+            key0: 1,
+            key1: 2,
+            batch: 0,
+            threshold: 1 << 31,
+            scale: 2.0,
+        }),
+        Call::DropoutGrad(dropout_grad::Params {
+            count: COUNT,
+            add_skip: 1,
+            store_total: 1,
+            key0: 1,
+            key1: 2,
+            batch: 0,
+            threshold: 1 << 31,
+            scale: 2.0,
         }),
         Call::ElementwiseActivation(activation::Params { count: COUNT }),
         Call::ActivationGrad(activation_grad::Params { count: COUNT }),

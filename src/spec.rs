@@ -1,4 +1,4 @@
-//! The network: widths and activations, their checks, and where each weight and bias lives.
+//! The network: its layers, their checks, and where each parameter lives.
 
 use std::fmt;
 
@@ -6,13 +6,26 @@ use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::init::Init;
 
-/// A dense layer: `a = φ(x·Wᵀ + b)` with W (outputs, inputs), b (outputs).
+/// A dense layer, from its input x to its output h: `u = x·Wᵀ + b` with W (outputs, inputs), b (outputs); `a = φ(u)`;
+/// `h = dropout(a)`, or `h = x + dropout(a)` with a residual connection.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Layer {
     /// Width of the layer.
     pub outputs: usize,
     /// φ.
     pub activation: Activation,
+    /// Probability that training drops an element of a; see [`Mlp::dropout`].
+    pub dropout: Option<f64>,
+    /// Whether the layer's input is added to its output; see [`Mlp::residual`].
+    pub residual: bool,
+}
+
+impl Layer {
+    /// Whether training drops anything.
+    pub(crate) fn drops(&self) -> bool {
+        self.dropout.is_some_and(|p| p > 0.0)
+    }
 }
 
 /// A multi-layer perceptron: the width of its input and its layers. No device takes part; nothing is checked before
@@ -22,12 +35,17 @@ pub struct Layer {
 /// use wgrad::{Activation::*, Init, Mlp};
 /// let network = Mlp::new(784).dense(128, Relu).dense(10, Identity).init(Init::HeUniform);
 /// assert_eq!(network.parameters(), 784 * 128 + 128 + 128 * 10 + 10);
+/// // dropout() and residual() change the dense layer before them.
+/// let network = Mlp::new(784).dense(128, Relu).dense(128, Relu).dropout(0.1).residual().dense(10, Identity);
+/// assert_eq!(network.tensors()[4].0, "5.weight");
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mlp {
     inputs: usize,
     layers: Vec<Layer>,
     init: Init,
+    /// A call that had no place, which [`check`](Self::check) reports.
+    misplaced: Option<String>,
 }
 
 impl Mlp {
@@ -37,6 +55,7 @@ impl Mlp {
             inputs,
             layers: Vec::new(),
             init: Init::default(),
+            misplaced: None,
         }
     }
 
@@ -46,7 +65,46 @@ impl Mlp {
         self.layers.push(Layer {
             outputs,
             activation,
+            dropout: None,
+            residual: false,
         });
+        self
+    }
+
+    /// Dropout (Srivastava et al., 2014) behind the activation of the dense layer added last: in training each element of `a`
+    /// becomes 0 with probability `p` in [0, 1), and `a/(1 − p)` else; evaluation and prediction change nothing. PyTorch's
+    /// `nn.Dropout(p)`. Not on the output layer, whose zeros would be taken for predictions.
+    ///
+    /// Which elements are dropped depends on the trainer's seed, the layer, the number of batches before and the element, and on
+    /// nothing else: every device drops the same ones, and a run that is resumed too.
+    #[must_use]
+    pub fn dropout(self, p: f64) -> Self {
+        self.change("dropout", |layer| {
+            let first = layer.dropout.is_none();
+            layer.dropout = Some(p);
+            first
+        })
+    }
+
+    /// A residual connection (He et al., 2016) around the dense layer added last: its input is added to its output, behind the
+    /// activation and dropout: `h = x + dropout(φ(x·Wᵀ + b))`. The layer must be as wide as its input. Around the output layer,
+    /// the loss sees the sum, as the logits where it takes logits.
+    #[must_use]
+    pub fn residual(self) -> Self {
+        self.change("residual", |layer| {
+            !std::mem::replace(&mut layer.residual, true)
+        })
+    }
+
+    /// Changes the layer added last, unless there is none or `f` says that it has been changed so before.
+    fn change(mut self, call: &str, f: impl FnOnce(&mut Layer) -> bool) -> Self {
+        let l = self.layers.len();
+        let why = match self.layers.last_mut().map(f) {
+            None => format!("{call}() came before any dense layer; it changes the one before it"),
+            Some(false) => format!("{call}() came twice for layer {}", l - 1),
+            Some(true) => return self,
+        };
+        self.misplaced.get_or_insert(why);
         self
     }
 
@@ -86,28 +144,33 @@ impl Mlp {
         }
     }
 
-    /// Number of weights and biases.
+    /// Number of parameters.
     pub fn parameters(&self) -> u64 {
         (0..self.layers.len())
             .map(|l| (self.layers[l].outputs as u64).saturating_mul(self.inputs_of(l) as u64 + 1))
             .fold(0, u64::saturating_add)
     }
 
-    /// Names and shapes of the parameters, as PyTorch's `nn.Sequential(Linear, activation, Linear, …)` has them: dense layer l
-    /// from 0 is `{2l}.weight` (outputs, inputs) and `{2l}.bias` (outputs).
+    /// Names and shapes of the parameters, as PyTorch's `nn.Sequential` of the modules `Linear`, activation and, where there is
+    /// one, `Dropout` of each layer has them. Without dropout, dense layer l from 0 is `{2l}.weight` (outputs, inputs) and
+    /// `{2l}.bias` (outputs); each dropout moves the numbers behind it by 1. A residual connection has no number.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        (0..self.layers.len())
-            .flat_map(|l| {
-                let outputs = self.layers[l].outputs;
-                [
-                    (
-                        format!("{}.weight", 2 * l),
-                        vec![outputs, self.inputs_of(l)],
-                    ),
-                    (format!("{}.bias", 2 * l), vec![outputs]),
-                ]
-            })
-            .collect()
+        let mut tensors = Vec::new();
+        for (l, layer) in self.layers.iter().enumerate() {
+            let module = self.module_of(l);
+            let outputs = layer.outputs;
+            tensors.push((format!("{module}.weight"), vec![outputs, self.inputs_of(l)]));
+            tensors.push((format!("{module}.bias"), vec![outputs]));
+        }
+        tensors
+    }
+
+    /// The number of layer l's `Linear` among the modules of PyTorch's `nn.Sequential`; see [`tensors`](Self::tensors).
+    pub fn module_of(&self, l: usize) -> usize {
+        let before = self.layers.iter().take(l);
+        before
+            .map(|layer| 2 + usize::from(layer.dropout.is_some()))
+            .sum()
     }
 
     /// Whether the network can be built.
@@ -118,6 +181,9 @@ impl Mlp {
                 network: self.to_string(),
             })
         };
+        if let Some(why) = &self.misplaced {
+            return fail(why.clone());
+        }
         if self.layers.is_empty() {
             return fail("it has no layers; add one with .dense(outputs, activation)".into());
         }
@@ -138,6 +204,32 @@ impl Mlp {
                 ));
             }
             layer.activation.check()?;
+            let last = l + 1 == self.layers.len();
+            if let Some(p) = layer.dropout {
+                if !(0.0..1.0).contains(&p) {
+                    return fail(format!(
+                        "layer {l} has dropout {p}; a probability from 0 to below 1 is needed"
+                    ));
+                }
+                if last {
+                    return fail(format!(
+                        "layer {l} is the output and has dropout, which would put zeros among the predictions: \
+                         put it on the layer before"
+                    ));
+                }
+            }
+            if layer.residual && layer.outputs != self.inputs_of(l) {
+                return fail(format!(
+                    "layer {l} has a residual connection, but {} inputs and {} outputs; they must be equal",
+                    self.inputs_of(l),
+                    layer.outputs
+                ));
+            }
+            if layer.residual && layer.activation == Activation::Softmax {
+                return fail(format!(
+                    "layer {l} has softmax and a residual connection, whose sum is no probability: drop one of them"
+                ));
+            }
         }
         Ok(())
     }
@@ -148,6 +240,12 @@ impl fmt::Display for Mlp {
         write!(f, "{} inputs", self.inputs)?;
         for layer in &self.layers {
             write!(f, " → {} {}", layer.outputs, layer.activation)?;
+            if let Some(p) = layer.dropout {
+                write!(f, " dropout {p}")?;
+            }
+            if layer.residual {
+                write!(f, " residual")?;
+            }
         }
         if self.layers.is_empty() {
             write!(f, " and no layers")?;

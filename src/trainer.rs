@@ -23,7 +23,7 @@ use crate::kernels::word;
 use crate::loss::Criterion;
 use crate::metrics::{self, Evaluation, Sums};
 use crate::optimizer::{Clip, Optimizer, Rule};
-use crate::plan::{HISTORY, Kind, Op, Payload, Plan, View};
+use crate::plan::{HISTORY, Kind, Mode, Op, Payload, Plan, View};
 use crate::spec::Mlp;
 use crate::tensor::{self, Tensor, Tensors};
 
@@ -125,8 +125,8 @@ struct Template {
 }
 
 impl Trainer {
-    /// A trainer with initial weights drawn from `seed`. The workspace is allocated by the first batch and grows when a
-    /// larger one comes; see [`reserve`](Self::reserve).
+    /// A trainer with initial weights drawn from `seed`, from which [dropout](Mlp::dropout) draws too. The workspace is allocated
+    /// by the first batch and grows when a larger one comes; see [`reserve`](Self::reserve).
     ///
     /// # Errors
     /// [`Error::Network`], [`Error::OutputActivation`] or [`Error::Argument`] if network, loss and optimiser do not fit
@@ -139,7 +139,13 @@ impl Trainer {
         seed: u64,
     ) -> Result<Self> {
         let optimizer = optimizer.into();
-        let plan = Plan::new(network, criterion.into(), &optimizer, device.plan_limits())?;
+        let plan = Plan::new(
+            network,
+            criterion.into(),
+            &optimizer,
+            device.plan_limits(),
+            seed,
+        )?;
         let executor = Executor::of_plan(device, &plan, 0, plan.max_ops(&optimizer))?;
         let mut trainer = Self {
             device: device.clone(),
@@ -188,6 +194,23 @@ impl Trainer {
     /// Updates asked for so far, those included that the device refused because their loss was not finite.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// The seed of the initial weights and of [dropout](Mlp::dropout).
+    pub fn seed(&self) -> u64 {
+        self.plan.seed
+    }
+
+    /// Batches trained on so far, each micro-batch counting one: with the [seed](Self::seed), what dropout's next masks depend on.
+    pub fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    /// Goes on as after so many [batches](Self::batches), with dropout's masks from there on: to resume a run. Losses that were not
+    /// [taken](Self::take_losses) yet are forgotten.
+    pub fn set_batches(&mut self, batches: u64) {
+        self.history.clear();
+        self.batches = batches;
     }
 
     /// Bytes that parameters, gradients, optimiser state and the workspace take on the device.
@@ -543,7 +566,7 @@ impl Trainer {
         let rows = self.evaluation_rows(data.rows())?;
         for chunk in data.batches(rows)? {
             let (rows, room) = (chunk.rows() as u32, self.room as u64);
-            let mut ops = self.plan.evaluation(rows, room, kind);
+            let mut ops = self.plan.losses(Mode::Evaluation, rows, room, kind);
             let mut views = vec![self.plan.losses_view(room).head(rows.into())];
             if sums.is_some() {
                 let outputs = u64::from(rows) * cols as u64;
@@ -635,7 +658,7 @@ impl Trainer {
         for chunk in x.data().chunks(rows * x.cols()) {
             let rows = (chunk.len() / x.cols()) as u32;
             let room = self.room as u64;
-            let ops = self.plan.forward(rows, room);
+            let ops = self.plan.forward(Mode::Evaluation, rows, room);
             let upload = (self.plan.x_view(room), Payload::Floats(chunk));
             self.executor.submit(&ops, &[upload])?;
             let view = self.plan.output_view(room).head(u64::from(rows) * cols);

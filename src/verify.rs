@@ -225,7 +225,7 @@ fn judge_ops(
     judge: &mut CpuExecutor<Bounded>,
 ) -> Result<Judged> {
     device.submit(ops, &[])?;
-    judge.run(&ops.iter().map(Op::as_device).collect::<Vec<_>>());
+    judge.run(&ops.iter().map(|op| device.held(op)).collect::<Vec<_>>());
     let mut views: Vec<View> = Vec::new();
     for view in ops.iter().flat_map(|op| &op.writes) {
         if !plan.is_placeholder(*view) && !views.contains(view) {

@@ -68,6 +68,7 @@ fn every_shader_file_is_in_the_table() {
             "ledger",
             "update_gradient",
             "subgroup",
+            "threefry",
         ]
         .map(String::from),
     );

@@ -485,6 +485,7 @@ impl Trainer {
             slot: ((self.batches + later) % HISTORY as u64) as u32,
             grad_scale: Some(self.plan.criterion.batch_scale(weight)),
             norm_slot: ((self.norms.0 + later) % HISTORY as u64) as u32,
+            batch: (self.batches + later) as u32,
         }
     }
 

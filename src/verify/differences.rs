@@ -8,7 +8,7 @@ use crate::cpu::CpuExecutor;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::init::unit;
-use crate::plan::{Kind, Plan, View};
+use crate::plan::{Kind, Mode, Plan, View};
 use crate::trainer::{Trainer, check_batch, kind, uploads};
 
 /// Parameters checked in each tensor; all, where it has no more.
@@ -130,7 +130,7 @@ impl Probe<'_> {
     /// The loss at the present weights.
     fn loss(&mut self) -> f64 {
         let rows = self.rows as u32;
-        let ops = self.plan.evaluation(rows, self.rows, self.kind);
+        let ops = self.plan.losses(Mode::Training, rows, self.rows, self.kind);
         self.reference.run(&ops);
         let losses = self.reference.floats(self.plan.losses_view(self.rows));
         losses.iter().sum::<f64>() * self.scale

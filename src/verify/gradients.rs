@@ -6,7 +6,7 @@ use crate::cpu::CpuExecutor;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::executor::Executor;
-use crate::plan::{Op, Payload, Plan, View};
+use crate::plan::{Mode, Op, Payload, Plan, View};
 use crate::trainer::{Trainer, check_batch, kind, uploads};
 
 /// Verifies a training step of this trainer's network, loss and optimiser, from its present weights, on its device.
@@ -44,13 +44,24 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
 
     let weight = batch.total_weight();
     let ops = plan.gradients(rows as u32, rows, kind(batch), false);
+    let output = plan.output_view(rows);
     let mut checks = Vec::new();
+    if plan.differs_in_evaluation() {
+        for op in &plan.forward(Mode::Evaluation, rows as u32, rows) {
+            let check = judge_op(plan, op, &mut device, &mut judge)?;
+            let name = format!("{}, in evaluation", check.name);
+            checks.push(Check { name, ..check });
+            whole.run(&[device.held(op)]);
+        }
+        let result = pollster::block_on(device.read_f64(&[output]))?.concat();
+        let name = "output in evaluation, whole plan".into();
+        checks.push(Check::compare(name, &result, whole.floats(output)));
+    }
     for op in &ops {
         checks.push(judge_op(plan, op, &mut device, &mut judge)?);
-        whole.run(&[op.as_device()]);
+        whole.run(&[device.held(op)]);
     }
     // Before the update, which leaves them alone.
-    let output = plan.output_view(rows);
     let result = pollster::block_on(device.read_f64(&[output]))?.concat();
     let name = "output, whole plan".into();
     checks.push(Check::compare(name, &result, whole.floats(output)));

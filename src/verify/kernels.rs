@@ -227,7 +227,7 @@ fn run(device: &Device, case: &Case, choices: &[Option<Choice>]) -> Result<Vec<C
         executor.write(whole(i), payload(data))?;
         reference.write(whole(i), payload(data));
     }
-    reference.run(&[op.as_device()]);
+    reference.run(&[executor.held(&op)]);
 
     let written: Vec<usize> = of(Access::Write).collect();
     let mut checks = Vec::new();

@@ -12,8 +12,8 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::init::unit;
-use crate::kernels::word;
-use crate::plan::{Op, Payload, Plan, View};
+use crate::kernels::{StepAt, word};
+use crate::plan::{Mode, Op, Payload, Plan, View};
 use crate::scalar::Scalar;
 use crate::trainer::{Trainer, check_batch, kind, uploads};
 
@@ -155,10 +155,17 @@ fn step_ops(
     room: u64,
 ) -> (Vec<Op>, usize, View, f64) {
     let rows = batch.rows() as u32;
-    let mut ops = plan.evaluation(rows, room, kind(batch));
+    let mut ops = plan.losses(Mode::Training, rows, room, kind(batch));
     let forward = ops.len();
     ops.extend(plan.backward(rows, room, false));
     ops.extend(plan.update(&trainer.rule(), step, batch.total_weight()));
+    let at = StepAt {
+        step: step as u32,
+        // Dropout goes on from mask to mask.
+        batch: step as u32 - 1,
+        ..StepAt::default()
+    };
+    ops.iter_mut().for_each(|op| op.call = op.call.at(&at));
     // One word of the ledger is the loss of this batch alone.
     let ledger = plan.ledger_view();
     let loss = View {

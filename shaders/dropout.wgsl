@@ -1,0 +1,37 @@
+// h[e] = x[e] + (kept(e) ? scale * a[e] : 0), with kept(e) by a random word from the layer's key, the batch and e; without a
+// residual connection x is not looked at. Not finite elements are kept, so that the loss will see them.  a, x, h (count).
+
+struct Params {
+    count: u32,
+    residual: u32,
+    key0: u32,
+    key1: u32,
+    batch: u32,
+    threshold: u32,
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> h: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn dropout(
+    @builtin(local_invocation_index) local: u32,
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let e = element_index(local, group, groups);
+    if (e < params.count) {
+        let word = threefry(vec2<u32>(params.key0, params.key1), vec2<u32>(e, params.batch)).x;
+        var sum = 0.0;
+        if (word >= params.threshold || !is_finite(a[e])) {
+            sum = params.scale * a[e];
+        }
+        if (params.residual != 0u) {
+            sum += x[e];
+        }
+        h[e] = sum;
+    }
+}
