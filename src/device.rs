@@ -85,7 +85,7 @@ pub struct DeviceOptions {
 /// ```no_run
 /// use wgrad::{Device, DeviceOptions, Fault};
 /// let device = Device::open(&DeviceOptions {
-///     faults: vec![Fault::new("dense_forward", "+ bias[o]", "")],
+///     faults: vec![Fault::new("dense_forward", "product[j] + bias[o + j]", "product[j]")],
 ///     ..DeviceOptions::default()
 /// })?;
 /// # Ok::<(), wgrad::Error>(())

@@ -33,9 +33,8 @@
 //! [dropout](Mlp::dropout) and [residual connections](Mlp::residual), the [losses](Loss) and [optimisers](Optimizer) listed
 //! there, on one device; rows and classes may have [weights](Dataset::with_weights), targets be
 //! [smoothed](Criterion::label_smoothing()), gradients be [clipped](Clip). It has no convolutions, no attention, no automatic
-//! differentiation of arbitrary programs, no half precision and no multi-GPU
-//! training. [`Trainer::fit`] runs epochs with validation, schedules, early stopping and callbacks; [`MlpClassifier`] and
-//! [`MlpRegressor`] prepare their data too. (To freeze a layer, hand its weights to [`Trainer::set_weights`] after each step.)
+//! differentiation of arbitrary programs, no half precision and no multi-GPU training. [`Trainer::fit`] runs epochs with validation, schedules, early stopping and callbacks; [`MlpClassifier`] and
+//! [`MlpRegressor`] prepare their data too.
 //!
 //! # How it is built
 //! *One plan, several executors.* A network, a loss and an optimiser are lowered once to a flat list of ops (forward, loss, the
@@ -65,6 +64,7 @@
 //! | `src/metrics.rs`, `metrics/*.rs` | metrics, and the report made of them |
 //! | `src/verify.rs`, `verify/*.rs` | the proof |
 //! | `src/profile.rs` | where the time goes |
+//! | `src/book.rs`, `book/*.md` | the book |
 //!
 //! # Conventions
 //! Row-major, batch first: `x (B, I)`, `W (O, I)`, `b (O)`, `z = x·Wᵀ + b (B, O)`, `a = φ(z)`, targets `t`, `δ = ∂L/∂z`. W has
@@ -79,61 +79,16 @@
 //! `(K+2)·2⁻²⁴·Σ|a||b|` carried through the op, on awkward shapes with NaNs around every operand; whole runs ⟶ whole runs;
 //! planted faults ⟶ the checks themselves. [`verify`] gives users the same checks for their network and their driver.
 //!
-//! # The derivations that it comes from
-//! `examples/derivations.rs` runs them; `tests/derivations.rs` computes their printed formulas literally. Their symbols in ours:
+//! The mathematics, formula by formula, and the five derivations that the crate comes from, in its symbols: [`book::mathematics`].
+//! `examples/derivations.rs` runs them; `tests/derivations.rs` computes their printed formulas literally.
 //!
-//! | derivation | theirs | ours |
-//! |---|---|---|
-//! | Liao, *Notes on Backpropagation of NN models* | W₁ (N×p), W₂ (C×N); δ₁ = ŷ − y, δ₂ = (1 − tanh²(z₁)) ∘ (W₂ᵀδ₁); ∂L/∂W₂ = δ₁a₁ᵀ | layers 0 and 1 with the same W; δ₁ is `delta` of layer **1**, δ₂ of layer **0**; columns are our rows |
-//! | *Backpropagation and Learning* | n = Wᵀâ + b, W (H×L); A = diag σ′(n); S = −2Ae, Ŝ = ÂWS; ∂F/∂W = âSᵀ | n = z, W = our Wᵀ, S = δ, e = t − a; hats are the layer before; total squared error is `Loss::SquaredError.sum()` |
-//! | Farhat, *Backpropagation* | `z_{sj} = Σ a_{sk} w_{kj} + b_j`; Δᴸ = a − y, Δˡ = (Δˡ⁺¹Wᵀ) ⊙ θˡ; `(1/m) Σ_s a_{si}Δ_{sj}` | rows are samples; w = our Wᵀ, Δ = δ, θ = φ′; the mean over s is `Reduction::Mean` |
-//! | Sadeghi, *Backpropagation Computations in Matrix Form* | `δ_L = 2(a_L − y) ⊙ σ′_L(z_L)`, `δ_ℓ = (W_{ℓ+1}ᵀδ_{ℓ+1}) ⊙ σ′_ℓ(z_ℓ)`, `∂/∂W_ℓ = δ_ℓa_{ℓ−1}ᵀ` | the same, with columns as our rows; cost is `Loss::SquaredError`; his checks are [`verify::dimensions`] and [`verify::finite_differences`] |
-//! | Garg, *Assignment 4* | h′(x) = (sign(x)+1)/2; δ⁽³⁾ = h′(z⁽³⁾)·(−y/a⁽³⁾), or a⁽³⁾ − y with softmax | `ReluWith { grad_at_zero: 0.5 }`; [`Loss::OutputCrossEntropy`] with that, or with [`Activation::Softmax`] |
-//!
-//! # Recipes
-//! **To add an activation**: one fragment, `shaders/activation/NAME.wgsl`, and one row in `src/activation.rs`. The fragment:
-//!
-//! ```wgsl
-//! // z / (1 + |z|); 1 / (1 + |z|)^2
-//!
-//! fn activate(z: f32) -> f32 {
-//!     return z / (1.0 + abs(z));
-//! }
-//!
-//! fn activate_grad(z: f32) -> f32 {
-//!     let d = 1.0 + abs(z);
-//!     return 1.0 / (d * d);
-//! }
-//! ```
-//!
-//! The row names the variant, its name, its fragment, what φ′ is computed from (`Input`: z, `Output`: a), whether φ′ jumps at 0,
-//! and gives φ and φ′ over the generic number `F`, written as the fragment computes them so that the bound fits:
-//!
-//! ```text
-//! /// `z/(1 + |z|)`.
-//! Softsign,
-//!     "softsign", "softsign", Input, kink: false,
-//!     |z| z / (F::of(1.0) + z.abs()),
-//!     |s| {
-//!         let d = F::of(1.0) + s.abs();
-//!         F::of(1.0) / (d * d)
-//!     };
-//! ```
-//!
-//! That is all: every kernel that takes an activation is now tested with it, on every rung. (For your own program alone, use
-//! [`Activation::custom`] and change nothing here.)
-//!
-//! **To add a loss**: a kernel that writes each row's loss and δ in one pass, which is a shader `shaders/NAME.wgsl` and a file
-//! `src/kernels/NAME.rs` (copy `huber`, the smallest that needs a parameter of its own) and its line in the `kernels!` table of
-//! `src/kernels.rs`; then the variant in `src/loss.rs`, with what it takes as targets, what the last layer must be, whether its
-//! mean is over elements, and its call; and its place in `Loss::table()`, from which the tests take it. Plant a fault in
-//! `tests/mutations.rs` and give `src/profile.rs` a sample call: tests ask for both.
-//!
-//! **To add an optimiser**: a shader and a kernel file as above (copy `rmsprop`: reads `grad`, writes `weight`, its
-//! slots of state and the `ledger`, takes what it makes of the gradient from `update_gradient`, which clips and adds the penalties, refuses a step whose loss is not finite and an element that would overflow), and in `src/optimizer.rs` its configuration struct with
-//! `Default`, its number of slots, its call and its checks.
+//! # The book
+//! [`book`] has the rest: the [start](book::start), [training](book::training), [data](book::data),
+//! [verification](book::verification), [performance](book::performance), [recipes](book::recipes), and
+//! [questions with answers](book::faq). To add an activation, a loss or an optimiser to the crate, see [`book::contributing`].
 
 pub mod activation;
+pub mod book;
 mod bounded;
 mod cpu;
 pub mod data;
