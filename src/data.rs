@@ -14,6 +14,7 @@ mod stream;
 mod table;
 mod tensors;
 mod weights;
+mod wording;
 
 pub use array::{Array, Arrays, Element, Task};
 pub use class_map::ClassMap;

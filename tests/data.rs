@@ -442,6 +442,14 @@ fn what_contradicts_itself_is_refused() {
         ["line 2, column \"c\"", "\"x\" is no number"]
     );
     refused!(
+        with(&|o| {
+            o.task = Task::Regression;
+            o.categorical = vec!["c".into()];
+        }),
+        Error::Argument { .. },
+        ["column \"c\"", "a target of values"]
+    );
+    refused!(
         prepared("a,b\n1,x\n2,x\n"),
         Error::OneClass { .. },
         ["t.csv, column \"b\"", "all 2 rows", "\"x\"", "two classes"]
@@ -457,10 +465,9 @@ fn what_contradicts_itself_is_refused() {
     };
     refused!(
         prepared_by("id,b\np,x\nq,y\nr,x\n", &few),
-        Error::File { .. },
+        Error::Cell(_),
         [
-            "column \"id\" has more than 2",
-            "line 4",
+            "line 4, column \"id\": \"r\" is one value more than the 2",
             "leave that column out"
         ]
     );

@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::table::{nearest, number};
+use super::table::number;
+use super::wording::{listed, nearest};
 use crate::error::{Error, Result};
 
 /// The classes of a target, or the categories of an input, each with its index from 0. Their order is that of numbers if all
@@ -92,12 +93,9 @@ impl ClassMap {
     pub(crate) fn known(&self, name: &str) -> String {
         match nearest(name, &self.names) {
             Some(near) if self.numbers.is_none() => {
-                format!(
-                    "known are {} (did you mean {near:?}?)",
-                    super::table::listed(&self.names)
-                )
+                format!("known are {} (did you mean {near:?}?)", listed(&self.names))
             }
-            _ => format!("known are {}", super::table::listed(&self.names)),
+            _ => format!("known are {}", listed(&self.names)),
         }
     }
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::array::{Array, Arrays, Task};
 use super::bytes::{Bytes, GZIP};
-use super::table::{CsvOptions, Table, listed, nearest};
+use super::table::{CsvOptions, Table};
+use super::wording::{listed, nearest};
 use super::{Dataset, Preparation, PreparationOptions, Raw, idx, npy, npz, tensors};
 use crate::error::{Error, Result};
 

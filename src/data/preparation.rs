@@ -12,7 +12,8 @@ pub use apply::Prepared;
 use super::array::{Arrays, Task};
 use super::class_map::ClassMap;
 use super::standardizer::Standardizer;
-use super::table::{ColumnRef, Table, column_label, listed};
+use super::table::{ColumnRef, Table};
+use super::wording::{column_label, listed};
 use super::{Dataset, Matrix};
 use crate::error::{Error, Result};
 

@@ -1,5 +1,7 @@
 //! Tables of text: CSV and its relatives, by any delimiter, with or without a header.
 
+mod records;
+
 use std::ops::Range;
 use std::path::Path;
 
@@ -7,7 +9,9 @@ use csv::ByteRecord;
 use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
+use super::wording::{column_label, listed, nearest, shortened};
 use crate::error::{Cell, Error, Result};
+use records::{Dialect, Mark, Records, guess_delimiter};
 
 /// How a table of text is written. What is not said is guessed from the file; [`Table::delimiter`] and [`Table::names`] tell
 /// what was found.
@@ -97,76 +101,6 @@ pub struct Table {
 
 /// Rows from one mark to the next: the index of a large table stays small, and a row is found by reading a few.
 const STRIDE: usize = 64;
-
-/// Lines that are looked at to guess the delimiter.
-const SAMPLE: usize = 20;
-
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    byte: usize,
-    line: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Dialect {
-    delimiter: u8,
-    quote: Option<u8>,
-}
-
-impl Dialect {
-    fn reader<'a>(&self, bytes: &'a [u8]) -> csv::Reader<&'a [u8]> {
-        let mut builder = csv::ReaderBuilder::new();
-        builder
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(self.delimiter);
-        match self.quote {
-            Some(quote) => builder.quote(quote),
-            None => builder.quoting(false),
-        };
-        builder.from_reader(bytes)
-    }
-}
-
-/// Records with the lines on which they begin.
-struct Records<'a> {
-    bytes: &'a [u8],
-    from: Mark,
-    reader: csv::Reader<&'a [u8]>,
-    record: ByteRecord,
-}
-
-impl<'a> Records<'a> {
-    fn new(bytes: &'a [u8], dialect: Dialect, from: Mark) -> Self {
-        let bytes = &bytes[from.byte.min(bytes.len())..];
-        Self {
-            bytes,
-            from,
-            reader: dialect.reader(bytes),
-            record: ByteRecord::new(),
-        }
-    }
-
-    /// Reads the next record; says where it begins.
-    fn advance(&mut self) -> std::result::Result<Option<Mark>, csv::Error> {
-        if !self.reader.read_byte_record(&mut self.record)? {
-            return Ok(None);
-        }
-        let (mut byte, mut line) = match self.record.position() {
-            Some(at) => (at.byte() as usize, at.line() - 1),
-            None => (0, 0),
-        };
-        // The reader counts the empty lines before a record as its own.
-        while let Some(b @ (b'\r' | b'\n')) = self.bytes.get(byte) {
-            line += u64::from(*b == b'\n');
-            byte += 1;
-        }
-        Ok(Some(Mark {
-            byte: self.from.byte + byte,
-            line: self.from.line + line,
-        }))
-    }
-}
 
 /// A value as text, without the space around it.
 fn text(value: &[u8]) -> Option<&str> {
@@ -584,14 +518,6 @@ pub(crate) fn is_missing(text: &str, missing: &[String]) -> bool {
     missing.iter().any(|token| token.eq_ignore_ascii_case(text))
 }
 
-/// How errors call a column.
-pub(crate) fn column_label(name: Option<&str>, index: usize) -> String {
-    match name {
-        Some(name) => format!("column {name:?}"),
-        None => format!("column {index} (from 0)"),
-    }
-}
-
 fn ascii(what: &str, c: char) -> Result<u8> {
     match u8::try_from(c) {
         Ok(b) if b.is_ascii() && b != b'\n' && b != b'\r' => Ok(b),
@@ -603,74 +529,10 @@ fn ascii(what: &str, c: char) -> Result<u8> {
     }
 }
 
-fn guess_delimiter(bytes: &[u8], quote: Option<u8>) -> u8 {
-    let (mut best, mut best_of_first) = ((1, b','), (1, b','));
-    for delimiter in *b",;\t|" {
-        if quote == Some(delimiter) {
-            continue;
-        }
-        let from = Mark { byte: 0, line: 1 };
-        let mut records = Records::new(bytes, Dialect { delimiter, quote }, from);
-        let mut cols = None;
-        for _ in 0..SAMPLE {
-            let Ok(Some(_)) = records.advance() else {
-                break;
-            };
-            let len = records.record.len();
-            if cols.is_none() && len > best_of_first.0 {
-                best_of_first = (len, delimiter);
-            }
-            if *cols.get_or_insert(len) != len {
-                cols = None;
-                break;
-            }
-        }
-        if let Some(cols) = cols
-            && cols > best.0
-        {
-            best = (cols, delimiter);
-        }
-    }
-    if best.0 == 1 { best_of_first.1 } else { best.1 }
-}
-
 fn looks_like_header(record: &ByteRecord, missing: &[String]) -> bool {
     let mut seen = std::collections::HashSet::new();
     record.iter().all(|value| {
         let value = text(value).unwrap_or_default();
         !is_missing(value, missing) && number(value).is_none() && seen.insert(value)
     })
-}
-
-/// A value short enough for a message.
-pub(crate) fn shortened(value: &str) -> String {
-    const MOST: usize = 60;
-    match value.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &value[..end]),
-        None => value.into(),
-    }
-}
-
-/// Names short enough for a message.
-pub(crate) fn listed(names: &[String]) -> String {
-    const MOST: usize = 20;
-    let shown: Vec<String> = names
-        .iter()
-        .take(MOST)
-        .map(|name| shortened(name))
-        .collect();
-    match names.len().saturating_sub(MOST) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
-/// The name most like this one, if one is alike.
-pub(crate) fn nearest(name: &str, names: &[String]) -> Option<String> {
-    let name = name.trim().to_lowercase();
-    let alike = |known: &String| strsim::jaro_winkler(&name, &known.to_lowercase());
-    let best = names.iter().map(|known| (alike(known), known));
-    best.filter(|(alike, _)| *alike > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known.clone())
 }

@@ -1,0 +1,5 @@
+#![no_main]
+
+mod data;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| data::read("a.npy", bytes));
