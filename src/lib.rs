@@ -34,7 +34,8 @@
 //! there, on one device; rows and classes may have [weights](Dataset::with_weights), targets be
 //! [smoothed](Criterion::label_smoothing()), gradients be [clipped](Clip). It has no convolutions, no attention, no automatic
 //! differentiation of arbitrary programs, no half precision and no multi-GPU training. [`Trainer::fit`] runs epochs with validation, schedules, early stopping and callbacks; [`MlpClassifier`] and
-//! [`MlpRegressor`] prepare their data too.
+//! [`MlpRegressor`] prepare their data too. [Files of data](DataFile) are CSV, NPY, NPZ, IDX and safetensors; a [`Preparation`]
+//! that is fitted to training data makes numbers of them, and a [`Stream`] goes through one larger than memory.
 //!
 //! # How it is built
 //! *One plan, several executors.* A network, a loss and an optimiser are lowered once to a flat list of ops (forward, loss, the

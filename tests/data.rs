@@ -828,6 +828,15 @@ fn numbers_alone_are_prepared_too() {
     assert_eq!(ready.inputs().data(), [-z, 0.0, 0.0, 0.0, z, 0.0]);
     assert_eq!(ready.targets(), &Targets::Classes(vec![1, 0, 1]));
     assert_eq!(preparation.classes().unwrap().names(), ["3", "7"]);
+    // Weights of rows go along, in parts too.
+    let weighted = data.clone().with_weights(vec![1.0, 0.5, 2.0]).unwrap();
+    let source = preparation.source(&weighted).unwrap();
+    assert_eq!(source.read(1..3).unwrap().weights(), Some(&[0.5, 2.0][..]));
+    let mut streamed = Stream::new(&source, 3, 3).unwrap();
+    assert_eq!(
+        streamed.next().unwrap().unwrap().weights(),
+        weighted.weights()
+    );
     let new = Matrix::from_rows(&[[2.0, 8.0]]).unwrap();
     assert_eq!(preparation.apply_inputs(&new).unwrap().data(), [0.0, 1.0]);
     // A table without a header serves, with its target last or without it.
@@ -1326,6 +1335,44 @@ fn one_call_opens_and_prepares() {
     )
     .unwrap();
     assert_eq!(pair.rows(), 5);
+}
+
+/// A file as people have them: quotes, newlines in values, an empty line, values missing, letters beyond ASCII.
+#[test]
+fn a_file_as_people_have_them_is_read() {
+    let flats = [path("flats.csv")];
+    let open = |missing| {
+        let options = PreparationOptions {
+            missing,
+            ..PreparationOptions::default()
+        };
+        Dataset::open(&flats, &OpenOptions::default(), &options)
+    };
+    refused!(
+        open(Missing::Error),
+        Error::Cell(_),
+        ["flats.csv, line 5, column \"floor, counted\": \"NA\" is missing"]
+    );
+    let (data, preparation) = open(Missing::Mean).unwrap();
+    assert_eq!(data.rows(), 5);
+    let names = preparation.input_names();
+    assert_eq!(
+        names,
+        [
+            "size",
+            "city=Bonn",
+            "city=Essen\nsouth",
+            "city=Köln",
+            "floor, counted",
+            "balcony=\"no\"",
+            "balcony=no",
+            "balcony=yes"
+        ]
+    );
+    // The mean of 1, 2, 0 and 3, at its scale.
+    assert_eq!(data.inputs().row(2)[4], 0.0);
+    let (dropped, _) = open(Missing::Drop).unwrap();
+    assert_eq!(dropped.rows(), 2);
 }
 
 // Splits

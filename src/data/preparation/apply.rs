@@ -465,7 +465,15 @@ impl Source for Prepared<'_> {
             self.preparation
                 .push_numbers(self.raw, rows.clone(), &mut out.inputs)?;
             let inputs = Matrix::new(width, out.inputs)?;
-            return Dataset::new(inputs, self.preparation.number_targets(self.raw, rows)?);
+            let targets = self.preparation.number_targets(self.raw, rows.clone())?;
+            let ready = Dataset::new(inputs, targets)?;
+            return match self.raw {
+                Raw::Dataset(Dataset {
+                    weights: Some(weights),
+                    ..
+                }) => ready.with_weights(weights[rows].to_vec()),
+                _ => Ok(ready),
+            };
         };
         let all = self.raw_row(rows.start)..self.raw_row(rows.end - 1) + 1;
         table.for_rows(all, |row| {
