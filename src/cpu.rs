@@ -353,6 +353,42 @@ pub(crate) fn column_sums_f32(
     }
 }
 
+/// [`Scalar::sums_over_rows`] in f32: blocks of columns, each row after row, so that the loop can be vectorised.
+pub(crate) fn sums_over_rows_f32(
+    out: &mut [f32],
+    rows: usize,
+    f: impl Fn(usize, usize) -> f32 + Sync,
+) {
+    const BLOCK: usize = 64;
+    let blocks = out.len().div_ceil(BLOCK);
+    for_rows(out, BLOCK, blocks, 4 * BLOCK * rows, |block, out| {
+        out.fill(0.0);
+        for r in 0..rows {
+            for (i, sum) in out.iter_mut().enumerate() {
+                *sum += f(r, block * BLOCK + i);
+            }
+        }
+    });
+}
+
+/// [`Scalar::dot_in_lanes`] in f32.
+pub(crate) fn dot_f32(k: usize, at: impl Fn(usize) -> (f32, f32)) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let whole = k / LANES * LANES;
+    for first in (0..whole).step_by(LANES) {
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            let (a, b) = at(first + i);
+            *lane += a * b;
+        }
+    }
+    let mut rest = 0.0;
+    for i in whole..k {
+        let (a, b) = at(i);
+        rest += a * b;
+    }
+    rest + lanes.iter().sum::<f32>()
+}
+
 /// Independent sums or maxima, so that the loop can be vectorised.
 const LANES: usize = 16;
 

@@ -27,6 +27,16 @@ pub enum Error {
         allowed: String,
     },
 
+    /// A training batch of one row, in which batch normalisation has nothing to compare a row with.
+    #[error(
+        "batch normalisation needs at least 2 rows in every training batch, but {what} has 1: choose another batch size, or leave \
+         that row out"
+    )]
+    OneRow {
+        /// Which batch.
+        what: String,
+    },
+
     /// Two shapes do not fit.
     #[error("{what}: got {got}, expected {expected}: {advice}")]
     Shape {

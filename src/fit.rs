@@ -45,7 +45,7 @@ use crate::error::{Error, Result};
 use crate::loss::Reduction;
 use crate::plan::HISTORY;
 use crate::schedule::{Per, PlateauState, Shape};
-use crate::trainer::{Amount, Loaded, Trainer, check_batch, row_order};
+use crate::trainer::{Amount, Loaded, Trainer, check_batch, check_batches, row_order};
 
 /// What a fit tells a callback.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -173,6 +173,8 @@ impl<'a> Fit<'a> {
         let mut options = options.clone();
         let rows = train.rows();
         options.batch_size = options.batch_size.min(rows);
+        let micro = options.micro_batch.unwrap_or(options.batch_size);
+        check_batches(trainer.plan(), rows, options.batch_size, micro)?;
         options.schedule.check(total(&options, rows))?;
         check_monitors(&options, validation.as_deref())?;
 
@@ -501,7 +503,7 @@ impl<'a> Fit<'a> {
             };
             if record.best {
                 if stopping.restore_best {
-                    self.state.best_weights = Some(self.trainer.weights()?);
+                    self.state.best_weights = Some(self.trainer.state_dict()?);
                 }
                 self.state.best = Some(value);
                 self.state.bad_epochs = 0;

@@ -90,6 +90,8 @@ pub enum Family {
     Product,
     /// Rows, with several invocations a row: `shaders/rows.wgsl`.
     Rows,
+    /// Columns, with several invocations a column: `shaders/columns.wgsl`.
+    Columns,
     /// One invocation an element: `shaders/elements.wgsl`.
     Elements,
     /// A whole network in one workgroup.
@@ -101,6 +103,7 @@ impl Family {
         match self {
             Family::Product => include_str!("../shaders/blocks.wgsl"),
             Family::Rows => include_str!("../shaders/rows.wgsl"),
+            Family::Columns => include_str!("../shaders/columns.wgsl"),
             Family::Elements => include_str!("../shaders/elements.wgsl"),
             Family::Network => "",
         }
@@ -475,6 +478,18 @@ kernels! {
     gather_rows => GatherRows,
     /// Rows of a data set through a permutation, as numbers.
     gather_inputs => GatherInputs,
+    /// Layer normalisation.
+    layer_norm => LayerNorm,
+    /// Its derivative by its input.
+    layer_norm_grad => LayerNormGrad,
+    /// The statistics of batch normalisation.
+    batch_norm_stats => BatchNormStats,
+    /// Batch normalisation.
+    batch_norm => BatchNorm,
+    /// Its derivative by its input.
+    batch_norm_grad => BatchNormGrad,
+    /// The gradients of a normalisation's parameters.
+    norm_params_grad => NormParamsGrad,
     /// Dropout and the residual connection.
     dropout => Dropout,
     /// Their derivatives, and the activation's.

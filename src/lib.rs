@@ -30,7 +30,7 @@
 //!
 //! # What it does and does not
 //! It trains fully connected networks in f32: dense layers with any of the [activations](Activation) or your own,
-//! [dropout](Mlp::dropout) and [residual connections](Mlp::residual), the [losses](Loss) and [optimisers](Optimizer) listed
+//! [layer](Mlp::layer_norm) and [batch normalisation](Mlp::batch_norm), [dropout](Mlp::dropout) and [residual connections](Mlp::residual), the [losses](Loss) and [optimisers](Optimizer) listed
 //! there, on one device; rows and classes may have [weights](Dataset::with_weights), targets be
 //! [smoothed](Criterion::label_smoothing()), gradients be [clipped](Clip). It has no convolutions, no attention, no automatic
 //! differentiation of arbitrary programs, no half precision and no multi-GPU training. [`Trainer::fit`] runs epochs with validation, schedules, early stopping and callbacks; [`MlpClassifier`] and
@@ -143,7 +143,7 @@ pub use optimizer::{Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
 #[doc(inline)]
 pub use schedule::Schedule;
 #[doc(inline)]
-pub use spec::{Layer, Mlp};
+pub use spec::{Layer, Mlp, Norm};
 #[doc(inline)]
 pub use tensor::{Tensor, Tensors};
 #[doc(inline)]

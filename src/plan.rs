@@ -12,13 +12,14 @@ use crate::activation::{Activation, Saved};
 use crate::error::{Error, Result};
 use crate::kernels::small_network::{self, SmallNetworkSpec};
 use crate::kernels::{
-    Call, Format, RowLoss, dense_backward_input, dense_backward_params, dense_forward, dropout,
-    dropout_grad, gather_inputs, gather_rows, grad_norm, grad_squares, hits, loss_sum, part_length,
-    softmax, softmax_grad, threefry::Mask, weigh_rows, word,
+    Call, Format, RowLoss, batch_norm, batch_norm_grad, batch_norm_stats, dense_backward_input,
+    dense_backward_params, dense_forward, dropout, dropout_grad, gather_inputs, gather_rows,
+    grad_norm, grad_squares, hits, layer_norm, layer_norm_grad, loss_sum, norm_params_grad,
+    part_length, softmax, softmax_grad, threefry::Mask, weigh_rows, word,
 };
 use crate::loss::{Criterion, Loss};
 use crate::optimizer::{Clip, Optimizer, Rule};
-use crate::spec::{Layer, Layout, Mlp, Slot};
+use crate::spec::{Layer, Layout, Mlp, Norm, Slot};
 use crate::tensor::Tensors;
 
 pub(crate) use buffers::{BufferSpec, Payload, View};
@@ -125,15 +126,32 @@ const ABSURD: u64 = 1 << 42;
 /// What the forward pass is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// With dropout.
+    /// With dropout and the batch's statistics.
     Training,
-    /// As it is without.
+    /// Without dropout, with running statistics.
     Evaluation,
+}
+
+/// Buffers of a layer's normalisation.
+#[derive(Debug, Clone, Copy)]
+struct NormBuffers {
+    norm: Norm,
+    /// What is normalised: the layer's product.
+    u: usize,
+    /// Means, and 1/√(variance + eps).
+    stats: usize,
+    /// Running means and variances of batch normalisation.
+    running: Option<usize>,
+    /// Sums over rows on the way to the gradients.
+    sums: usize,
+    /// ∂L/∂u.
+    delta_u: usize,
 }
 
 /// Buffers of one layer.
 #[derive(Debug, Clone, Copy)]
 struct LayerBuffers {
+    norm: Option<NormBuffers>,
     /// Stored where φ′ or the loss needs it.
     z: Option<usize>,
     /// φ(z).
@@ -257,7 +275,20 @@ impl Plan {
             } else {
                 a
             };
+            let norm = layer.norm.map(|norm| {
+                let batch = norm == Norm::Batch;
+                let stats = if batch { 2 * width } else { 2 };
+                NormBuffers {
+                    norm,
+                    u: add(format!("u{l}"), width, true),
+                    stats: add(format!("stats{l}"), stats, !batch),
+                    running: batch.then(|| add(format!("running{l}"), 2 * width, false)),
+                    sums: add(format!("sums{l}"), 2 * width, false),
+                    delta_u: add(format!("delta_u{l}"), width, true),
+                }
+            });
             layers.push(LayerBuffers {
+                norm,
                 z,
                 a,
                 h,
@@ -528,7 +559,8 @@ impl Plan {
         let phi = hidden
             .first()
             .map_or(Activation::Identity, |l| l.activation.clone());
-        let plain = !layers.iter().any(|layer| layer.residual || layer.drops())
+        let changed = |layer: &Layer| layer.norm.is_some() || layer.residual || layer.drops();
+        let plain = !layers.iter().any(changed)
             && last.activation == Activation::Identity
             && phi.saved() == Saved::Output
             && hidden.iter().all(|layer| layer.activation == phi);
@@ -630,7 +662,39 @@ impl Plan {
 
     /// Whether evaluation takes other ops than training.
     pub fn differs_in_evaluation(&self) -> bool {
-        self.network.layers().iter().any(Layer::drops)
+        self.normalises_batches() || self.network.layers().iter().any(Layer::drops)
+    }
+
+    /// Whether training takes statistics over the rows of a batch.
+    pub fn normalises_batches(&self) -> bool {
+        let mut layers = self.network.layers().iter();
+        layers.any(|layer| layer.norm == Some(Norm::Batch))
+    }
+
+    /// Names of the biases that batch normalisation takes away with the mean.
+    pub fn without_effect(&self) -> Vec<String> {
+        let layers = self.network.layers().iter().enumerate();
+        let batch = layers.filter(|(_, layer)| layer.norm == Some(Norm::Batch));
+        batch
+            .map(|(l, _)| format!("{}.bias", self.network.module_of(l)))
+            .collect()
+    }
+
+    /// The running statistics in the order of [`Mlp::buffers`].
+    pub fn running_views(&self) -> Vec<View> {
+        let layers = self.layers.iter();
+        let running = layers.filter_map(|buffers| buffers.norm?.running);
+        running
+            .flat_map(|running| {
+                let whole = self.whole(running, 0);
+                let len = whole.len / 2;
+                [0, len].map(|offset| View {
+                    offset,
+                    len,
+                    ..whole
+                })
+            })
+            .collect()
     }
 
     /// The activation from which the loss takes the output: what a residual connection adds to comes from none.
@@ -666,12 +730,14 @@ impl Plan {
     /// The panels of each tensor in the order of [`Mlp::tensors`]: weights, or gradients.
     pub fn parameter_views(&self, grads: bool) -> Vec<Vec<View>> {
         let first = if grads { self.grads } else { self.weights };
-        let layers = self.layout.layers.iter();
+        let layers = self.layout.layers.iter().zip(&self.layout.norms);
         layers
-            .flat_map(|panels| {
+            .flat_map(|(panels, norm)| {
                 let weight = panels.iter().map(|p| Self::slot(first, p.weight)).collect();
                 let bias = panels.iter().map(|p| Self::slot(first, p.bias)).collect();
-                [weight, bias]
+                let norm = norm.iter().flatten();
+                let norm = norm.map(|slot| vec![Self::slot(first, *slot)]);
+                [weight, bias].into_iter().chain(norm)
             })
             .collect()
     }
@@ -714,6 +780,16 @@ impl Plan {
                 Some(z) if softmax => (None, z),
                 z => (z, phi_to),
             };
+            let phi = if softmax {
+                Activation::Identity
+            } else {
+                layer.activation.clone()
+            };
+            // What is normalised has neither z nor φ yet.
+            let (dense_z, dense_a, dense_phi) = match buffers.norm {
+                Some(norm) => (None, norm.u, Activation::Identity),
+                None => (z, a, phi.clone()),
+            };
             let panels = &self.layout.layers[l];
             for (p, panel) in panels.iter().enumerate() {
                 ops.push(Op {
@@ -723,16 +799,12 @@ impl Plan {
                         outputs: panel.outputs,
                         first: panel.first,
                         stride: layer.outputs as u32,
-                        store_z: u32::from(z.is_some()),
+                        store_z: u32::from(dense_z.is_some()),
                         format: input.code(),
                         start: 0,
                         scale: input.scale(),
                     }),
-                    activation: if softmax {
-                        Activation::Identity
-                    } else {
-                        layer.activation.clone()
-                    },
+                    activation: dense_phi.clone(),
                     reads: vec![
                         input.x,
                         input.order,
@@ -740,13 +812,16 @@ impl Plan {
                         Self::slot(self.weights, panel.bias),
                     ],
                     writes: vec![
-                        self.whole(z.unwrap_or(self.placeholder), room),
-                        self.whole(a, room),
+                        self.whole(dense_z.unwrap_or(self.placeholder), room),
+                        self.whole(dense_a, room),
                     ],
                     layer: Some(l),
                     choice: None,
                     part: Self::part_number(panels.len(), p),
                 });
+            }
+            if let Some(norm) = buffers.norm {
+                self.normalise(l, norm, mode, (z, a, phi), (rows, room), &mut ops);
             }
             if softmax {
                 ops.push(Op {
@@ -796,6 +871,127 @@ impl Plan {
             };
         }
         ops
+    }
+
+    /// u → z, φ(z) of layer l.
+    fn normalise(
+        &self,
+        l: usize,
+        norm: NormBuffers,
+        mode: Mode,
+        (z, a, phi): (Option<usize>, usize, Activation),
+        (rows, room): (u32, u64),
+        ops: &mut Vec<Op>,
+    ) {
+        let cols = self.network.layers()[l].outputs as u32;
+        let store_z = u32::from(z.is_some());
+        let eps = Norm::EPS;
+        let u = self.whole(norm.u, room);
+        let stats = self.whole(norm.stats, room);
+        let [gamma, beta] = self.norm_parameters(self.weights, l);
+        let mut op = |call: Call, activation: Activation, reads: Vec<View>, writes: Vec<View>| {
+            ops.push(Op {
+                call,
+                activation,
+                reads,
+                writes,
+                layer: Some(l),
+                choice: None,
+                part: None,
+            });
+        };
+        let z = self.whole(z.unwrap_or(self.placeholder), room);
+        let a = self.whole(a, room);
+        let Some(running) = norm.running else {
+            let call = Call::LayerNorm(layer_norm::Params {
+                rows,
+                cols,
+                store_z,
+                eps,
+            });
+            op(call, phi, vec![u, gamma, beta], vec![stats, z, a]);
+            return;
+        };
+        let running = self.whole(running, room);
+        let evaluation = mode == Mode::Evaluation;
+        if !evaluation {
+            let call = Call::BatchNormStats(batch_norm_stats::Params {
+                rows,
+                cols,
+                eps,
+                momentum: Norm::MOMENTUM,
+                keep: 1.0 - Norm::MOMENTUM,
+                // A batch of one row was refused.
+                unbias: f64::from(rows) / f64::from(rows.max(2) - 1),
+            });
+            op(call, Activation::Identity, vec![u], vec![stats, running]);
+        }
+        let call = Call::BatchNorm(batch_norm::Params {
+            rows,
+            cols,
+            running: u32::from(evaluation),
+            store_z,
+            eps,
+        });
+        let stats = if evaluation { running } else { stats };
+        op(call, phi, vec![u, stats, gamma, beta], vec![z, a]);
+    }
+
+    /// δ of layer l → ∂L/∂u and the gradients of γ and β.
+    fn derive_norm(
+        &self,
+        l: usize,
+        norm: NormBuffers,
+        (rows, room): (u32, u64),
+        accumulate: u32,
+        ops: &mut Vec<Op>,
+    ) {
+        let cols = self.network.layers()[l].outputs as u32;
+        let delta = self.whole(self.layers[l].delta, room);
+        let u = self.whole(norm.u, room);
+        let stats = self.whole(norm.stats, room);
+        let sums = self.whole(norm.sums, room);
+        let [gamma, _] = self.norm_parameters(self.weights, l);
+        let [grad_gamma, grad_beta] = self.norm_parameters(self.grads, l);
+        let mut op = |call: Call, reads: Vec<View>, writes: Vec<View>| {
+            ops.push(Op {
+                call,
+                activation: Activation::Identity,
+                reads,
+                writes,
+                layer: Some(l),
+                choice: None,
+                part: None,
+            });
+        };
+        let by_row = u32::from(norm.norm == Norm::Layer);
+        let call = Call::NormParamsGrad(norm_params_grad::Params {
+            rows,
+            cols,
+            by_row,
+            accumulate,
+        });
+        let reads = vec![delta, u, stats];
+        op(call, reads, vec![sums, grad_gamma, grad_beta]);
+        let to = vec![self.whole(norm.delta_u, room)];
+        match norm.norm {
+            Norm::Layer => {
+                let call = Call::LayerNormGrad(layer_norm_grad::Params { rows, cols });
+                op(call, vec![delta, u, stats, gamma], to);
+            }
+            Norm::Batch => {
+                let call = Call::BatchNormGrad(batch_norm_grad::Params { rows, cols });
+                op(call, vec![delta, u, stats, sums, gamma], to);
+            }
+        }
+    }
+
+    /// γ and β of layer l, or their gradients, in segments from this one on.
+    fn norm_parameters(&self, first: usize, l: usize) -> [View; 2] {
+        let Some(slots) = self.layout.norms[l] else {
+            unreachable!("layer {l} has no normalisation")
+        };
+        slots.map(|slot| Self::slot(first, slot))
     }
 
     /// Layer l's input as numbers.
@@ -940,9 +1136,14 @@ impl Plan {
         }];
         for (l, layer) in self.network.layers().iter().enumerate().rev() {
             ops.extend(self.derive(l, rows, room));
+            let norm = self.layers[l].norm;
+            if let Some(norm) = norm {
+                self.derive_norm(l, norm, (rows, room), accumulate, &mut ops);
+            }
             let inputs = self.network.inputs_of(l) as u32;
             let stride = layer.outputs as u32;
-            let delta = self.whole(self.layers[l].delta, room);
+            let delta = norm.map_or(self.layers[l].delta, |norm| norm.delta_u);
+            let delta = self.whole(delta, room);
             let input = match l {
                 0 => *source,
                 _ => Source {

@@ -17,15 +17,16 @@ use crate::executor::Executor;
 use crate::kernels::form::MAX_PARTS_ELEMENTS;
 use crate::kernels::small_network::SmallNetworkSpec;
 use crate::kernels::{
-    Access, Call, Choice, RowLoss, Work, activation, activation_grad, binary_cross_entropy, copy,
-    cross_entropy, dense_backward_input, dense_backward_params, dense_forward, dropout,
-    dropout_grad, gather_inputs, gather_rows, grad_norm, grad_squares, hits, huber, loss_sum,
-    multiply_add, part_length, softmax, softmax_cross_entropy, softmax_grad, squared_error,
+    Access, Call, Choice, RowLoss, Work, activation, activation_grad, batch_norm, batch_norm_grad,
+    batch_norm_stats, binary_cross_entropy, copy, cross_entropy, dense_backward_input,
+    dense_backward_params, dense_forward, dropout, dropout_grad, gather_inputs, gather_rows,
+    grad_norm, grad_squares, hits, huber, layer_norm, layer_norm_grad, loss_sum, multiply_add,
+    norm_params_grad, part_length, softmax, softmax_cross_entropy, softmax_grad, squared_error,
     sum_parts, weigh_rows,
 };
 use crate::optimizer::{Adam, Clip, Optimizer, RmsProp, Sgd};
 use crate::plan::{BufferSpec, Op, Payload, View};
-use crate::trainer::{Trainer, check_batch, initial_weights, kind, uploads};
+use crate::trainer::{Trainer, check_training, initial_weights, kind, uploads};
 
 /// What a device reaches when nothing else is in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -358,6 +359,35 @@ fn sample_calls() -> Vec<Call> {
             start: 0,
             scale: 1.0,
         }),
+        Call::LayerNorm(layer_norm::Params {
+            rows,
+            cols,
+            store_z: 1,
+            eps: 1e-5,
+        }),
+        Call::LayerNormGrad(layer_norm_grad::Params { rows, cols }),
+        Call::BatchNormStats(batch_norm_stats::Params {
+            rows,
+            cols,
+            eps: 1e-5,
+            momentum: 0.1,
+            keep: 0.9,
+            unbias: 1.0,
+        }),
+        Call::BatchNorm(batch_norm::Params {
+            rows,
+            cols,
+            running: 0,
+            store_z: 1,
+            eps: 1e-5,
+        }),
+        Call::BatchNormGrad(batch_norm_grad::Params { rows, cols }),
+        Call::NormParamsGrad(norm_params_grad::Params {
+            rows,
+            cols,
+            by_row: 0,
+            accumulate: 0,
+        }),
         Call::Dropout(dropout::Params {
             count: COUNT,
             residual: 1,
@@ -495,7 +525,7 @@ pub fn step(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<(StepTim
 /// # Errors
 /// As [`Trainer::step`].
 pub fn ops(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<Vec<OpTime>> {
-    check_batch(trainer.plan(), batch)?;
+    check_training(trainer.plan(), batch)?;
     let plan = trainer.plan();
     let rows = batch.rows() as u64;
     let ops = step_ops(trainer, batch);
@@ -515,7 +545,7 @@ pub fn ops(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<Vec<OpTim
 /// # Errors
 /// As [`Trainer::step`].
 pub fn step_time(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<StepTime> {
-    check_batch(trainer.plan(), batch)?;
+    check_training(trainer.plan(), batch)?;
     let plan = trainer.plan();
     let rows = batch.rows() as u64;
     plan.check_rows(rows)?;

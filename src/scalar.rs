@@ -105,6 +105,19 @@ pub(crate) trait Scalar:
         });
     }
 
+    /// `out[c] = Σ_r f(r, c)` for each of `out`'s columns.
+    fn sums_over_rows(out: &mut [Self], rows: usize, f: impl Fn(usize, usize) -> Self + Sync) {
+        let cols = out.len();
+        crate::cpu::for_rows(out, 1, cols, 4 * rows, |c, out| {
+            out[0] = Self::sum((0..rows).map(|r| f(r, c)));
+        });
+    }
+
+    /// [`dot`](Self::dot) in an order that a processor likes.
+    fn dot_in_lanes(k: usize, at: impl Fn(usize) -> (Self, Self)) -> Self {
+        Self::dot(k, at)
+    }
+
     /// `c (+)= a·b` with a (m, k), b (k, n); row r of c begins at `r·c_stride`. Then `finish(r, first, part)` for all parts of
     /// rows, while they are in a cache: `part` holds columns from `first` on.
     #[allow(clippy::too_many_arguments)]
@@ -251,6 +264,12 @@ float_scalar!(f32, crate::elementary, {
     }
     fn max_of(x: &[Self]) -> Self {
         crate::cpu::max_f32(x)
+    }
+    fn sums_over_rows(out: &mut [Self], rows: usize, f: impl Fn(usize, usize) -> Self + Sync) {
+        crate::cpu::sums_over_rows_f32(out, rows, f);
+    }
+    fn dot_in_lanes(k: usize, at: impl Fn(usize) -> (Self, Self)) -> Self {
+        crate::cpu::dot_f32(k, at)
     }
     fn column_sums(out: &mut [Self], x: &[Self], stride: usize, rows: usize, accumulate: bool) {
         crate::cpu::column_sums_f32(out, x, stride, rows, accumulate);

@@ -6,13 +6,42 @@ use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::init::Init;
 
-/// A dense layer, from its input x to its output h: `u = x·Wᵀ + b` with W (outputs, inputs), b (outputs); `a = φ(u)`;
-/// `h = dropout(a)`, or `h = x + dropout(a)` with a residual connection.
+/// A normalisation between a layer's product and its activation, with PyTorch's defaults: eps 1e-5, γ from 1 and β from 0 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Norm {
+    /// Over each row (Ba, Kiros and Hinton, 2016): `nn.LayerNorm(outputs)`.
+    Layer,
+    /// Over each column of a batch (Ioffe and Szegedy, 2015), and over running statistics in evaluation:
+    /// `nn.BatchNorm1d(outputs)`.
+    Batch,
+}
+
+impl Norm {
+    /// What is added to a variance before its root is taken.
+    pub const EPS: f64 = 1e-5;
+    /// The share of a batch's statistics in the running ones.
+    pub const MOMENTUM: f64 = 0.1;
+}
+
+impl fmt::Display for Norm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Norm::Layer => "layer_norm",
+            Norm::Batch => "batch_norm",
+        })
+    }
+}
+
+/// A dense layer, from its input x to its output h: `u = x·Wᵀ + b` with W (outputs, inputs), b (outputs); `z = norm(u)`, or u
+/// itself; `a = φ(z)`; `h = dropout(a)`, or `h = x + dropout(a)` with a residual connection.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Layer {
     /// Width of the layer.
     pub outputs: usize,
+    /// What stands between the product and φ; see [`Mlp::layer_norm`] and [`Mlp::batch_norm`].
+    pub norm: Option<Norm>,
     /// φ.
     pub activation: Activation,
     /// Probability that training drops an element of a; see [`Mlp::dropout`].
@@ -35,9 +64,14 @@ impl Layer {
 /// use wgrad::{Activation::*, Init, Mlp};
 /// let network = Mlp::new(784).dense(128, Relu).dense(10, Identity).init(Init::HeUniform);
 /// assert_eq!(network.parameters(), 784 * 128 + 128 + 128 * 10 + 10);
-/// // dropout() and residual() change the dense layer before them.
-/// let network = Mlp::new(784).dense(128, Relu).dense(128, Relu).dropout(0.1).residual().dense(10, Identity);
-/// assert_eq!(network.tensors()[4].0, "5.weight");
+/// // These change the dense layer before them.
+/// let network = Mlp::new(784)
+///     .dense(128, Relu).layer_norm()
+///     .dense(128, Relu).batch_norm().dropout(0.1).residual()
+///     .dense(10, Identity);
+/// let names: Vec<String> = network.tensors().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names[..4], ["0.weight", "0.bias", "1.weight", "1.bias"]);
+/// assert_eq!(names[4..], ["3.weight", "3.bias", "4.weight", "4.bias", "7.weight", "7.bias"]);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mlp {
@@ -64,11 +98,37 @@ impl Mlp {
     pub fn dense(mut self, outputs: usize, activation: Activation) -> Self {
         self.layers.push(Layer {
             outputs,
+            norm: None,
             activation,
             dropout: None,
             residual: false,
         });
         self
+    }
+
+    /// Layer normalisation between product and activation of the dense layer added last: with mean and variance of each row of
+    /// `u = x·Wᵀ + b`, the variance divided by its width, `z = γ·(u − mean)/√(variance + eps) + β`. PyTorch's `nn.LayerNorm`. The
+    /// same in training and evaluation. The layer must be at least 2 wide.
+    #[must_use]
+    pub fn layer_norm(self) -> Self {
+        self.normalised("layer_norm", Norm::Layer)
+    }
+
+    /// Batch normalisation between product and activation of the dense layer added last: as [`layer_norm`](Self::layer_norm), but
+    /// with mean and variance of each column over the rows of a batch, so a training batch must have 2 rows at least. PyTorch's
+    /// `nn.BatchNorm1d`.
+    ///
+    /// Evaluation and prediction take running statistics instead, which each training batch moves: `running ← 0.9·running +
+    /// 0.1·batch's`, the variance divided by rows − 1 there, from mean 0 and variance 1 on. Micro-batches have each their own
+    /// statistics, as in PyTorch; rows of weight 0 count in them like others. A column whose statistics are not finite leaves the
+    /// running ones as they are. The layer's bias b has no effect here, and a gradient of 0.
+    #[must_use]
+    pub fn batch_norm(self) -> Self {
+        self.normalised("batch_norm", Norm::Batch)
+    }
+
+    fn normalised(self, call: &str, norm: Norm) -> Self {
+        self.change(call, |layer| layer.norm.replace(norm).is_none())
     }
 
     /// Dropout (Srivastava et al., 2014) behind the activation of the dense layer added last: in training each element of `a`
@@ -101,6 +161,9 @@ impl Mlp {
         let l = self.layers.len();
         let why = match self.layers.last_mut().map(f) {
             None => format!("{call}() came before any dense layer; it changes the one before it"),
+            Some(false) if call.ends_with("norm") => {
+                format!("{call}() came where layer {} has a normalisation", l - 1)
+            }
             Some(false) => format!("{call}() came twice for layer {}", l - 1),
             Some(true) => return self,
         };
@@ -146,14 +209,18 @@ impl Mlp {
 
     /// Number of parameters.
     pub fn parameters(&self) -> u64 {
-        (0..self.layers.len())
-            .map(|l| (self.layers[l].outputs as u64).saturating_mul(self.inputs_of(l) as u64 + 1))
-            .fold(0, u64::saturating_add)
+        let of_layer = |(l, layer): (usize, &Layer)| {
+            let each = self.inputs_of(l) as u64 + 1 + 2 * u64::from(layer.norm.is_some());
+            (layer.outputs as u64).saturating_mul(each)
+        };
+        let layers = self.layers.iter().enumerate();
+        layers.map(of_layer).fold(0, u64::saturating_add)
     }
 
-    /// Names and shapes of the parameters, as PyTorch's `nn.Sequential` of the modules `Linear`, activation and, where there is
-    /// one, `Dropout` of each layer has them. Without dropout, dense layer l from 0 is `{2l}.weight` (outputs, inputs) and
-    /// `{2l}.bias` (outputs); each dropout moves the numbers behind it by 1. A residual connection has no number.
+    /// Names and shapes of the parameters, as PyTorch's `nn.Sequential` of each layer's modules has them: `Linear`, where there is
+    /// one `LayerNorm` or `BatchNorm1d`, activation, where there is one `Dropout`. Without these, dense layer l from 0 is
+    /// `{2l}.weight` (outputs, inputs) and `{2l}.bias` (outputs); each of them moves the numbers behind it by 1. A normalisation's γ
+    /// is its `weight`, β its `bias`, both (outputs). A residual connection has no number.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let mut tensors = Vec::new();
         for (l, layer) in self.layers.iter().enumerate() {
@@ -161,15 +228,36 @@ impl Mlp {
             let outputs = layer.outputs;
             tensors.push((format!("{module}.weight"), vec![outputs, self.inputs_of(l)]));
             tensors.push((format!("{module}.bias"), vec![outputs]));
+            if layer.norm.is_some() {
+                tensors.push((format!("{}.weight", module + 1), vec![outputs]));
+                tensors.push((format!("{}.bias", module + 1), vec![outputs]));
+            }
         }
         tensors
+    }
+
+    /// Names and shapes of the running statistics of [batch normalisation](Self::batch_norm), as PyTorch has them:
+    /// `{i}.running_mean` and `{i}.running_var` (outputs) of its module i.
+    pub fn buffers(&self) -> Vec<(String, Vec<usize>)> {
+        let mut buffers = Vec::new();
+        for (l, layer) in self.layers.iter().enumerate() {
+            if layer.norm == Some(Norm::Batch) {
+                let module = self.module_of(l) + 1;
+                for name in ["running_mean", "running_var"] {
+                    buffers.push((format!("{module}.{name}"), vec![layer.outputs]));
+                }
+            }
+        }
+        buffers
     }
 
     /// The number of layer l's `Linear` among the modules of PyTorch's `nn.Sequential`; see [`tensors`](Self::tensors).
     pub fn module_of(&self, l: usize) -> usize {
         let before = self.layers.iter().take(l);
         before
-            .map(|layer| 2 + usize::from(layer.dropout.is_some()))
+            .map(|layer| {
+                2 + usize::from(layer.norm.is_some()) + usize::from(layer.dropout.is_some())
+            })
             .sum()
     }
 
@@ -205,6 +293,12 @@ impl Mlp {
             }
             layer.activation.check()?;
             let last = l + 1 == self.layers.len();
+            if layer.norm == Some(Norm::Layer) && layer.outputs == 1 {
+                return fail(format!(
+                    "layer {l} has layer normalisation over 1 output, which leaves nothing of it but its bias: make it wider, or \
+                     normalise the batch"
+                ));
+            }
             if let Some(p) = layer.dropout {
                 if !(0.0..1.0).contains(&p) {
                     return fail(format!(
@@ -239,7 +333,11 @@ impl fmt::Display for Mlp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} inputs", self.inputs)?;
         for layer in &self.layers {
-            write!(f, " → {} {}", layer.outputs, layer.activation)?;
+            write!(f, " → {}", layer.outputs)?;
+            if let Some(norm) = layer.norm {
+                write!(f, " {norm}")?;
+            }
+            write!(f, " {}", layer.activation)?;
             if let Some(p) = layer.dropout {
                 write!(f, " dropout {p}")?;
             }
@@ -280,6 +378,8 @@ pub(crate) struct Layout {
     pub segments: Vec<u64>,
     /// Panels of each layer.
     pub layers: Vec<Vec<Panel>>,
+    /// γ and β of each layer that has a normalisation.
+    pub norms: Vec<Option<[Slot; 2]>>,
 }
 
 /// Tensors begin on multiples of 64 elements: 256 bytes, the strictest alignment of bindings.
@@ -292,6 +392,7 @@ impl Layout {
         let mut layout = Layout {
             segments: vec![0],
             layers: Vec::new(),
+            norms: Vec::new(),
         };
         for (l, layer) in network.layers.iter().enumerate() {
             let (inputs, outputs) = (network.inputs_of(l) as u64, layer.outputs as u64);
@@ -317,6 +418,17 @@ impl Layout {
                 first += rows;
             }
             layout.layers.push(panels);
+            if layer.norm.is_some() && outputs > max_segment {
+                return Err(Error::Limit {
+                    what: format!("the normalisation of layer {l} ({outputs} outputs), in bytes,"),
+                    need: 4 * outputs,
+                    limit: 4 * max_segment,
+                    advice: "it must fit one storage binding: use fewer outputs".into(),
+                });
+            }
+            let mut slot = || layout.place(outputs, max_segment);
+            let norm = layer.norm.map(|_| [slot(), slot()]);
+            layout.norms.push(norm);
         }
         Ok(layout)
     }

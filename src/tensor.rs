@@ -39,24 +39,34 @@ impl<T> Tensors<T> {
         self.tensors.iter_mut().find(|tensor| tensor.name == name)
     }
 
-    /// Weight of dense layer `layer`, from 0.
+    /// The number before the names of dense layer `layer`: the weights of dense layers have two dimensions, those of
+    /// normalisations one. In a set without them, what it is in a network of dense layers alone.
+    fn module(&self, layer: usize) -> usize {
+        let dense = self.tensors.iter().filter(|t| t.shape.len() == 2);
+        let numbers = dense.filter_map(|t| t.name.strip_suffix(".weight")?.parse().ok());
+        let mut numbers: Vec<usize> = numbers.collect();
+        numbers.sort_unstable();
+        numbers.get(layer).copied().unwrap_or(2 * layer)
+    }
+
+    /// Weight of dense layer `layer`, from 0: of the dense layers that are here.
     pub fn weight(&self, layer: usize) -> Option<&Tensor<T>> {
-        self.get(&format!("{}.weight", 2 * layer))
+        self.get(&format!("{}.weight", self.module(layer)))
     }
 
     /// Bias of dense layer `layer`, from 0.
     pub fn bias(&self, layer: usize) -> Option<&Tensor<T>> {
-        self.get(&format!("{}.bias", 2 * layer))
+        self.get(&format!("{}.bias", self.module(layer)))
     }
 
     /// Weight of dense layer `layer`, to change.
     pub fn weight_mut(&mut self, layer: usize) -> Option<&mut Tensor<T>> {
-        self.get_mut(&format!("{}.weight", 2 * layer))
+        self.get_mut(&format!("{}.weight", self.module(layer)))
     }
 
     /// Bias of dense layer `layer`, to change.
     pub fn bias_mut(&mut self, layer: usize) -> Option<&mut Tensor<T>> {
-        self.get_mut(&format!("{}.bias", 2 * layer))
+        self.get_mut(&format!("{}.bias", self.module(layer)))
     }
 
     /// All tensors, layer after layer.
@@ -87,7 +97,7 @@ pub(crate) fn check(tensor: &Tensor, shape: &[usize]) -> Result<()> {
             what: format!("tensor {}", tensor.name),
             got: format!("{:?} with {} elements", tensor.shape, tensor.data.len()),
             expected: format!("{shape:?}"),
-            advice: "a weight is (outputs, inputs), a bias (outputs)".into(),
+            advice: "a weight is (outputs, inputs), all else (outputs)".into(),
         });
     }
     if let Some(i) = tensor.data.iter().position(|x| !x.is_finite()) {

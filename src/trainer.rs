@@ -5,8 +5,8 @@ mod epoch;
 mod report;
 mod small;
 
-pub(crate) use check::check_batch;
 use check::check_inputs;
+pub(crate) use check::{check_batch, check_batches, check_training};
 pub(crate) use epoch::row_order;
 pub use epoch::{Loaded, Storage};
 
@@ -299,7 +299,7 @@ impl Trainer {
     /// [`Error::Shape`], [`Error::Targets`], [`Error::Label`] or [`Error::Value`] if the batch does not fit,
     /// [`Error::NoWeight`] if all its rows have weight 0, before anything is changed; [`Error::OutOfMemory`] or [`Error::Limit`] if it is too large; [`Error::DeviceLost`].
     pub fn step(&mut self, batch: &Dataset) -> Result<()> {
-        check_batch(&self.plan, batch)?;
+        check_training(&self.plan, batch)?;
         let amount = Amount::of(batch);
         self.pending.plus(amount).check("the batch")?;
         self.reserve(batch.rows())?;
@@ -364,7 +364,7 @@ impl Trainer {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn accumulate(&mut self, batch: &Dataset) -> Result<()> {
-        check_batch(&self.plan, batch)?;
+        check_training(&self.plan, batch)?;
         self.reserve(batch.rows())?;
         let (rows, room) = (batch.rows() as u32, self.room as u64);
         let accumulate = self.pending.rows > 0;
@@ -667,7 +667,7 @@ impl Trainer {
         Ok(out)
     }
 
-    /// The weights and biases.
+    /// The parameters: weights and biases, γ and β of normalisations, in the order of [`Mlp::tensors`].
     ///
     /// # Errors
     /// [`Error::DeviceLost`].
@@ -739,6 +739,60 @@ impl Trainer {
         Ok(self.named(&views, data))
     }
 
+    /// The running statistics of [batch normalisation](Mlp::batch_norm), in the order of [`Mlp::buffers`]; none without.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn buffers(&mut self) -> Result<Tensors> {
+        pollster::block_on(self.buffers_async())
+    }
+
+    /// [`buffers`](Self::buffers) for asynchronous code.
+    ///
+    /// # Errors
+    /// As [`buffers`](Self::buffers).
+    pub async fn buffers_async(&mut self) -> Result<Tensors> {
+        let views = self.plan.running_views();
+        let data = if views.is_empty() {
+            Vec::new()
+        } else {
+            self.executor.read(&views).await?
+        };
+        Ok(self.named_buffers(data))
+    }
+
+    /// [`buffers`](Self::buffers) in the device's own precision: f64 on [`Device::reference`].
+    ///
+    /// # Errors
+    /// As [`buffers`](Self::buffers).
+    pub fn buffers_f64(&mut self) -> Result<Tensors<f64>> {
+        let views = self.plan.running_views();
+        let data = if views.is_empty() {
+            Vec::new()
+        } else {
+            pollster::block_on(self.executor.read_f64(&views))?
+        };
+        Ok(self.named_buffers(data))
+    }
+
+    fn named_buffers<T>(&self, data: Vec<Vec<T>>) -> Tensors<T> {
+        let buffers = self.plan.network.buffers().into_iter().zip(data);
+        let tensors = buffers.map(|((name, shape), data)| Tensor { name, shape, data });
+        Tensors::new(tensors.collect())
+    }
+
+    /// Everything that predictions depend on: [`weights`](Self::weights), then [`buffers`](Self::buffers).
+    /// [`set_weights`](Self::set_weights) takes it. PyTorch's `state_dict`, less `num_batches_tracked`, which is
+    /// [`batches`](Self::batches).
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn state_dict(&mut self) -> Result<Tensors> {
+        let (weights, buffers) = (self.weights()?, self.buffers()?);
+        let all = weights.iter().chain(&buffers).cloned();
+        Ok(Tensors::new(all.collect()))
+    }
+
     /// Joins the panels of each tensor under its name.
     fn named<T>(&self, views: &[Vec<View>], data: Vec<Vec<T>>) -> Tensors<T> {
         let mut data = data.into_iter();
@@ -754,12 +808,14 @@ impl Trainer {
         )
     }
 
-    /// Replaces weights and biases by those of the same names; tensors not given stay. The optimiser's state stays too.
+    /// Replaces parameters and running statistics by those of the same names; tensors not given stay. The optimiser's state stays
+    /// too.
     ///
     /// # Errors
     /// [`Error::UnknownTensor`], [`Error::Shape`] or [`Error::Value`] if one does not fit; then nothing is changed.
     pub fn set_weights(&mut self, weights: &Tensors) -> Result<()> {
-        let views = self.plan.parameter_views(false);
+        let mut views = self.plan.parameter_views(false);
+        views.extend(self.plan.running_views().into_iter().map(|view| vec![view]));
         let places = self.check_weights(weights)?;
         for (tensor, i) in weights.iter().zip(places) {
             let mut at = 0;
@@ -773,9 +829,10 @@ impl Trainer {
         Ok(())
     }
 
-    /// Whether weights fit; the place of each in [`Mlp::tensors`].
+    /// Whether weights fit; the place of each in [`Mlp::tensors`] and, behind them, [`Mlp::buffers`].
     pub(crate) fn check_weights(&self, weights: &Tensors) -> Result<Vec<usize>> {
-        let known = self.plan.network.tensors();
+        let mut known = self.plan.network.tensors();
+        known.extend(self.plan.network.buffers());
         let places = weights.iter().map(|tensor| {
             let Some(i) = known.iter().position(|(name, _)| *name == tensor.name) else {
                 let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
@@ -785,6 +842,16 @@ impl Trainer {
                 });
             };
             tensor::check(tensor, &known[i].1)?;
+            let negative = tensor.data.iter().position(|&x| x < 0.0);
+            if let (true, Some(col)) = (tensor.name.ends_with(".running_var"), negative) {
+                return Err(Error::Value {
+                    what: format!("tensor {}", tensor.name),
+                    value: tensor.data[col],
+                    row: 0,
+                    col,
+                    allowed: "at least 0, as variances are".into(),
+                });
+            }
             Ok(i)
         });
         places.collect()
@@ -795,7 +862,7 @@ impl Trainer {
     }
 }
 
-/// Draws the weights, panel by panel, so that host memory holds one panel at a time.
+/// Draws the weights, panel by panel, so that host memory holds one panel at a time; what normalisations begin with.
 pub(crate) fn initial_weights(
     plan: &Plan,
     seed: u64,
@@ -803,20 +870,32 @@ pub(crate) fn initial_weights(
 ) -> Result<()> {
     let network = &plan.network;
     let init = network.initialisation();
-    let views = plan.parameter_views(false);
+    let mut views = plan.parameter_views(false).into_iter();
+    let mut next = || views.next().into_iter().flatten();
     for (l, layer) in network.layers().iter().enumerate() {
         let inputs = network.inputs_of(l);
         let mut rng = layer_rng(seed, l);
-        for view in &views[2 * l] {
+        for view in next() {
             let mut weight = vec![0.0; view.len as usize];
             init.fill_weight(&mut weight, inputs, layer.outputs, &mut rng);
-            write(*view, &weight)?;
+            write(view, &weight)?;
         }
-        for view in &views[2 * l + 1] {
+        for view in next() {
             let mut bias = vec![0.0; view.len as usize];
             init.fill_bias(&mut bias, inputs, &mut rng);
-            write(*view, &bias)?;
+            write(view, &bias)?;
         }
+        if layer.norm.is_some() {
+            for (parameter, start) in [(next(), 1.0), (next(), 0.0)] {
+                for view in parameter {
+                    write(view, &vec![start; view.len as usize])?;
+                }
+            }
+        }
+    }
+    for (i, view) in plan.running_views().into_iter().enumerate() {
+        // Means and variances in turn.
+        write(view, &vec![(i % 2) as f32; view.len as usize])?;
     }
     Ok(())
 }

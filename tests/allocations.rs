@@ -46,16 +46,20 @@ fn trainer(device: &Device, widths: &[usize], batch: usize) -> (Trainer, Dataset
     (trainer, data)
 }
 
-/// In 1000 steps, after some that warm up.
+/// In 1000 steps, after some that warm up: the least of three counts, since the test harness has a thread of its own that now and
+/// then allocates meanwhile.
 fn of_steps(trainer: &mut Trainer, data: &Dataset) -> u64 {
     for _ in 0..3 {
         trainer.step(data).unwrap();
     }
-    allocations(|| {
-        for _ in 0..1000 {
-            trainer.step(data).unwrap();
-        }
-    })
+    let mut count = || {
+        allocations(|| {
+            for _ in 0..1000 {
+                trainer.step(data).unwrap();
+            }
+        })
+    };
+    (0..3).map(|_| count()).min().unwrap_or(0)
 }
 
 #[test]
@@ -63,6 +67,19 @@ fn a_step_on_a_cpu_allocates_nothing_of_its_own() {
     // The reference runs the same executor on plain loops.
     let (mut small, data) = trainer(&Device::reference(), &[9, 7, 6], 4);
     assert_eq!(of_steps(&mut small, &data), 0);
+    // Nor do normalisation, dropout and residual connections.
+    let network = Mlp::new(9)
+        .dense(9, Gelu)
+        .layer_norm()
+        .dropout(0.1)
+        .residual()
+        .dense(6, Tanh)
+        .batch_norm()
+        .dense(5, Identity);
+    let adam = Adam::default();
+    let mut layered =
+        Trainer::new(&Device::reference(), &network, Loss::CrossEntropy, adam, 3).unwrap();
+    assert_eq!(of_steps(&mut layered, &data), 0);
     // An epoch draws its order, and no more.
     let mut loaded = small.load(&data, Storage::F32).unwrap();
     let mut of_epoch = |size: usize| {

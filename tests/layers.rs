@@ -1,4 +1,4 @@
-//! Dropout and residual connections: differences, devices against one another, whole epochs, resumed runs.
+//! Normalisation, dropout and residual connections: differences, devices against one another, whole epochs, resumed runs.
 
 mod common;
 
@@ -6,7 +6,8 @@ use common::numbers;
 use wgrad::verify::{self, Report};
 use wgrad::{
     Activation::{self, *},
-    Adam, Dataset, Device, Error, Loss, Matrix, Mlp, Sgd, Storage, Tensors, Trainer,
+    Adam, Dataset, Device, EarlyStopping, Error, FitOptions, Loss, Matrix, Mlp, Sgd, Storage,
+    Tensors, Trainer, Validation,
 };
 
 /// Networks of 6 inputs and 6 outputs that have everything somewhere: residual connections in a row, at the first and the last
@@ -52,6 +53,46 @@ fn networks(last: &Activation) -> Vec<(&'static str, Mlp)> {
                 .dropout(0.3)
                 .residual()
                 .dense(6, last.clone()),
+        ),
+        (
+            "layer normalisation",
+            Mlp::new(6)
+                .dense(9, Gelu)
+                .layer_norm()
+                .dense(40, Tanh)
+                .layer_norm()
+                .dense(6, last.clone()),
+        ),
+        (
+            "batch normalisation",
+            Mlp::new(6)
+                .dense(9, Silu)
+                .batch_norm()
+                .dense(20, Sigmoid)
+                .batch_norm()
+                .dense(6, last.clone()),
+        ),
+        (
+            "normalised output",
+            Mlp::new(6)
+                .dense(7, Relu)
+                .batch_norm()
+                .dense(6, last.clone())
+                .layer_norm(),
+        ),
+        (
+            "everything",
+            Mlp::new(6)
+                .dense(6, Gelu)
+                .layer_norm()
+                .dropout(0.1)
+                .residual()
+                .dense(6, Tanh)
+                .batch_norm()
+                .dropout(0.25)
+                .residual()
+                .dense(6, last.clone())
+                .batch_norm(),
         ),
     ]
 }
@@ -153,7 +194,7 @@ fn trained(device: &Device, network: &Mlp) -> (Tensors, f64) {
     trainer.accumulate(&labelled(4)).unwrap();
     trainer.accumulate(&labelled(7)).unwrap();
     trainer.apply().unwrap();
-    (trainer.weights().unwrap(), trainer.take_loss().unwrap())
+    (trainer.state_dict().unwrap(), trainer.take_loss().unwrap())
 }
 
 #[test]
@@ -184,7 +225,7 @@ fn an_epoch_is_its_steps_to_the_bit_however_the_data_is_kept() {
                     stepped.step(&batch).unwrap();
                 }
             }
-            let expected = stepped.weights().unwrap();
+            let expected = stepped.state_dict().unwrap();
             for storage in [
                 Storage::F32,
                 Storage::F16,
@@ -196,7 +237,7 @@ fn an_epoch_is_its_steps_to_the_bit_however_the_data_is_kept() {
                     trainer.epoch(&mut loaded, 8, Some(epoch)).unwrap();
                 }
                 assert_eq!(
-                    trainer.weights().unwrap(),
+                    trainer.state_dict().unwrap(),
                     expected,
                     "{name}, {storage}, {device}"
                 );
@@ -207,7 +248,7 @@ fn an_epoch_is_its_steps_to_the_bit_however_the_data_is_kept() {
 
 #[test]
 fn masks_depend_on_seed_and_batch_alone_and_a_resumed_run_goes_on_with_them() {
-    let (_, network) = networks(&Identity).swap_remove(3);
+    let (_, network) = networks(&Identity).pop().unwrap();
     for device in devices() {
         let new = |seed| {
             Trainer::new(&device, &network, Loss::CrossEntropy, Sgd::default(), seed).unwrap()
@@ -216,17 +257,17 @@ fn masks_depend_on_seed_and_batch_alone_and_a_resumed_run_goes_on_with_them() {
         for _ in 0..3 {
             whole.step(&labelled(8)).unwrap();
         }
-        let middle = whole.weights().unwrap();
+        let middle = whole.state_dict().unwrap();
         assert_eq!((whole.seed(), whole.batches()), (5, 3));
         whole.step(&labelled(8)).unwrap();
-        let expected = whole.weights().unwrap();
+        let expected = whole.state_dict().unwrap();
         let resumed = |seed, batches| {
             let mut trainer = new(seed);
             trainer.set_weights(&middle).unwrap();
             trainer.set_batches(batches);
             trainer.step(&labelled(8)).unwrap();
             assert_eq!(trainer.take_losses().unwrap().len(), 1);
-            trainer.weights().unwrap()
+            trainer.state_dict().unwrap()
         };
         assert_eq!(resumed(5, 3), expected);
         assert_ne!(resumed(5, 2), expected);
@@ -280,6 +321,150 @@ fn a_number_that_is_not_finite_is_not_dropped() {
     }
 }
 
+#[test]
+fn batch_normalisation_follows_the_batches_and_evaluation_the_running_statistics() {
+    let network = Mlp::new(2).dense(3, Identity).batch_norm();
+    assert_eq!(network.buffers()[1], ("1.running_var".into(), vec![3]));
+    for device in devices() {
+        // lr 0: only the statistics move.
+        let still = Sgd {
+            lr: 0.0,
+            ..Sgd::default()
+        };
+        let mut trainer = Trainer::new(&device, &network, Loss::Mse, still, 1).unwrap();
+        let start = trainer.buffers().unwrap();
+        let all =
+            |t: &Tensors, name: &str, x: f32| t.get(name).unwrap().data.iter().all(|&y| y == x);
+        assert!(all(&start, "1.running_mean", 0.0) && all(&start, "1.running_var", 1.0));
+        let x = Matrix::new(2, numbers(32, 4)).unwrap();
+        let data = Dataset::values(x.clone(), Matrix::new(3, numbers(48, 5)).unwrap()).unwrap();
+        let before = trainer.predict(&x).unwrap();
+        trainer.evaluate(&data).unwrap();
+        assert_eq!(
+            trainer.buffers().unwrap(),
+            start,
+            "evaluation moves nothing"
+        );
+        // A row's prediction does not depend on its neighbours; a single row has one too.
+        let one = Matrix::new(2, x.row(5).to_vec()).unwrap();
+        assert_eq!(trainer.predict(&one).unwrap().row(0), before.row(5));
+        // After 200 batches, 0.9²⁰⁰ of the start is left: evaluation does what training does, but for the divisor.
+        for _ in 0..200 {
+            trainer.step(&data).unwrap();
+        }
+        let batch = trainer.take_loss().unwrap();
+        let running = trainer.evaluate(&data).unwrap().loss;
+        let state = trainer.state_dict().unwrap();
+        assert!((batch - running).abs() < 0.1 * batch, "{batch} {running}");
+        let mut unbiased = state.clone();
+        for t in unbiased.iter_mut() {
+            if t.name.ends_with("running_var") {
+                t.data.iter_mut().for_each(|v| *v *= 15.0 / 16.0);
+            }
+        }
+        trainer.set_weights(&unbiased).unwrap();
+        let running = trainer.evaluate(&data).unwrap().loss;
+        // Within the roundings of 200 sums; a batch's variance in place of the running one would be off by 1/16.
+        assert!((batch - running).abs() < 1e-5 * batch, "{batch} {running}");
+        // The state goes into another trainer and gives the same.
+        let mut other = Trainer::new(&device, &network, Loss::Mse, still, 2).unwrap();
+        other.set_weights(&state).unwrap();
+        trainer.set_weights(&state).unwrap();
+        assert_eq!(other.predict(&x).unwrap(), trainer.predict(&x).unwrap());
+        // No variance is negative.
+        let mut wrong = trainer.buffers().unwrap();
+        wrong.get_mut("1.running_var").unwrap().data[2] = -0.5;
+        let refused = trainer.set_weights(&wrong);
+        assert!(
+            matches!(refused, Err(Error::Value { col: 2, .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_batch_that_overflows_leaves_the_running_statistics_alone() {
+    let network = Mlp::new(1).dense(2, Identity).batch_norm();
+    let column = |x: &[f32], cols| Matrix::new(cols, x.to_vec()).unwrap();
+    for device in devices() {
+        let mut trainer = Trainer::new(&device, &network, Loss::Mse, Sgd::default(), 1).unwrap();
+        let before = trainer.state_dict().unwrap();
+        // The squares of the differences are beyond f32; an inverse of 0 would hide that.
+        let x = column(&[1e25, -3e25, 2e25], 1);
+        let data = Dataset::values(x, column(&[0.0; 6], 2)).unwrap();
+        trainer.step(&data).unwrap();
+        let taken = trainer.take_loss();
+        assert_eq!(taken, Err(Error::NonFiniteLoss { batches: 1 }));
+        assert_eq!(trainer.state_dict().unwrap(), before);
+    }
+}
+
+#[test]
+fn a_batch_of_one_row_is_refused_before_anything_happens() {
+    let network = Mlp::new(6).dense(6, Relu).batch_norm().dense(6, Identity);
+    for device in devices() {
+        let mut trainer =
+            Trainer::new(&device, &network, Loss::CrossEntropy, Sgd::default(), 1).unwrap();
+        let before = trainer.state_dict();
+        let refused = |result: Result<(), Error>| {
+            assert!(matches!(result, Err(Error::OneRow { .. })), "{result:?}");
+        };
+        refused(trainer.step(&labelled(1)));
+        refused(trainer.accumulate(&labelled(1)));
+        refused(verify::gradients(&mut trainer, &labelled(1)).map(|_| ()));
+        let data = labelled(9);
+        let mut loaded = trainer.load(&data, Storage::F32).unwrap();
+        refused(trainer.epoch(&mut loaded, 4, None));
+        refused(trainer.epoch(&mut loaded, 1, None));
+        for (batch_size, micro_batch) in [(4, None), (5, Some(4)), (9, Some(1))] {
+            let options = FitOptions {
+                epochs: 1,
+                batch_size,
+                micro_batch,
+                ..FitOptions::default()
+            };
+            refused(trainer.fit(&data, &options).map(|_| ()));
+        }
+        assert_eq!((trainer.batches(), trainer.state_dict()), (0, before));
+        trainer.epoch(&mut loaded, 3, None).unwrap();
+        trainer.evaluate(&labelled(1)).unwrap();
+    }
+}
+
+#[test]
+fn a_fit_puts_the_best_running_statistics_back_too() {
+    let network = Mlp::new(6).dense(6, Relu).batch_norm().dense(6, Identity);
+    let data = labelled(24);
+    let mut trainer = Trainer::new(
+        &Device::cpu(),
+        &network,
+        Loss::CrossEntropy,
+        // Far too fast, so that an early epoch is the best.
+        Sgd {
+            lr: 20.0,
+            ..Sgd::default()
+        },
+        1,
+    )
+    .unwrap();
+    let options = FitOptions {
+        epochs: 6,
+        batch_size: 8,
+        validation: Validation::Data(&data),
+        early_stopping: Some(EarlyStopping {
+            patience: 10,
+            restore_best: true,
+            ..EarlyStopping::default()
+        }),
+        ..FitOptions::default()
+    };
+    let history = trainer.fit(&data, &options).unwrap();
+    let best = history.best_epoch.unwrap() as usize;
+    assert!(best < 6);
+    let validation = history.epochs[best - 1].validation.as_ref().unwrap().loss;
+    assert_eq!(trainer.evaluate(&data).unwrap().loss, validation);
+}
+
 /// What a network is refused for.
 fn refusal(network: &Mlp, loss: Loss) -> String {
     match Trainer::new(&Device::cpu(), network, loss, Sgd::default(), 0) {
@@ -312,6 +497,15 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
         (hidden().dropout(0.1), "zeros among the predictions"),
         (hidden().dense(3, Relu).residual(), "4 inputs and 3 outputs"),
         (hidden().dense(4, Softmax).residual(), "no probability"),
+        (
+            Mlp::new(4).layer_norm().dense(4, Relu),
+            "before any dense layer",
+        ),
+        (
+            hidden().layer_norm().batch_norm(),
+            "layer 0 has a normalisation",
+        ),
+        (hidden().dense(1, Relu).layer_norm(), "over 1 output"),
     ];
     for (network, reason) in cases {
         let message = refusal(&network, Loss::Mse);

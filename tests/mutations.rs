@@ -154,6 +154,97 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ),
     ("gather_inputs", "c / 2u]", "c]"),
     ("gather_inputs", "(8u * (c & 3u))", "(8u * (c & 1u))"),
+    // Normalisations: means, divisors, the second pass, what is added back, whose statistics, what is kept.
+    ("layer_norm", "d * d", "u[r * cols + c] * u[r * cols + c]"),
+    (
+        "layer_norm",
+        "row_sum(local, squares) / f32(params.cols)",
+        "row_sum(local, squares) / f32(params.cols - 1u)",
+    ),
+    ("layer_norm", "variance + params.eps", "variance"),
+    ("layer_norm", "gamma[c] * normal", "gamma[0] * normal"),
+    ("layer_norm", "+ beta[c]", "- beta[c]"),
+    ("layer_norm", "z[at] = sum", "z[at] = normal"),
+    ("layer_norm", "params.store_z != 0u", "true"),
+    (
+        "layer_norm",
+        "stats[params.rows + r] = inverse",
+        "stats[params.rows + r] = variance",
+    ),
+    ("layer_norm", "activate(sum), is_finite", "sum, is_finite"),
+    ("layer_norm_grad", "- mean_g -", "-"),
+    ("layer_norm_grad", "- normal * mean_gx", "- mean_gx"),
+    ("layer_norm_grad", "gamma[c] * delta[at]", "delta[at]"),
+    ("layer_norm_grad", "stats[params.rows + row]", "stats[row]"),
+    ("norm_params_grad", "select(c, r, by_row)", "c"),
+    (
+        "norm_params_grad",
+        "stats[count + i]",
+        "stats[params.cols + i]",
+    ),
+    (
+        "norm_params_grad",
+        "grad_gamma[c] += total_product",
+        "grad_gamma[c] = total_product",
+    ),
+    (
+        "norm_params_grad",
+        "grad_beta[c] += total;",
+        "grad_beta[c] += total_product;",
+    ),
+    (
+        "norm_params_grad",
+        "sums[params.cols + c] = total_product",
+        "sums[params.cols + c] = total",
+    ),
+    ("norm_params_grad", "r += DOWN", "r += 2u * DOWN"),
+    ("norm_params_grad", "half >= ACROSS", "half > ACROSS"),
+    ("norm_params_grad", "r < rows", "r + 1u < rows"),
+    ("batch_norm_stats", "- mean;", ";"),
+    (
+        "batch_norm_stats",
+        "sqrt(variance + params.eps)",
+        "sqrt(params.unbias * variance + params.eps)",
+    ),
+    ("batch_norm_stats", "(params.unbias * variance)", "variance"),
+    (
+        "batch_norm_stats",
+        "params.keep * running[c]",
+        "params.momentum * running[c]",
+    ),
+    (
+        "batch_norm_stats",
+        "running[second] = next_variance",
+        "running[second] = variance",
+    ),
+    (
+        "batch_norm_stats",
+        "* ACROSS + local % ACROSS",
+        "* ACROSS + local / ACROSS",
+    ),
+    ("batch_norm", "e % params.cols", "e / params.cols"),
+    ("batch_norm", "params.running != 0u", "params.running == 7u"),
+    ("batch_norm", "inverse + params.eps", "inverse"),
+    ("batch_norm", "- stats[c]", ""),
+    ("batch_norm", "gamma[c] * normal", "normal"),
+    ("batch_norm", "params.store_z != 0u", "false"),
+    ("batch_norm", "activate(sum), is_finite", "sum, is_finite"),
+    ("batch_norm_grad", "- sums[c] / count", ""),
+    (
+        "batch_norm_grad",
+        "sums[params.cols + c] / count",
+        "sums[c] / count",
+    ),
+    (
+        "batch_norm_grad",
+        "gamma[c] * inverse * centred",
+        "inverse * centred",
+    ),
+    (
+        "batch_norm_grad",
+        "let count = f32(params.rows)",
+        "let count = f32(params.rows - 1u)",
+    ),
     // Dropout: the generator, what it is asked, whom it keeps, what goes around.
     ("dropout", "26u), 6u", "26u), 7u"),
     ("dropout", "third + 4u", "third + 5u"),
@@ -645,6 +736,43 @@ fn refuses_an_overflow(device: &Device, optimizer: Optimizer) -> bool {
     reported && unmoved && after != 0.0 && after.is_finite()
 }
 
+/// Whether an overflow in a normalisation is seen by the loss and leaves running statistics alone.
+fn sees_an_overflow(device: &Device, network: &Mlp) -> bool {
+    let mut trainer = Trainer::new(device, network, Loss::Mse, Sgd::default(), 1).unwrap();
+    let before = trainer.state_dict().unwrap();
+    let x = Matrix::new(1, vec![1e25, -3e25, 2e25]).unwrap();
+    let targets = Matrix::new(2, vec![0.0; 6]).unwrap();
+    trainer.step(&Dataset::values(x, targets).unwrap()).unwrap();
+    let seen = trainer.take_loss() == Err(Error::NonFiniteLoss { batches: 1 });
+    seen && trainer.state_dict().unwrap() == before
+}
+
+#[test]
+fn a_fault_that_hides_an_overflow_in_a_normalisation_is_noticed() {
+    let layer = Mlp::new(1).dense(2, Identity).layer_norm();
+    let batch = Mlp::new(1).dense(2, Identity).batch_norm();
+    for (network, kernel, find, replace) in [
+        (&layer, "layer_norm", "!is_finite(variance)", "false"),
+        (&batch, "batch_norm_stats", "!is_finite(variance)", "false"),
+        (
+            &batch,
+            "batch_norm_stats",
+            "if (is_finite(next_mean) && is_finite(next_variance))",
+            "if (true)",
+        ),
+    ] {
+        let sees = |faults: Vec<Fault>| {
+            let options = DeviceOptions {
+                faults,
+                ..DeviceOptions::default()
+            };
+            sees_an_overflow(&common::gpu_with(options), network)
+        };
+        assert!(sees(vec![]), "{kernel}");
+        assert!(!sees(vec![Fault::new(kernel, find, replace)]), "{find:?}");
+    }
+}
+
 #[test]
 fn a_fault_in_the_refusal_of_a_step_is_noticed() {
     let momentum = Sgd {
@@ -668,7 +796,12 @@ fn a_fault_in_the_refusal_of_a_step_is_noticed() {
         assert!(refuses(vec![]), "{kernel}");
         for (kernel, find, replace) in [
             (kernel, "!is_finite(ledger[5])", "false"),
-            (kernel, "ledger[4] = 1.0", "ledger[4] = 0.0"),
+            // At an element; another place is for a norm that is not finite.
+            (
+                kernel,
+                "ledger[4] = 1.0;\n        }",
+                "ledger[4] = 0.0;\n        }",
+            ),
             (kernel, "if (is_finite(next", "if (true || is_finite(next"),
             (
                 "cross_entropy",

@@ -45,6 +45,30 @@ fn weights_split_into_row_panels_are_proven_like_whole_ones() {
 }
 
 #[test]
+fn panels_and_segments_go_with_normalisation_dropout_and_residual_connections() {
+    let network = Mlp::new(40)
+        .dense(70, Silu)
+        .layer_norm()
+        .dense(70, Tanh)
+        .batch_norm()
+        .dropout(0.2)
+        .residual()
+        .dense(3, Identity);
+    let x = Matrix::new(40, numbers(9 * 40, 1)).unwrap();
+    let data = Dataset::values(x, Matrix::new(3, numbers(27, 2)).unwrap()).unwrap();
+    let device = small_bindings(4096);
+    let mut trainer = Trainer::new(&device, &network, Loss::Mse, Sgd::default(), 1).unwrap();
+    let report = verify::gradients(&mut trainer, &data).unwrap();
+    assert!(report.passed(), "{report}");
+    let parts = report.checks.iter().filter(|check| {
+        check.name.contains("layer 1, part") || check.name.starts_with("sgd, part")
+    });
+    assert!(parts.count() > 10, "{report}");
+    let report = verify::training(&mut trainer, &vec![data; 5]).unwrap();
+    assert!(report.passed(), "{report}");
+}
+
+#[test]
 fn an_8192_square_layer_trains() {
     // Its weight is 256 MiB: two bindings of lavapipe's, and with its gradient a quarter of its memory.
     const LR: f64 = 2e-4;

@@ -69,6 +69,7 @@ fn every_shader_file_is_in_the_table() {
             "update_gradient",
             "subgroup",
             "threefry",
+            "columns",
         ]
         .map(String::from),
     );

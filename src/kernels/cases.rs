@@ -274,6 +274,22 @@ impl Generator {
         ]
     }
 
+    /// (rows, columns) for column kernels: around the 16 rows and columns of a workgroup, rows and columns beyond 65,535.
+    pub fn column_shapes(&self) -> Vec<(u32, u32)> {
+        vec![
+            (2, 1),
+            (3, 2),
+            (15, 17),
+            (16, 16),
+            (17, 15),
+            (33, 64),
+            (257, 33),
+            (2, 257),
+            (3, 65_541),
+            (65_541, 3),
+        ]
+    }
+
     /// Element counts around the workgroup and beyond one grid dimension of workgroups.
     pub fn counts(&self) -> Vec<u32> {
         vec![1, 3, 17, 255, 256, 257, 65_541]

@@ -9,6 +9,8 @@ pub(crate) enum Work {
     Product(Extents),
     /// Rows of so many columns.
     Rows { rows: u32, cols: u32 },
+    /// Columns, each from all its rows.
+    Columns { cols: u32 },
     /// So many elements.
     Elements { count: u32 },
     /// A small network, with so many elements of workgroup memory.
@@ -84,7 +86,7 @@ impl Work {
             }
             (Work::Product(_), None) => unreachable!("a product needs a form"),
             (Work::Rows { cols, .. }, _) => Constants::Lanes(1 << lanes_log2(cols)),
-            (Work::Elements { .. }, _) => Constants::None,
+            (Work::Columns { .. } | Work::Elements { .. }, _) => Constants::None,
             (Work::Network { values }, _) => {
                 Constants::Values((network_memory(values) - NETWORK_PARTIAL) / 4)
             }
@@ -99,6 +101,7 @@ impl Work {
             }
             (Work::Product(_), None) => unreachable!("a product needs a form"),
             (Work::Rows { rows, cols }, _) => folded(rows.div_ceil(64 >> lanes_log2(cols))),
+            (Work::Columns { cols }, _) => folded(cols.div_ceil(16)),
             (Work::Elements { count }, _) => folded(count.div_ceil(256)),
             (Work::Network { .. }, _) => [1, 1, 1],
         }

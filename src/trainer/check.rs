@@ -75,3 +75,29 @@ pub(crate) fn check_batch(plan: &Plan, batch: &Dataset) -> Result<()> {
     }
     Ok(())
 }
+
+/// Whether a network can be trained on this batch: [`check_batch`], and rows enough for statistics.
+pub(crate) fn check_training(plan: &Plan, batch: &Dataset) -> Result<()> {
+    check_batch(plan, batch)?;
+    if plan.normalises_batches() && batch.rows() == 1 {
+        return Err(Error::OneRow {
+            what: "this batch".into(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a network can be trained on `rows` rows in batches of so many, these in micro-batches of so many.
+pub(crate) fn check_batches(plan: &Plan, rows: usize, batch: usize, micro: usize) -> Result<()> {
+    let last = rows % batch;
+    let single = |size: usize| size > 0 && (micro == 1 || size % micro == 1);
+    if plan.normalises_batches() && (single(batch) || single(last)) {
+        let what = if single(batch) {
+            format!("a part of each batch of {batch}")
+        } else {
+            format!("a part of the last batch, of {last} of {rows} rows,")
+        };
+        return Err(Error::OneRow { what });
+    }
+    Ok(())
+}

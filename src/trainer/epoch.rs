@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrayvec::ArrayVec;
 
-use super::{Amount, Trainer, check_batch, kind};
+use super::{Amount, Trainer, check_batch, check_batches, kind};
 use crate::data::{Dataset, Targets, order};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
@@ -276,7 +276,8 @@ impl Trainer {
     /// and the first layer reads its rows through the order; nothing is read back.
     ///
     /// # Errors
-    /// [`Error::BatchSize`] if the size is 0 or beyond the data; [`Error::Argument`] if another trainer loaded the data;
+    /// [`Error::BatchSize`] if the size is 0 or beyond the data; [`Error::OneRow`] if a batch of one row would come to batch
+    /// normalisation; [`Error::Argument`] if another trainer loaded the data;
     /// [`Error::Pending`] if micro-batches were [accumulated](Self::accumulate) and not applied; [`Error::NoWeight`] if a batch
     /// would weigh nothing, before the first step; else as [`step`](Self::step).
     pub fn epoch(
@@ -299,6 +300,7 @@ impl Trainer {
                 rows,
             });
         }
+        check_batches(&self.plan, rows, batch_size, batch_size)?;
         let order = row_order(rows, shuffle_seed);
         self.epoch_part(data, batch_size, &order, true, 0..rows)
     }

@@ -9,7 +9,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::init::unit;
 use crate::plan::{Kind, Mode, Plan, View};
-use crate::trainer::{Trainer, check_batch, kind, uploads};
+use crate::trainer::{Trainer, check_training, kind, uploads};
 
 /// Parameters checked in each tensor; all, where it has no more.
 const COORDINATES: usize = 200;
@@ -28,7 +28,7 @@ const STEP: f64 = 1e-5;
 /// # Errors
 /// As [`Trainer::step`] if the batch does not fit; a wrong gradient is no error but a failed [`Check`].
 pub fn finite_differences(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
-    check_batch(trainer.plan(), batch)?;
+    check_training(trainer.plan(), batch)?;
     let weights = trainer.weights_f64()?;
     let plan = trainer.plan();
     let rows = batch.rows() as u64;

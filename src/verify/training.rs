@@ -15,7 +15,7 @@ use crate::init::unit;
 use crate::kernels::{StepAt, word};
 use crate::plan::{Mode, Op, Payload, Plan, View};
 use crate::scalar::Scalar;
-use crate::trainer::{Trainer, check_batch, kind, uploads};
+use crate::trainer::{Trainer, check_training, kind, uploads};
 
 /// f64 runs with perturbed weights.
 const PERTURBED: usize = 4;
@@ -37,7 +37,7 @@ const PERTURBED: usize = 4;
 /// As [`Trainer::step`] if a batch does not fit, [`Error::EmptyData`] without batches.
 pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
     for batch in batches {
-        check_batch(trainer.plan(), batch)?;
+        check_training(trainer.plan(), batch)?;
     }
     let Some(room) = batches.iter().map(Dataset::rows).max() else {
         return Err(Error::EmptyData {
@@ -46,6 +46,7 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
     };
     let room = room as u64;
     let weights = trainer.weights()?;
+    let buffers = trainer.buffers()?;
     let trainer = &*trainer;
     let (plan, optimizer) = (trainer.plan(), trainer.optimizer());
     plan.check_rows(room)?;
@@ -56,7 +57,9 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
     let mut runs = (0..=PERTURBED)
         .map(|_| CpuExecutor::<f64>::new(&plan.buffers, room))
         .collect::<Result<Vec<_>>>()?;
-    for (view, part) in plan.placed(&weights) {
+    let running = plan.running_views().into_iter().zip(&buffers);
+    let running = running.map(|(view, tensor)| (view, &tensor.data[..]));
+    for (view, part) in plan.placed(&weights).into_iter().chain(running) {
         let part = Payload::Floats(part);
         device.write(view, part)?;
         judge.write(view, part);
