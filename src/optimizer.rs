@@ -5,6 +5,8 @@
 //! and `l1`·sign(w), the subgradient of l1·Σ|w|, which PyTorch leaves to the loss. Penalties take no part in the loss that is
 //! told, nor in the gradient's norm. They hold for weights and biases alike, as PyTorch's `weight_decay` does.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::kernels::{Call, adam, momentum, rmsprop, sgd};
 
@@ -128,7 +130,8 @@ impl Default for AdamW {
 
 /// Limits of the gradient of the loss, as the criterion reduces it, before an optimiser uses it; see
 /// [`Trainer::set_clip`](crate::Trainer::set_clip). By norm first, then by value.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Clip {
     /// Where the Euclidean norm n of the whole gradient is above this, the gradient is scaled by norm/(n + 1e-6):
     /// `torch.nn.utils.clip_grad_norm_`. An update whose norm is beyond f32 is refused

@@ -4,6 +4,7 @@
 //! and no arithmetic in this file.
 
 mod buffers;
+mod grad_norm;
 mod op;
 
 use arrayvec::ArrayVec;
@@ -13,12 +14,12 @@ use crate::error::{Error, Result};
 use crate::kernels::small_network::{self, SmallNetworkSpec};
 use crate::kernels::{
     Call, Format, RowLoss, batch_norm, batch_norm_grad, batch_norm_stats, dense_backward_input,
-    dense_backward_params, dense_forward, dropout, dropout_grad, gather_inputs, gather_rows,
-    grad_norm, grad_squares, hits, layer_norm, layer_norm_grad, loss_sum, norm_params_grad,
-    part_length, softmax, softmax_grad, threefry::Mask, weigh_rows, word,
+    dense_backward_params, dense_forward, dropout, dropout_grad, gather_inputs, gather_rows, hits,
+    layer_norm, layer_norm_grad, loss_sum, norm_params_grad, part_length, softmax, softmax_grad,
+    threefry::Mask, weigh_rows, word,
 };
 use crate::loss::{Criterion, Loss};
-use crate::optimizer::{Clip, Optimizer, Rule};
+use crate::optimizer::{Optimizer, Rule};
 use crate::spec::{Layer, Layout, Mlp, Norm, Slot};
 use crate::tensor::Tensors;
 
@@ -722,11 +723,6 @@ impl Plan {
         self.whole(self.history, 0)
     }
 
-    /// The norm of each of the latest gradients; the trainer knows which is where.
-    pub fn norms_view(&self) -> View {
-        self.whole(self.norms, 0)
-    }
-
     /// The panels of each tensor in the order of [`Mlp::tensors`]: weights, or gradients.
     pub fn parameter_views(&self, grads: bool) -> Vec<Vec<View>> {
         let first = if grads { self.grads } else { self.weights };
@@ -1279,47 +1275,5 @@ impl Plan {
         });
         ops.extend(updates);
         ops
-    }
-
-    /// The norm of the gradient: squares in parts, segment by segment, and then their sum.
-    fn norm(&self, clip: Clip, scale: f64, ops: &mut Vec<Op>) {
-        let segments = self.layout.segments.len();
-        let op = |call, reads, writes, part| Op {
-            call,
-            activation: Activation::Identity,
-            reads,
-            writes,
-            layer: None,
-            choice: None,
-            part,
-        };
-        let mut first = 0;
-        for (s, &len) in self.layout.segments.iter().enumerate() {
-            let length = part_length(len);
-            ops.push(op(
-                Call::GradSquares(grad_squares::Params {
-                    count: len as u32,
-                    length: length as u32,
-                    first,
-                    scale,
-                }),
-                vec![self.whole(self.grads + s, 0)],
-                vec![self.whole(self.squares, 0)],
-                Self::part_number(segments, s),
-            ));
-            first += len.div_ceil(length) as u32;
-        }
-        ops.push(op(
-            Call::GradNorm(grad_norm::Params {
-                count: first,
-                slot: 0,
-                clip: u32::from(clip.norm.is_some()),
-                max_norm: clip.norm.unwrap_or(0.0),
-                scale,
-            }),
-            vec![self.whole(self.squares, 0)],
-            vec![self.ledger_view(), self.norms_view()],
-            None,
-        ));
     }
 }

@@ -6,7 +6,7 @@ use common::numbers;
 use wgrad::fit::{FitOptions, Validation};
 use wgrad::{
     Activation::*, Adam, Dataset, Device, DeviceOptions, Error, Loss, Matrix, Mlp, Sgd, Storage,
-    Tensors, Trainer, verify,
+    Stream, Tensors, Trainer, verify,
 };
 
 const INPUTS: usize = 11;
@@ -88,6 +88,9 @@ fn weights_are_carried_along() {
         .unwrap()
         .shuffled(4)
         .for_each(|batch| check(&batch));
+    for batch in Stream::new(&data, 10, 20).unwrap().shuffled(4) {
+        check(&batch.unwrap());
+    }
     for (train, validation) in data.folds(3, 2).unwrap() {
         check(&train);
         check(&validation);

@@ -13,7 +13,8 @@ impl Dataset {
     /// this is PyTorch's `CrossEntropyLoss(weight=…)` on class indices. Evaluation weighs loss and accuracy alike, as
     /// scikit-learn's `sample_weight` does.
     ///
-    /// A row of weight 0 takes no part, whatever its loss. A batch may not weigh nothing: that is an error when it is used.
+    /// A row of weight 0 takes no part, whatever its loss, but that the statistics of [batch normalisation](crate::Mlp::batch_norm)
+    /// are over rows, whatever their weights, as PyTorch's are. A batch may not weigh nothing: that is an error when it is used.
     /// [`select`](Self::select), [`split`](Self::split), batches and epochs carry weights along. Weights replace those that were
     /// there.
     ///
