@@ -4,7 +4,10 @@
 //! activation a = φ(z). Where a suffices, z is never stored.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
@@ -58,6 +61,28 @@ macro_rules! activations {
                     Self::Softmax => "softmax",
                     Self::Custom(custom) => &custom.0.name,
                 }
+            }
+
+            /// The activation of this name with these arguments; a default for each that is not given. Nothing if there is no
+            /// such name or argument.
+            fn of_parts(name: &str, arguments: &[(&str, f64)]) -> Option<Self> {
+                let known: &[&str] = match name {
+                    $($name => &[$($(stringify!($field)),+)?],)+
+                    "softmax" => &[],
+                    _ => return None,
+                };
+                if arguments.iter().any(|(argument, _)| !known.contains(argument)) {
+                    return None;
+                }
+                Some(match name {
+                    $($name => Self::$variant $({
+                        $($field: arguments
+                            .iter()
+                            .find(|(argument, _)| *argument == stringify!($field))
+                            .map_or($default, |(_, value)| *value)),+
+                    })?,)+
+                    _ => Self::Softmax,
+                })
             }
 
             /// The WGSL that declares `activate(z)` and `activate_grad(saved)`, arguments included as constants.
@@ -328,7 +353,30 @@ impl Activation {
             wgsl: wgsl.to_owned(),
             f: Box::new(f),
             grad: Box::new(grad),
+            missing: false,
         }))))
+    }
+
+    /// A custom activation of which only the name is known. No network is built with it; see [`Self::replace`].
+    fn missing(name: &str) -> Self {
+        Self::Custom(Custom(Arc::new(CustomParts {
+            name: name.to_owned(),
+            wgsl: String::new(),
+            f: Box::new(|_| f64::NAN),
+            grad: Box::new(|_| f64::NAN),
+            missing: true,
+        })))
+    }
+
+    /// Takes the custom activation of this one's name, if this is a custom one.
+    pub(crate) fn replace(&mut self, own: &[Activation]) -> Result<()> {
+        if let Self::Custom(this) = self {
+            let same = |a: &&Activation| matches!(a, Self::Custom(c) if c.0.name == this.0.name);
+            if let Some(replacement) = own.iter().find(same) {
+                *self = replacement.clone();
+            }
+        }
+        self.check()
     }
 
     /// φ(z) in f64. Softmax is no function of one number and gives z, with derivative 1.
@@ -362,6 +410,11 @@ impl Activation {
                 "finite and > 0",
                 alpha as f32 > 0.0 && (alpha as f32).is_finite(),
             ),
+            Self::Custom(ref custom) if custom.0.missing => {
+                return Err(Error::MissingActivation {
+                    name: custom.0.name.clone(),
+                });
+            }
             _ => return Ok(()),
         };
         if good {
@@ -389,6 +442,67 @@ impl fmt::Display for Activation {
     }
 }
 
+/// How a file calls a custom activation, before its name.
+const CUSTOM: &str = "custom:";
+
+/// From its text: a name, with its arguments in parentheses where it has some, as it is displayed. Arguments that are not given
+/// have PyTorch's default.
+///
+/// ```
+/// use wgrad::Activation;
+/// assert_eq!("tanh".parse(), Ok(Activation::Tanh));
+/// assert_eq!("elu(alpha=0.5)".parse(), Ok(Activation::Elu { alpha: 0.5 }));
+/// println!("{}", "tanhh".parse::<Activation>().unwrap_err()); // has the list of names
+/// ```
+impl FromStr for Activation {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let fail = || {
+            let names: Vec<String> = Self::table().iter().map(Self::to_string).collect();
+            Error::Argument {
+                name: "the activation".into(),
+                value: format!("{text:?}"),
+                allowed: format!("one of {}, softmax", names.join(", ")),
+            }
+        };
+        let (name, arguments) = match text.split_once('(') {
+            Some((name, rest)) => (name, rest.strip_suffix(')').ok_or_else(fail)?),
+            None => (text, ""),
+        };
+        let mut values = Vec::new();
+        for argument in arguments.split(',').filter(|a| !a.trim().is_empty()) {
+            let (argument, value) = argument.split_once('=').ok_or_else(fail)?;
+            let value = value.trim().parse().map_err(|_| fail())?;
+            values.push((argument.trim(), value));
+        }
+        let activation = Self::of_parts(name.trim(), &values).ok_or_else(fail)?;
+        activation.check()?;
+        Ok(activation)
+    }
+}
+
+/// As its text; a custom one as `custom:` and its name.
+impl Serialize for Activation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Custom(_) => serializer.collect_str(&format_args!("{CUSTOM}{self}")),
+            _ => serializer.collect_str(self),
+        }
+    }
+}
+
+/// From its text. A custom one must be put in its place by [`Mlp::with_activations`](crate::Mlp::with_activations).
+impl<'de> Deserialize<'de> for Activation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.strip_prefix(CUSTOM) {
+            Some(name) => Ok(Self::missing(name)),
+            None => text.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
 /// A user's activation; see [`Activation::custom`].
 #[derive(Clone)]
 pub struct Custom(Arc<CustomParts>);
@@ -400,6 +514,8 @@ struct CustomParts {
     wgsl: String,
     f: Function,
     grad: Function,
+    /// Only the name is known.
+    missing: bool,
 }
 
 impl fmt::Debug for Custom {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::activation::Activation;
 use crate::error::{Error, Result};
+use crate::files::Checkpoint;
 use crate::gpu::{self, Gpu};
 use crate::kernels::{self, Form};
 use crate::plan::Limits;
@@ -304,6 +305,52 @@ impl Device {
     pub fn destroy(&self) {
         if let Kind::Gpu(gpu) = &self.kind {
             gpu.destroy();
+        }
+    }
+
+    /// What decides the bits that it computes, apart from the choice of kernels: adapter and driver, or CPU and threads.
+    pub(crate) fn identity(&self) -> String {
+        match &self.kind {
+            Kind::Gpu(gpu) => {
+                let adapter = gpu::adapter::describe(gpu.index, &gpu.info);
+                let (name, backend, driver) = (adapter.name, adapter.backend, adapter.driver);
+                format!("{name} ({backend}, {driver})")
+            }
+            Kind::Reference => self.to_string(),
+            // The gemm crate takes the widest vectors there are, and divides its sums by the number of threads.
+            Kind::Cpu => {
+                #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+                let vectors = match () {
+                    () if std::arch::is_x86_feature_detected!("avx512f") => " with AVX-512",
+                    () if std::arch::is_x86_feature_detected!("fma") => " with FMA",
+                    () => "",
+                };
+                #[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
+                let vectors = "";
+                format!("{self}, {}{vectors}", std::env::consts::ARCH)
+            }
+        }
+    }
+
+    /// Sees that a checkpoint goes on here with the bits of where it was made: the same device, and from now on the same kernels.
+    pub(crate) fn pin(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let other = |found: String| {
+            Err(Error::OtherDevice {
+                recorded: checkpoint.device().to_owned(),
+                found,
+            })
+        };
+        if self.identity() != checkpoint.device() {
+            return other(self.identity());
+        }
+        match &self.kind {
+            Kind::Gpu(gpu) => match gpu.pin(checkpoint.choices()) {
+                Ok(()) => Ok(()),
+                Err(difference) => other(format!(
+                    "the same adapter, but {difference} (a Device opened anew, with default options, takes the recorded kernels)"
+                )),
+            },
+            _ => Ok(()),
         }
     }
 

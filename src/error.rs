@@ -239,6 +239,42 @@ pub enum Error {
         advice: String,
     },
 
+    /// A tensor of the network is not among those given.
+    #[error("{what} has no tensor {name:?}, which this network needs; it has {found}")]
+    MissingTensor {
+        /// Where the tensors come from.
+        what: String,
+        /// The name that is missing.
+        name: String,
+        /// The names there are.
+        found: String,
+    },
+
+    /// An activation that a file only names, because it is a function of the user's own.
+    #[error(
+        "activation {name:?} is a function of your own, and a file holds no more than its name: make it again with \
+         Activation::custom and hand it to with_activations"
+    )]
+    MissingActivation {
+        /// The activation's name.
+        name: String,
+    },
+
+    /// A checkpoint or a model of another network, loss or optimiser.
+    #[error(
+        "{what} is of another architecture; it is of\n  {found}\nand here is\n  {expected}\n{advice}"
+    )]
+    Architecture {
+        /// What was given.
+        what: String,
+        /// Its network, and what else must fit.
+        found: String,
+        /// What would fit.
+        expected: String,
+        /// What to do.
+        advice: String,
+    },
+
     /// A value of a table that cannot be used.
     #[error("{0}")]
     Cell(Box<Cell>),
@@ -269,6 +305,18 @@ pub enum Error {
         class: String,
         /// Rows seen.
         rows: usize,
+    },
+
+    /// A checkpoint that would go on with other bits than it would have where it was made.
+    #[error(
+        "the checkpoint was made on {recorded}, and this is {found}: from here on the bits would differ; resume it there, or \
+         use Trainer::resume_elsewhere to go on all the same"
+    )]
+    OtherDevice {
+        /// The device that the checkpoint was made on.
+        recorded: String,
+        /// This device, or what is different with it.
+        found: String,
     },
 
     /// No adapter at all.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::cpu::CpuExecutor;
 use crate::device::{Device, Kind};
 use crate::error::Result;
+use crate::files::Numbers;
 use crate::gpu::executor::GpuExecutor;
 use crate::gpu::timestamps::{self, Timestamps};
 use crate::kernels::StepAt;
@@ -105,6 +106,41 @@ impl Executor {
         let read = self.read(views).await?;
         let widen = |x: Vec<f32>| x.into_iter().map(f64::from).collect();
         Ok(read.into_iter().map(widen).collect())
+    }
+
+    /// Reads views as they are: nothing is rounded.
+    pub async fn read_numbers(&mut self, views: &[View]) -> Result<Vec<Numbers>> {
+        if let Self::Reference(cpu) = self {
+            let of = |view: &View| Numbers::F64(cpu.floats(*view).to_vec());
+            return Ok(views.iter().map(of).collect());
+        }
+        let read = self.read(views).await?;
+        Ok(read.into_iter().map(Numbers::F32).collect())
+    }
+
+    /// Fills views one after the other with what was read, rounded where it comes from a device of higher precision.
+    pub fn write_numbers(&mut self, views: &[View], numbers: &Numbers) -> Result<()> {
+        if let (Self::Reference(cpu), Numbers::F64(x)) = (&mut *self, numbers) {
+            let mut x = x.iter().copied();
+            for view in views {
+                cpu.set(*view, x.by_ref().take(view.len as usize));
+            }
+            return Ok(());
+        }
+        let narrow: Vec<f32>;
+        let mut x: &[f32] = match numbers {
+            Numbers::F32(x) => x,
+            Numbers::F64(_) => {
+                narrow = numbers.to_f32();
+                &narrow
+            }
+        };
+        for view in views {
+            let (part, rest) = x.split_at(view.len as usize);
+            self.write(*view, Payload::Floats(part))?;
+            x = rest;
+        }
+        Ok(())
     }
 
     /// Copies rows of a data set into a batch, on a CPU.

@@ -3,13 +3,16 @@
 use rand::Rng;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 /// How a dense layer with fan-in `I` and fan-out `O` begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Init {
     /// PyTorch's `nn.Linear`: weights and biases uniform in ±1/√I.
     #[default]
+    #[serde(rename = "pytorch")]
     PyTorch,
     /// Glorot and Bengio (2010): weights uniform in ±√(6/(I+O)), biases 0. Made for tanh and sigmoid.
     GlorotUniform,

@@ -63,6 +63,7 @@
 //! | `src/fit.rs`, `fit/*.rs`, `schedule.rs` | training without a loop: options, history, state, early stopping; learning rates |
 //! | `src/estimator.rs`, `estimator/*.rs` | classifier and regressor as in scikit-learn |
 //! | `src/metrics.rs`, `metrics/*.rs` | metrics, and the report made of them |
+//! | `src/files.rs`, `files/*.rs` | weights, models and checkpoints as safetensors files |
 //! | `src/verify.rs`, `verify/*.rs` | the proof |
 //! | `src/profile.rs` | where the time goes |
 //! | `src/book.rs`, `book/*.md` | the book |
@@ -98,6 +99,7 @@ mod elementary;
 pub mod error;
 pub mod estimator;
 mod executor;
+pub mod files;
 pub mod fit;
 mod gpu;
 pub mod init;
@@ -130,6 +132,8 @@ pub use device::{AdapterChoice, AdapterDescription, Device, DeviceOptions, Fault
 pub use error::{Error, Result};
 #[doc(inline)]
 pub use estimator::{MlpClassifier, MlpRegressor};
+#[doc(inline)]
+pub use files::{Checkpoint, CheckpointFolder, Found, Model};
 #[doc(inline)]
 pub use fit::{EarlyStopping, Fit, FitOptions, History, Validation};
 #[doc(inline)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::kernels::{
@@ -9,7 +11,8 @@ use crate::kernels::{
 };
 
 /// A loss L(a, t) of the network's output a (B, C) and the targets t.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Loss {
     /// ‖a − t‖² of each row: summed over rows the *total squared error*, averaged over rows the cost ‖a_L − y‖² of the
@@ -39,7 +42,8 @@ pub enum Loss {
 }
 
 /// How the losses of a batch become one number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reduction {
     /// The mean, over what each [`Loss`] says: elements or rows. PyTorch's default. Rows with
     /// [weights](crate::Dataset::with_weights) have the weighted mean Σ wᵢ·lᵢ / Σ wᵢ.
@@ -50,13 +54,14 @@ pub enum Reduction {
 }
 
 /// A loss with its reduction. A [`Loss`] alone converts into its mean.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Criterion {
     /// The loss.
     pub loss: Loss,
     /// The reduction.
     pub reduction: Reduction,
     /// Share of each target that goes to all classes alike; see [`label_smoothing`](Self::label_smoothing()).
+    #[serde(default)]
     pub label_smoothing: f64,
 }
 

@@ -14,7 +14,8 @@ use crate::kernels::{Call, adam, momentum, rmsprop, sgd};
 ///
 /// g ← g + weight_decay·w; v ← momentum·v + (1 − dampening)·g, or g at the first step; w ← w − lr·v, or
 /// w − lr·(g + momentum·v) with `nesterov`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sgd {
     /// Learning rate.
     pub lr: f64,
@@ -46,7 +47,8 @@ impl Default for Sgd {
 /// RMSprop: `torch.optim.RMSprop` (not centered, without momentum).
 ///
 /// s ← alpha·s + (1 − alpha)·g²; w ← w − lr·g/(√s + eps).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RmsProp {
     /// Learning rate.
     pub lr: f64,
@@ -75,7 +77,8 @@ impl Default for RmsProp {
 /// Adam: `torch.optim.Adam`, with weight decay as an L2 penalty.
 ///
 /// m ← β₁·m + (1 − β₁)·g; v ← β₂·v + (1 − β₂)·g²; w ← w − lr/(1 − β₁ᵗ)·m/(√v/√(1 − β₂ᵗ) + eps).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Adam {
     /// Learning rate.
     pub lr: f64,
@@ -102,7 +105,8 @@ impl Default for Adam {
 }
 
 /// Adam with decoupled weight decay: `torch.optim.AdamW`. w ← (1 − lr·weight_decay)·w before Adam's step.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AdamW {
     /// Learning rate.
     pub lr: f64,
@@ -187,7 +191,8 @@ impl From<Optimizer> for Rule {
 }
 
 /// Any of the optimisers.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Optimizer {
     /// [`Sgd`].

@@ -725,7 +725,15 @@ impl Plan {
 
     /// The panels of each tensor in the order of [`Mlp::tensors`]: weights, or gradients.
     pub fn parameter_views(&self, grads: bool) -> Vec<Vec<View>> {
-        let first = if grads { self.grads } else { self.weights };
+        self.views_in(if grads { self.grads } else { self.weights })
+    }
+
+    /// The panels of each tensor's share of a slot of the optimiser's state, in the same order.
+    pub fn state_views(&self, slot: usize) -> Vec<Vec<View>> {
+        self.views_in(self.states + slot * self.layout.segments.len())
+    }
+
+    fn views_in(&self, first: usize) -> Vec<Vec<View>> {
         let layers = self.layout.layers.iter().zip(&self.layout.norms);
         layers
             .flat_map(|(panels, norm)| {

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::init::Init;
 
 /// A normalisation between a layer's product and its activation, with PyTorch's defaults: eps 1e-5, γ from 1 and β from 0 on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Norm {
     /// Over each row (Ba, Kiros and Hinton, 2016): `nn.LayerNorm(outputs)`.
@@ -35,18 +38,21 @@ impl fmt::Display for Norm {
 
 /// A dense layer, from its input x to its output h: `u = x·Wᵀ + b` with W (outputs, inputs), b (outputs); `z = norm(u)`, or u
 /// itself; `a = φ(z)`; `h = dropout(a)`, or `h = x + dropout(a)` with a residual connection.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Layer {
     /// Width of the layer.
     pub outputs: usize,
     /// What stands between the product and φ; see [`Mlp::layer_norm`] and [`Mlp::batch_norm`].
+    #[serde(default)]
     pub norm: Option<Norm>,
     /// φ.
     pub activation: Activation,
     /// Probability that training drops an element of a; see [`Mlp::dropout`].
+    #[serde(default)]
     pub dropout: Option<f64>,
     /// Whether the layer's input is added to its output; see [`Mlp::residual`].
+    #[serde(default)]
     pub residual: bool,
 }
 
@@ -73,12 +79,14 @@ impl Layer {
 /// assert_eq!(names[..4], ["0.weight", "0.bias", "1.weight", "1.bias"]);
 /// assert_eq!(names[4..], ["3.weight", "3.bias", "4.weight", "4.bias", "7.weight", "7.bias"]);
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mlp {
     inputs: usize,
     layers: Vec<Layer>,
+    #[serde(default)]
     init: Init,
     /// A call that had no place, which [`check`](Self::check) reports.
+    #[serde(skip)]
     misplaced: Option<String>,
 }
 
@@ -251,6 +259,13 @@ impl Mlp {
         buffers
     }
 
+    /// [`tensors`](Self::tensors), and behind them [`buffers`](Self::buffers): PyTorch's `state_dict`.
+    pub(crate) fn state_tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let mut tensors = self.tensors();
+        tensors.extend(self.buffers());
+        tensors
+    }
+
     /// The number of layer l's `Linear` among the modules of PyTorch's `nn.Sequential`; see [`tensors`](Self::tensors).
     pub fn module_of(&self, l: usize) -> usize {
         let before = self.layers.iter().take(l);
@@ -259,6 +274,18 @@ impl Mlp {
                 2 + usize::from(layer.norm.is_some()) + usize::from(layer.dropout.is_some())
             })
             .sum()
+    }
+
+    /// The network with functions of your own in the place of those of their names. A file holds no more than the name of a
+    /// [custom](Activation::custom) activation.
+    ///
+    /// # Errors
+    /// [`Error::MissingActivation`] if there is still one of which only the name is known.
+    pub fn with_activations(mut self, own: &[Activation]) -> Result<Self> {
+        for layer in &mut self.layers {
+            layer.activation.replace(own)?;
+        }
+        Ok(self)
     }
 
     /// Whether the network can be built.

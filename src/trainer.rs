@@ -1,6 +1,7 @@
 //! Training: steps, micro-batches, evaluation. No mathematics; the plan has the order and the kernels have the rest.
 
 mod check;
+mod checkpoint;
 mod clip;
 mod epoch;
 mod report;

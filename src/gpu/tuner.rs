@@ -162,6 +162,37 @@ impl Gpu {
         Ok(small)
     }
 
+    /// From now on these choices are used. If that cannot be, or others are in use already, it says so and changes nothing.
+    pub fn pin(&self, choices: &Choices) -> std::result::Result<(), String> {
+        let mut state = lock(&self.tuner.state);
+        for (product, choice) in choices.iter() {
+            if !self.can_run(choice.form) {
+                return Err(format!("{choice} cannot run with this device's options"));
+            }
+            match state.used.get(product) {
+                Some(used) if used != choice => {
+                    return Err(format!(
+                        "{product} is computed by {used} here, not by {choice}"
+                    ));
+                }
+                _ => {}
+            }
+        }
+        for (name, small) in choices.small_networks() {
+            let used = state.used.small_network(name).or(self.small_network);
+            if used.is_some_and(|used| used != small) {
+                let here = if small {
+                    "op by op"
+                } else {
+                    "in one workgroup"
+                };
+                return Err(format!("{name} is trained {here} here"));
+            }
+        }
+        state.known.extend(choices.clone());
+        Ok(())
+    }
+
     /// What the table says of a product.
     fn default_choice(&self, call: &Call, extents: Extents) -> Choice {
         let adapter = AdapterKind {

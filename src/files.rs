@@ -1,0 +1,23 @@
+//! Files that outlive a run: weights that PyTorch reads, models that predict, checkpoints that go on.
+//!
+//! All are safetensors files. [`Tensors::save`](crate::Tensors::save) writes weights alone, under PyTorch's `state_dict` names.
+//! A [`Model`] adds what is needed to predict: the network, the loss, how data is prepared. A [`Checkpoint`] holds all that
+//! decides how training goes on, so that stopping and resuming gives the bits of not stopping.
+//!
+//! A file is written beside its final place, synced and renamed; after a crash there is the old file or the new one, whole. A
+//! model or a checkpoint has a checksum over every byte: a damaged, truncated or foreign file is an
+//! [`Error::File`](crate::Error::File) that says what is wrong.
+
+mod checkpoint;
+mod container;
+mod disk;
+mod folder;
+mod model;
+mod weights;
+
+pub use checkpoint::Checkpoint;
+pub(crate) use checkpoint::{LOSSES, NORMS, State};
+pub(crate) use container::{Array, Numbers};
+pub use folder::{CheckpointFolder, Found, Skipped};
+pub use model::Model;
+pub(crate) use model::complete;

@@ -1,0 +1,327 @@
+//! Checkpoints: all that decides how training goes on.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::container::{self, Array, Entry, Numbers, take};
+use super::disk;
+use super::model::{Model, absent, complete, prefixed, take_tensors};
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::kernels::word;
+use crate::loss::Criterion;
+use crate::optimizer::{Clip, Optimizer};
+use crate::plan::HISTORY;
+use crate::spec::Mlp;
+use crate::tensor::{Tensor, Tensors};
+use crate::trainer::Amount;
+use crate::tuning::Choices;
+
+const KIND: &str = "checkpoint";
+
+/// All that decides how training goes on: weights, optimiser and its state, gradients of micro-batches that wait for their
+/// update, what the device keeps of the losses, counters, the choice of kernels, and what the loop around the trainer puts with
+/// it. Made by [`Trainer::checkpoint`](crate::Trainer::checkpoint), taken up by [`Trainer::resume`](crate::Trainer::resume):
+/// training that was stopped and resumed gives the bits of training that was not.
+///
+/// ```
+/// use wgrad::{Activation::*, Adam, Checkpoint, Dataset, Device, Loss, Matrix, Mlp, Trainer};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("checkpoint.safetensors");
+/// let x = Matrix::from_rows(&[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])?;
+/// let data = Dataset::classes(x, vec![0, 1, 1, 0])?;
+/// let network = Mlp::new(2).dense(8, Tanh).dense(2, Identity);
+/// let device = Device::cpu();
+/// let mut trainer = Trainer::new(&device, &network, Loss::CrossEntropy, Adam::default(), 7)?;
+/// trainer.step(&data)?;
+/// trainer.checkpoint()?.save(&path)?;
+/// trainer.step(&data)?;
+///
+/// let mut resumed = Trainer::resume(&device, &Checkpoint::load(&path)?)?;
+/// resumed.step(&data)?;
+/// assert_eq!(resumed.weights()?, trainer.weights()?);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    pub(crate) state: State,
+    /// Weights, optimiser state, ledger, losses and, where micro-batches wait, gradients.
+    pub(crate) arrays: Vec<Array>,
+    version: String,
+    /// State of the loop around the trainer: epoch, place in the permutation, schedule, what has been seen so far.
+    pub fit: Option<serde_json::Value>,
+    /// How a row of data becomes a row of x, as whoever prepared it describes it.
+    pub preparation: Option<serde_json::Value>,
+    /// The best weights so far, where the loop keeps them.
+    pub best: Option<Tensors>,
+}
+
+/// What the metadata holds. A later version may add fields that have a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub network: Mlp,
+    pub criterion: Criterion,
+    pub optimizer: Optimizer,
+    /// What [`Device::identity`](crate::Device) calls the device.
+    pub device: String,
+    pub choices: Choices,
+    pub steps: u64,
+    pub batches: u64,
+    /// Of the initial weights, and of dropout.
+    pub seed: u64,
+    pub clip: Clip,
+    pub record_norms: bool,
+    /// Norms of gradients so far, and how many of the latest were not taken.
+    pub norms: (u64, usize),
+    /// Rows accumulated since the last update.
+    pub pending: Amount,
+    /// Rows since the loss was last taken.
+    pub loss_rows: Amount,
+    /// Weight of the latest batches whose losses were not taken, the oldest first.
+    pub history: Vec<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    state: State,
+    #[serde(default)]
+    fit: Option<serde_json::Value>,
+    #[serde(default)]
+    preparation: Option<serde_json::Value>,
+    /// Whether there are tensors of the best weights.
+    #[serde(default)]
+    best: bool,
+}
+
+/// Counters beyond this do not come from training.
+const MOST: u64 = 1 << 53;
+
+/// Names of the arrays beside the weights, which have PyTorch's names.
+pub(crate) const LEDGER: &str = "ledger";
+pub(crate) const LOSSES: &str = "losses";
+pub(crate) const NORMS: &str = "norms";
+const BEST: &str = "best.";
+
+/// How the names of a slot of the optimiser's state begin.
+pub(crate) fn slot_prefix(slot: usize) -> String {
+    format!("optimizer.{slot}.")
+}
+
+/// How the names of the gradients that wait begin.
+pub(crate) const GRADIENTS: &str = "gradients.";
+
+impl State {
+    /// Names and shapes of the arrays that belong to it.
+    pub fn arrays(&self) -> Vec<(String, Vec<usize>)> {
+        let tensors = self.network.tensors();
+        let mut prefixes = vec![String::new()];
+        prefixes.extend((0..self.optimizer.slots()).map(slot_prefix));
+        if self.pending.rows > 0 {
+            prefixes.push(GRADIENTS.into());
+        }
+        let named = |prefix: &String| {
+            let prefix = prefix.clone();
+            let of = move |(name, shape): &(String, Vec<usize>)| {
+                (format!("{prefix}{name}"), shape.clone())
+            };
+            tensors.iter().map(of).collect::<Vec<_>>()
+        };
+        let mut all: Vec<(String, Vec<usize>)> = prefixes.iter().flat_map(named).collect();
+        all.extend(self.network.buffers());
+        all.push((LEDGER.into(), vec![word::COUNT]));
+        all.push((LOSSES.into(), vec![self.history.len()]));
+        all.push((NORMS.into(), vec![self.norms.1]));
+        all
+    }
+
+    /// Network, loss and optimiser in one line.
+    pub fn architecture(&self) -> String {
+        let optimizer = self.optimizer.name();
+        format!("{}; {}; {optimizer}", self.network, self.criterion)
+    }
+}
+
+impl Checkpoint {
+    pub(crate) fn new(state: State, arrays: Vec<Array>) -> Self {
+        Self {
+            state,
+            arrays,
+            version: env!("CARGO_PKG_VERSION").into(),
+            fit: None,
+            preparation: None,
+            best: None,
+        }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Mlp {
+        &self.state.network
+    }
+
+    /// The loss and its reduction.
+    pub fn criterion(&self) -> Criterion {
+        self.state.criterion
+    }
+
+    /// The optimiser, with its learning rate of that moment.
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.state.optimizer
+    }
+
+    /// Updates made until then.
+    pub fn steps(&self) -> u64 {
+        self.state.steps
+    }
+
+    /// The device that it was made on.
+    pub fn device(&self) -> &str {
+        &self.state.device
+    }
+
+    /// The choice of kernels with which it was made.
+    pub fn choices(&self) -> &Choices {
+        &self.state.choices
+    }
+
+    /// Version of this crate that made it.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The weights and running statistics of that moment.
+    pub fn weights(&self) -> Tensors {
+        let tensors = self.state.network.state_tensors().into_iter();
+        let tensor = |(name, shape): (String, Vec<usize>)| {
+            let array = self.arrays.iter().find(|array| array.name == name)?;
+            let data = array.numbers.to_f32();
+            Some(Tensor { name, shape, data })
+        };
+        Tensors::new(tensors.filter_map(tensor).collect())
+    }
+
+    /// A model of the best weights, or of those of that moment where the loop kept no best ones.
+    ///
+    /// # Errors
+    /// As [`Model::new`].
+    pub fn model(&self) -> Result<Model> {
+        let weights = self.best.clone().unwrap_or_else(|| self.weights());
+        let mut model = Model::new(&self.state.network, self.state.criterion, weights)?;
+        model.preparation.clone_from(&self.preparation);
+        Ok(model)
+    }
+
+    /// The checkpoint with functions of your own in the place of those of their names: a file holds no more than the name of a
+    /// [custom](Activation::custom) activation.
+    ///
+    /// # Errors
+    /// [`Error::MissingActivation`] if there is still one of which only the name is known.
+    pub fn with_activations(mut self, own: &[Activation]) -> Result<Self> {
+        self.state.network = self.state.network.with_activations(own)?;
+        Ok(self)
+    }
+
+    /// Writes the checkpoint's file. What stood there before is replaced when the new file is whole.
+    /// [`CheckpointFolder`](crate::CheckpointFolder) keeps several.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be written; what was there is unchanged then.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        disk::replace(path.as_ref(), |to| self.write(to))
+    }
+
+    /// The bytes that [`save`](Self::save) writes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self.write(&mut bytes) {
+            Ok(()) => bytes,
+            Err(error) => unreachable!("a vector takes what is written: {error}"),
+        }
+    }
+
+    fn write(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
+        let body = Body {
+            state: self.state.clone(),
+            fit: self.fit.clone(),
+            preparation: self.preparation.clone(),
+            best: self.best.is_some(),
+        };
+        let arrays = self.arrays.iter().map(Entry::array);
+        let best = self.best.iter().flatten().map(|t| prefixed(BEST, t));
+        container::write_sealed(to, KIND, &body, arrays.chain(best).collect())
+    }
+
+    /// Reads a checkpoint's file.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read, is damaged, is something else, or is of a later version of the format.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = disk::read_safetensors(path)?;
+        Self::read(&bytes, &path.display().to_string())
+    }
+
+    /// [`load`](Self::load) from the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::read(bytes, "the bytes given")
+    }
+
+    fn read(bytes: &[u8], file: &str) -> Result<Self> {
+        let (body, mut found, version): (Body, _, _) = container::read_sealed(bytes, KIND, file)?;
+        let state = body.state;
+        let counters = [
+            state.steps,
+            state.batches,
+            state.pending.rows,
+            state.loss_rows.rows,
+        ];
+        let sound = counters.iter().all(|&count| count <= MOST)
+            && [state.pending.weight, state.loss_rows.weight]
+                .iter()
+                .chain(&state.history)
+                .all(|weight| weight.is_finite() && *weight >= 0.0)
+            && state.history.len() <= HISTORY
+            && state.history.len() as u64 <= state.batches
+            && state.norms.0 <= MOST
+            && state.norms.1 <= HISTORY
+            && state.norms.1 as u64 <= state.norms.0;
+        if !sound {
+            return Err(Error::File {
+                file: file.to_owned(),
+                problem: "its counters do not come from training".into(),
+                advice: "another program has made it: take the original".into(),
+            });
+        }
+        let mut arrays = Vec::new();
+        for (name, shape) in state.arrays() {
+            let array = take(&mut found, &name, &shape);
+            arrays.push(array.ok_or_else(|| absent(file, &name, &shape))?);
+        }
+        let best = if body.best {
+            let best = take_tensors(&mut found, &state.network, BEST, file)?;
+            Some(complete(&state.network, best, file)?)
+        } else {
+            None
+        };
+        let checkpoint = Self {
+            state,
+            arrays,
+            version,
+            fit: body.fit,
+            preparation: body.preparation,
+            best,
+        };
+        complete(&checkpoint.state.network, checkpoint.weights(), file)?;
+        Ok(checkpoint)
+    }
+
+    /// The array of this name.
+    pub(crate) fn numbers(&self, name: &str) -> Option<&Numbers> {
+        let array = self.arrays.iter().find(|array| array.name == name)?;
+        Some(&array.numbers)
+    }
+}

@@ -1,0 +1,362 @@
+//! safetensors files with a seal: a note in the metadata that says what the file is, and a checksum over every byte.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensors};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::error::{Error, Result};
+
+/// The elements of an array, in the precision of the device that they come from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Numbers {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+impl Numbers {
+    /// As f32: rounded to the nearest.
+    pub fn to_f32(&self) -> Vec<f32> {
+        match self {
+            Numbers::F32(x) => x.clone(),
+            Numbers::F64(x) => x.iter().map(|&x| x as f32).collect(),
+        }
+    }
+
+    /// One after the other. All are of one precision.
+    pub fn joined(parts: Vec<Self>) -> Self {
+        let mut parts = parts.into_iter();
+        let mut all = parts.next().unwrap_or(Numbers::F32(Vec::new()));
+        for part in parts {
+            match (&mut all, part) {
+                (Numbers::F32(all), Numbers::F32(part)) => all.extend(part),
+                (Numbers::F64(all), Numbers::F64(part)) => all.extend(part),
+                _ => unreachable!("a device has one precision"),
+            }
+        }
+        all
+    }
+
+    /// Those at these places.
+    pub fn picked(&self, places: &[usize]) -> Self {
+        match self {
+            Numbers::F32(x) => Numbers::F32(places.iter().map(|&i| x[i]).collect()),
+            Numbers::F64(x) => Numbers::F64(places.iter().map(|&i| x[i]).collect()),
+        }
+    }
+
+    /// `len` numbers: these at their places, and zeros.
+    pub fn placed(&self, places: &[usize], len: usize) -> Self {
+        fn put<T: Copy + Default>(x: &[T], places: &[usize], len: usize) -> Vec<T> {
+            let mut all = vec![T::default(); len];
+            for (&place, &x) in places.iter().zip(x) {
+                all[place] = x;
+            }
+            all
+        }
+        match self {
+            Numbers::F32(x) => Numbers::F32(put(x, places, len)),
+            Numbers::F64(x) => Numbers::F64(put(x, places, len)),
+        }
+    }
+
+    fn bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            Numbers::F32(x) => f32_bytes(x),
+            Numbers::F64(x) if cfg!(target_endian = "little") => {
+                Cow::Borrowed(bytemuck::cast_slice(x))
+            }
+            Numbers::F64(x) => Cow::Owned(x.iter().flat_map(|x| x.to_le_bytes()).collect()),
+        }
+    }
+}
+
+fn f32_bytes(x: &[f32]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        Cow::Borrowed(bytemuck::cast_slice(x))
+    } else {
+        Cow::Owned(x.iter().flat_map(|x| x.to_le_bytes()).collect())
+    }
+}
+
+/// A named array of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Array {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub numbers: Numbers,
+}
+
+/// An array on its way into a file.
+pub(crate) struct Entry<'a> {
+    name: String,
+    shape: &'a [usize],
+    dtype: Dtype,
+    bytes: Cow<'a, [u8]>,
+}
+
+impl<'a> Entry<'a> {
+    pub fn f32(name: String, shape: &'a [usize], data: &'a [f32]) -> Self {
+        Self {
+            name,
+            shape,
+            dtype: Dtype::F32,
+            bytes: f32_bytes(data),
+        }
+    }
+
+    pub fn array(array: &'a Array) -> Self {
+        Self {
+            name: array.name.clone(),
+            shape: &array.shape,
+            dtype: match array.numbers {
+                Numbers::F32(_) => Dtype::F32,
+                Numbers::F64(_) => Dtype::F64,
+            },
+            bytes: array.numbers.bytes(),
+        }
+    }
+}
+
+/// The header's length and the header, for entries that are then in the order of their data.
+fn header(entries: &mut [Entry<'_>], metadata: (&str, String)) -> io::Result<Vec<u8>> {
+    // The widest types first, so that all are aligned.
+    entries.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.name.cmp(&b.name)));
+    let mut at = 0;
+    let mut infos = Vec::new();
+    for entry in entries.iter() {
+        let end = at + entry.bytes.len();
+        let info = TensorInfo {
+            dtype: entry.dtype,
+            shape: entry.shape.to_vec(),
+            data_offsets: (at, end),
+        };
+        infos.push((entry.name.clone(), info));
+        at = end;
+    }
+    let metadata = HashMap::from([(metadata.0.to_owned(), metadata.1)]);
+    let metadata = Metadata::new(Some(metadata), infos).map_err(io::Error::other)?;
+    let mut json = serde_json::to_vec(&metadata)?;
+    json.resize(json.len().next_multiple_of(8), b' ');
+    let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(json);
+    Ok(bytes)
+}
+
+/// Writes a plain safetensors file.
+pub(crate) fn write_plain(to: &mut dyn Write, mut entries: Vec<Entry<'_>>) -> io::Result<()> {
+    // What other readers look for.
+    to.write_all(&header(&mut entries, ("format", "pt".into()))?)?;
+    entries
+        .iter()
+        .try_for_each(|entry| to.write_all(&entry.bytes))
+}
+
+/// The metadata's entry that is ours.
+const KEY: &str = "wgrad";
+/// Hexadecimal digits of a checksum: XXH3 of 128 bits, over the file with zeros in its place.
+const DIGITS: usize = 32;
+/// How the entry begins as it stands in a header. No text within a string can look so, for its quotes would be escaped.
+const BEGINNING: &str = r#""wgrad":"{\"checksum\":\""#;
+
+/// Version of the format. It goes up when an older reader would misunderstand the file.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct SealOut<'a, T> {
+    /// The first field: see [`BEGINNING`].
+    checksum: &'a str,
+    format: u32,
+    kind: &'a str,
+    version: &'a str,
+    body: &'a T,
+}
+
+/// What is read first.
+#[derive(Deserialize)]
+struct Seal {
+    format: u32,
+    kind: String,
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct SealIn<T> {
+    body: T,
+}
+
+/// Writes a file of a kind with a body of metadata.
+pub(crate) fn write_sealed<T: Serialize>(
+    to: &mut dyn Write,
+    kind: &str,
+    body: &T,
+    mut entries: Vec<Entry<'_>>,
+) -> io::Result<()> {
+    let seal = SealOut {
+        checksum: &"0".repeat(DIGITS),
+        format: FORMAT,
+        kind,
+        version: env!("CARGO_PKG_VERSION"),
+        body,
+    };
+    let mut header = header(&mut entries, (KEY, serde_json::to_string(&seal)?))?;
+    let mut hash = Xxh3::new();
+    hash.update(&header);
+    entries.iter().for_each(|entry| hash.update(&entry.bytes));
+    let at = find_checksum(&header)
+        .ok_or_else(|| io::Error::other("the header has no place for its checksum"))?;
+    header[at..at + DIGITS].copy_from_slice(hex(hash.digest128()).as_bytes());
+    to.write_all(&header)?;
+    entries
+        .iter()
+        .try_for_each(|entry| to.write_all(&entry.bytes))
+}
+
+fn hex(digest: u128) -> String {
+    format!("{digest:0DIGITS$x}")
+}
+
+/// Where the checksum's digits are, if there is exactly one place for them.
+fn find_checksum(header: &[u8]) -> Option<usize> {
+    let beginning = BEGINNING.as_bytes();
+    let mut places = header
+        .windows(beginning.len())
+        .enumerate()
+        .filter(|(_, window)| *window == beginning)
+        .map(|(at, _)| at + beginning.len());
+    let at = places.next()?;
+    (places.next().is_none() && at + DIGITS <= header.len()).then_some(at)
+}
+
+/// The tensors of a file's bytes, or what is wrong with it.
+pub(crate) fn parse(bytes: &[u8]) -> std::result::Result<(usize, Metadata), String> {
+    let (header, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|e| format!("it is no safetensors file: {e}"))?;
+    Ok((8 + header, metadata))
+}
+
+/// A tensor as a file has it.
+pub(crate) struct Raw<'a> {
+    pub name: String,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    pub data: &'a [u8],
+}
+
+/// The tensors of a file that [`parse`] has read, in the order of their data.
+pub(crate) fn tensors<'a>(
+    bytes: &'a [u8],
+    start: usize,
+    metadata: &Metadata,
+) -> std::result::Result<Vec<Raw<'a>>, String> {
+    let tensor = |name: String| {
+        let bad = || format!("its tensor {name:?} does not lie within it");
+        let info = metadata.info(&name).ok_or_else(bad)?;
+        let (from, to) = info.data_offsets;
+        // The sizes fit the shapes: the crate has seen to that.
+        let data = bytes.get(start + from..start + to).ok_or_else(bad)?;
+        Ok(Raw {
+            dtype: info.dtype,
+            shape: info.shape.clone(),
+            name,
+            data,
+        })
+    };
+    metadata.offset_keys().into_iter().map(tensor).collect()
+}
+
+/// Body and arrays of a file of a kind, and the version of the crate that wrote it. `name` is what errors call the file.
+pub(crate) fn read_sealed<T: DeserializeOwned>(
+    bytes: &[u8],
+    kind: &str,
+    name: &str,
+) -> Result<(T, Vec<Array>, String)> {
+    let fail = |problem: String, advice: &str| Error::File {
+        file: name.to_owned(),
+        problem,
+        advice: advice.into(),
+    };
+    let damaged = "it was cut short, is damaged or is something else: take another copy";
+    let (start, metadata) = parse(bytes).map_err(|problem| fail(problem, damaged))?;
+    let note = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
+    let Some(note) = note else {
+        return Err(fail(
+            format!("it is a safetensors file, but no {kind} of this crate"),
+            "Tensors::load reads weights alone, which are to be set in a network of yours",
+        ));
+    };
+    let json =
+        |e: serde_json::Error| fail(format!("its description cannot be read ({e})"), damaged);
+    let seal: Seal = serde_json::from_str(note).map_err(json)?;
+    if seal.format != FORMAT {
+        return Err(fail(
+            format!(
+                "it has version {} of the format and was written by version {} of this crate, but version {} reads {FORMAT}",
+                seal.format,
+                seal.version,
+                env!("CARGO_PKG_VERSION"),
+            ),
+            "use the version that wrote it, or a later one",
+        ));
+    }
+    let checksum = find_checksum(&bytes[..start]).ok_or_else(|| {
+        let advice = "another program has written it again: take the original";
+        fail("it has no checksum in its place".into(), advice)
+    })?;
+    let mut header = bytes[..start].to_vec();
+    header[checksum..checksum + DIGITS].fill(b'0');
+    let mut hash = Xxh3::new();
+    hash.update(&header);
+    hash.update(&bytes[start..]);
+    if hex(hash.digest128()).as_bytes() != &bytes[checksum..checksum + DIGITS] {
+        return Err(fail(
+            "its checksum does not fit its contents".into(),
+            "it is damaged, or another program has changed it: take another copy",
+        ));
+    }
+    if seal.kind != kind {
+        return Err(fail(
+            format!("it is a {}, not a {kind}", seal.kind),
+            "load it as what it is",
+        ));
+    }
+    let body: SealIn<T> = serde_json::from_str(note).map_err(json)?;
+    let raw = tensors(bytes, start, &metadata).map_err(|problem| fail(problem, damaged))?;
+    let arrays = raw.into_iter().map(|raw| {
+        let numbers = match raw.dtype {
+            Dtype::F32 => Numbers::F32(elements(raw.data, f32::from_le_bytes)),
+            Dtype::F64 => Numbers::F64(elements(raw.data, f64::from_le_bytes)),
+            other => {
+                let problem = format!("its tensor {:?} is of type {other}", raw.name);
+                return Err(fail(problem, "only F32 and F64 are known here"));
+            }
+        };
+        Ok(Array {
+            name: raw.name,
+            shape: raw.shape,
+            numbers,
+        })
+    });
+    Ok((body.body, arrays.collect::<Result<_>>()?, seal.version))
+}
+
+/// Whole elements of N bytes.
+pub(crate) fn elements<const N: usize, T>(bytes: &[u8], of: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let chunks = bytes.chunks_exact(N);
+    chunks
+        .map(|chunk| of(std::array::from_fn(|i| chunk[i])))
+        .collect()
+}
+
+/// The array of this name taken out of the list, if it is there with this shape.
+pub(crate) fn take(arrays: &mut Vec<Array>, name: &str, shape: &[usize]) -> Option<Array> {
+    let i = arrays
+        .iter()
+        .position(|array| array.name == name && array.shape == shape)?;
+    Some(arrays.swap_remove(i))
+}

@@ -1,0 +1,311 @@
+//! Reading and replacing whole files.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+
+/// What to do about an error of the file system while writing.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "free some space or choose another disk; what was there before is unchanged"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "choose a folder that you may write to; what was there before is unchanged"
+        }
+        ErrorKind::NotFound => "create the folder first",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            "a file stands where a folder is needed: choose another folder"
+        }
+        ErrorKind::IsADirectory | ErrorKind::DirectoryNotEmpty => {
+            "a folder stands there: choose another name"
+        }
+        _ => "see what the system says of this disk; what was there before is unchanged",
+    }
+}
+
+/// An error of the file system while writing.
+pub(crate) fn write_error(path: &Path, error: &io::Error) -> Error {
+    Error::File {
+        file: path.display().to_string(),
+        problem: format!("it cannot be written ({error})"),
+        advice: advice(error).into(),
+    }
+}
+
+/// An error of the file system while reading.
+pub(crate) fn read_error(path: &Path, error: &io::Error) -> Error {
+    Error::File {
+        file: path.display().to_string(),
+        problem: format!("it cannot be read ({error})"),
+        advice: match error.kind() {
+            ErrorKind::NotFound => "see that the path is right".into(),
+            ErrorKind::PermissionDenied => "see that you may read it".into(),
+            _ => "see what the system says of this disk".into(),
+        },
+    }
+}
+
+/// The folder that a path is in.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// How the names of temporary files for `name` begin.
+fn temporary_prefix(name: &str) -> String {
+    format!(".{name}.")
+}
+
+const TEMPORARY: &str = ".wgrad-tmp";
+
+/// Removes temporary files for `name` whose writers are gone. A writer holds a lock on its file for as long as it lives.
+fn sweep(folder: &Path, name: &str) {
+    let prefix = temporary_prefix(name);
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let file_name = entry.file_name();
+        let is_temporary = file_name
+            .to_str()
+            .is_some_and(|f| f.starts_with(&prefix) && f.ends_with(TEMPORARY));
+        if is_temporary {
+            remove_if_abandoned(&entry.path());
+        }
+    }
+}
+
+/// Removes a temporary file unless somebody is writing it.
+fn remove_if_abandoned(path: &Path) {
+    let abandoned = File::open(path).is_ok_and(|file| file.try_lock().is_ok());
+    if abandoned {
+        // What cannot be removed does no harm.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Removes every abandoned temporary file in a folder whose final name `ours` takes.
+pub(crate) fn sweep_folder(folder: &Path, ours: impl Fn(&str) -> bool) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let file_name = entry.file_name();
+        let of = file_name.to_str().and_then(|f| {
+            let name = f.strip_suffix(TEMPORARY)?.strip_prefix('.')?;
+            // NAME.PROCESS-COUNT
+            name.rsplit_once('.').map(|(name, _)| name)
+        });
+        if of.is_some_and(&ours) {
+            remove_if_abandoned(&entry.path());
+        }
+    }
+}
+
+/// A temporary file, removed unless it became what it was made for.
+struct Temporary {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Writes a file so that at every moment, whatever fails, the old one or the new one stands there whole: into a temporary file
+/// in the same folder, synced, renamed, and the folder synced.
+pub(crate) fn replace(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let Some(name) = name else {
+        return Err(Error::File {
+            file: path.display().to_string(),
+            problem: "this is no name for a file".into(),
+            advice: "give a path that ends in a file's name, in Unicode".into(),
+        });
+    };
+    let folder = folder_of(path);
+    sweep(folder, name);
+    write_and_rename(path, folder, name, content).map_err(|error| write_error(path, &error))
+}
+
+fn write_and_rename(
+    path: &Path,
+    folder: &Path,
+    name: &str,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    let prefix = temporary_prefix(name);
+    let temporary = folder.join(format!("{prefix}{process}-{count}{TEMPORARY}"));
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&temporary)?;
+    let mut temporary = Temporary {
+        path: temporary,
+        kept: false,
+    };
+    // Where the file system has no locks, another writer of the same name might take this file for abandoned; its rename fails.
+    let _ = file.try_lock();
+    let mut writer = BufWriter::with_capacity(1 << 20, &file);
+    content(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    file.sync_all()?;
+    fs::rename(&temporary.path, path)?;
+    temporary.kept = true;
+    sync_folder(folder)
+}
+
+/// Makes renames and removals in a folder durable. Windows has no such call, and needs none.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The bytes of a file that begins as a safetensors file of its length would: nothing else is read into memory.
+pub(crate) fn read_safetensors(path: &Path) -> Result<Vec<u8>> {
+    let io = |error: io::Error| read_error(path, &error);
+    let fail = |problem: String, advice: &str| {
+        Err(Error::File {
+            file: path.display().to_string(),
+            problem,
+            advice: advice.into(),
+        })
+    };
+    // Before it is opened: opening a pipe waits for its writer.
+    if !fs::metadata(path).map_err(io)?.is_file() {
+        return fail(
+            "this is no regular file".into(),
+            "give the path of a safetensors file",
+        );
+    }
+    let mut file = File::open(path).map_err(io)?;
+    let len = file.metadata().map_err(io)?.len();
+    let mut start = [0; 9];
+    if len < start.len() as u64 {
+        return fail(
+            format!("{len} bytes are no safetensors file"),
+            "it was cut short or is something else",
+        );
+    }
+    file.read_exact(&mut start).map_err(io)?;
+    let (header, first) = start.split_at(8);
+    let header = u64::from_le_bytes(header.try_into().unwrap_or_default());
+    if header > len - 8 || first != b"{" {
+        return fail(
+            "it does not begin as a safetensors file of its length does".into(),
+            "it was cut short, is damaged or is something else",
+        );
+    }
+    let mut bytes = Vec::new();
+    if usize::try_from(len).map_or(true, |len| bytes.try_reserve_exact(len).is_err()) {
+        return Err(Error::OutOfMemory {
+            what: format!("reading {}", path.display()),
+            need: len,
+            have: None,
+            advice: "read it on a machine with more memory".into(),
+        });
+    }
+    bytes.extend_from_slice(&start);
+    file.take(len - start.len() as u64)
+        .read_to_end(&mut bytes)
+        .map_err(io)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_the_old_one_or_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        replace(&path, |to| to.write_all(b"old")).unwrap();
+        // The disk fills up after some bytes have been written.
+        let full = replace(&path, |to| {
+            to.write_all(&[0; 3 << 20])?;
+            Err(ErrorKind::StorageFull.into())
+        });
+        let error = full.unwrap_err().to_string();
+        assert!(error.contains("free some space"), "{error}");
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["file"]);
+        replace(&path, |to| to.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn abandoned_temporary_files_go_and_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at(".file.1-0.wgrad-tmp"), "abandoned").unwrap();
+        fs::write(at(".other.1-0.wgrad-tmp"), "of another name").unwrap();
+        fs::write(at(".file.notes"), "a user's").unwrap();
+        let held = File::create(at(".file.2-0.wgrad-tmp")).unwrap();
+        held.try_lock().unwrap();
+        replace(&at("file"), |to| to.write_all(b"new")).unwrap();
+        let left = [
+            ".file.2-0.wgrad-tmp",
+            ".file.notes",
+            ".other.1-0.wgrad-tmp",
+            "file",
+        ];
+        assert_eq!(names(folder.path()), left);
+        sweep_folder(folder.path(), |name| name == "other");
+        assert!(!at(".other.1-0.wgrad-tmp").exists());
+        assert!(at(".file.2-0.wgrad-tmp").exists());
+    }
+
+    #[test]
+    fn what_is_not_a_safetensors_file_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let fails = |path: &Path, what: &str| {
+            let error = read_safetensors(path).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+        };
+        fails(&at("nothing"), "see that the path is right");
+        fails(folder.path(), "no regular file");
+        if cfg!(unix) {
+            fails(Path::new("/dev/zero"), "no regular file");
+        }
+        fs::write(at("empty"), "").unwrap();
+        fails(&at("empty"), "0 bytes are no safetensors file");
+        // A terabyte of which nothing is on the disk: an attempt to read it would not end.
+        let sparse = File::create(at("sparse")).unwrap();
+        if sparse.set_len(1 << 40).is_ok() {
+            fails(&at("sparse"), "does not begin as a safetensors file");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Models: a network with its weights, ready to predict.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::container::{self, Array, Entry, take};
+use super::{disk, weights};
+use crate::activation::Activation;
+use crate::data::Matrix;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::loss::Criterion;
+use crate::optimizer::{Optimizer, Sgd};
+use crate::spec::Mlp;
+use crate::tensor::{self, Tensor, Tensors};
+use crate::trainer::Trainer;
+
+const KIND: &str = "model";
+
+/// A trained network with all that is needed to predict: its layers, its weights, the loss that they were trained for and how
+/// data is prepared. Its file is a safetensors file whose tensors PyTorch loads as a `state_dict`; the rest is in the metadata.
+///
+/// ```
+/// use wgrad::{Activation::*, Device, Loss, Matrix, Mlp, Model, Sgd, Trainer};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("model.safetensors");
+/// let network = Mlp::new(2).dense(3, Tanh).dense(1, Identity);
+/// let mut trainer = Trainer::new(&Device::cpu(), &network, Loss::Mse, Sgd::default(), 7)?;
+/// trainer.model()?.save(&path)?;
+///
+/// let model = Model::load(&path)?;
+/// let x = Matrix::new(2, vec![0.5, -1.0])?;
+/// assert_eq!(model.predict(&Device::cpu(), &x)?, trainer.predict(&x)?);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    network: Mlp,
+    criterion: Criterion,
+    weights: Tensors,
+    version: String,
+    /// How a row of data becomes a row of x, as whoever prepared it describes it; [`predict`](Self::predict) takes x as it is.
+    pub preparation: Option<serde_json::Value>,
+}
+
+/// What the metadata holds.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    network: Mlp,
+    criterion: Criterion,
+    #[serde(default)]
+    preparation: Option<serde_json::Value>,
+}
+
+impl Model {
+    /// A model of a network with its weights.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`], [`Error::UnknownTensor`], [`Error::Shape`] or [`Error::Value`] if the weights are not the
+    /// network's.
+    pub fn new(network: &Mlp, criterion: impl Into<Criterion>, weights: Tensors) -> Result<Self> {
+        Ok(Self {
+            weights: complete(network, weights, "the weights given")?,
+            network: network.clone(),
+            criterion: criterion.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            preparation: None,
+        })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Mlp {
+        &self.network
+    }
+
+    /// The loss that it was trained for.
+    pub fn criterion(&self) -> Criterion {
+        self.criterion
+    }
+
+    /// The weights, in the order of [`Mlp::tensors`], and behind them the running statistics, as [`Mlp::buffers`].
+    pub fn weights(&self) -> &Tensors {
+        &self.weights
+    }
+
+    /// Version of this crate that made it.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The model with functions of your own in the place of those of their names: a file holds no more than the name of a
+    /// [custom](Activation::custom) activation.
+    ///
+    /// # Errors
+    /// [`Error::MissingActivation`] if there is still one of which only the name is known.
+    pub fn with_activations(mut self, own: &[Activation]) -> Result<Self> {
+        self.network = self.network.with_activations(own)?;
+        Ok(self)
+    }
+
+    /// The network's output (N, O) for inputs x (N, I), computed on a device. To predict often, keep a
+    /// [`trainer`](Self::trainer): this sets one up each time.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`] and [`Trainer::predict`].
+    pub fn predict(&self, device: &Device, x: &Matrix) -> Result<Matrix> {
+        self.trainer(device, Sgd::default())?.predict(x)
+    }
+
+    /// A trainer that begins with these weights.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub fn trainer(&self, device: &Device, optimizer: impl Into<Optimizer>) -> Result<Trainer> {
+        // Every weight is replaced: nothing comes of the seed.
+        let mut trainer = Trainer::new(device, &self.network, self.criterion, optimizer, 0)?;
+        trainer.set_weights(&self.weights)?;
+        Ok(trainer)
+    }
+
+    /// Writes the model's file. What stood there before is replaced when the new file is whole.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be written; what was there is unchanged then.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        disk::replace(path.as_ref(), |to| self.write(to))
+    }
+
+    /// The bytes that [`save`](Self::save) writes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self.write(&mut bytes) {
+            Ok(()) => bytes,
+            Err(error) => unreachable!("a vector takes what is written: {error}"),
+        }
+    }
+
+    fn write(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
+        let body = Body {
+            network: self.network.clone(),
+            criterion: self.criterion,
+            preparation: self.preparation.clone(),
+        };
+        let entries = self.weights.iter().map(weights::entry).collect();
+        container::write_sealed(to, KIND, &body, entries)
+    }
+
+    /// Reads a model's file.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read, is damaged, is something else, or is of a later version of the format.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = disk::read_safetensors(path)?;
+        Self::read(&bytes, &path.display().to_string())
+    }
+
+    /// [`load`](Self::load) from the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::read(bytes, "the bytes given")
+    }
+
+    fn read(bytes: &[u8], file: &str) -> Result<Self> {
+        let (body, mut arrays, version): (Body, _, _) = container::read_sealed(bytes, KIND, file)?;
+        let weights = take_tensors(&mut arrays, &body.network, "", file)?;
+        Ok(Self {
+            weights: complete(&body.network, weights, file)?,
+            network: body.network,
+            criterion: body.criterion,
+            version,
+            preparation: body.preparation,
+        })
+    }
+}
+
+/// The weights in the network's order, if they are all there and no others.
+pub(crate) fn complete(network: &Mlp, weights: Tensors, what: &str) -> Result<Tensors> {
+    let known = network.state_tensors();
+    let names = |names: Vec<&str>| names.join(", ");
+    if let Some(extra) = weights
+        .iter()
+        .find(|t| known.iter().all(|(name, _)| *name != t.name))
+    {
+        return Err(Error::UnknownTensor {
+            name: extra.name.clone(),
+            known: names(known.iter().map(|(name, _)| name.as_str()).collect()),
+        });
+    }
+    let mut ordered = Vec::new();
+    for (name, shape) in &known {
+        let Some(found) = weights.get(name) else {
+            return Err(Error::MissingTensor {
+                what: what.to_owned(),
+                name: name.clone(),
+                found: names(weights.iter().map(|t| t.name.as_str()).collect()),
+            });
+        };
+        tensor::check(found, shape)?;
+        ordered.push(found.clone());
+    }
+    Ok(Tensors::new(ordered))
+}
+
+/// The network's tensors, with a prefix to their names, from a file's arrays.
+pub(super) fn take_tensors(
+    arrays: &mut Vec<Array>,
+    network: &Mlp,
+    prefix: &str,
+    file: &str,
+) -> Result<Tensors> {
+    let tensors = network.state_tensors().into_iter().map(|(name, shape)| {
+        let wanted = format!("{prefix}{name}");
+        match take(arrays, &wanted, &shape) {
+            Some(array) => Ok(Tensor {
+                name,
+                shape,
+                data: array.numbers.to_f32(),
+            }),
+            None => Err(absent(file, &wanted, &shape)),
+        }
+    });
+    Ok(Tensors::new(tensors.collect::<Result<_>>()?))
+}
+
+/// A file whose tensors are not those that its description calls for.
+pub(super) fn absent(file: &str, name: &str, shape: &[usize]) -> Error {
+    Error::File {
+        file: file.to_owned(),
+        problem: format!(
+            "it has no tensor {name:?} of shape {shape:?}, which its network calls for"
+        ),
+        advice: "another program has changed it: take the original".into(),
+    }
+}
+
+/// A tensor on its way into a file under another name.
+pub(super) fn prefixed<'a>(prefix: &str, tensor: &'a Tensor) -> Entry<'a> {
+    Entry::f32(
+        format!("{prefix}{}", tensor.name),
+        &tensor.shape,
+        &tensor.data,
+    )
+}
