@@ -1,7 +1,8 @@
 //! Estimators: a network, its training and the preparation of its data in one, as in scikit-learn.
 //!
 //! ```
-//! use wgrad::{Matrix, MlpClassifier};
+//! use wgrad::estimator::{FittedClassifier, MlpClassifier};
+//! use wgrad::{Device, Matrix};
 //!
 //! let points: Vec<f32> = (0..400).map(|i| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0).collect();
 //! let x = Matrix::new(2, points)?;
@@ -14,6 +15,12 @@
 //! assert!(model.score(&x, &labels)? > 0.9);
 //! println!("{:?}", model.predict(&Matrix::new(2, vec![0.5, -0.5])?)?); // ["unlike"]
 //! println!("{:?}", model.predict_proba(&x)?.row(0)); // a probability for each of model.classes()
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("signs.safetensors");
+//! model.save(&path)?; // with its classes and its standardisation
+//! let mut model = FittedClassifier::load(&path, &Device::cpu())?;
+//! # assert!(model.score(&x, &labels)? > 0.9);
 //! # Ok::<(), wgrad::Error>(())
 //! ```
 
@@ -25,10 +32,13 @@ pub use regressor::FittedRegressor;
 
 use std::ops::ControlFlow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::activation::Activation;
-use crate::data::{Dataset, Matrix, Standardizer};
+use crate::data::{ClassMap, Dataset, Matrix, Standardizer};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::files::Model;
 use crate::fit::{EarlyStopping, Event, Fit, FitOptions, History, Monitor, Validation};
 use crate::loss::Loss;
 use crate::optimizer::{Adam, Optimizer};
@@ -202,6 +212,69 @@ impl Training<'_> {
         };
         let history = trainer.fit_with(data, &options, callback)?;
         Ok((trainer, history))
+    }
+}
+
+/// How an estimator prepares its data, as it stands with the [`Model`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "estimator", rename_all = "snake_case")]
+enum Prepared {
+    Classifier {
+        classes: ClassMap,
+        inputs: Option<Standardizer>,
+    },
+    Regressor {
+        inputs: Option<Standardizer>,
+        targets: Option<Standardizer>,
+    },
+}
+
+impl Prepared {
+    /// The model of a trainer, with this.
+    fn model(&self, trainer: &mut Trainer) -> Result<Model> {
+        let mut model = trainer.model()?;
+        let value = serde_json::to_value(self);
+        model.preparation = Some(value.unwrap_or_else(|e| unreachable!("lists and names: {e}")));
+        Ok(model)
+    }
+
+    /// What stands with a model, if it fits its network.
+    fn of(model: &Model, wanted: &str) -> Result<Self> {
+        let (inputs, outputs) = (model.network().inputs(), model.network().outputs());
+        let fits = |standardizer: &Option<Standardizer>, cols: usize| {
+            let Some(s) = standardizer else { return true };
+            let sound = |x: &f64| x.is_finite();
+            s.shift.len() == cols
+                && s.factor.len() == cols
+                && s.shift.iter().all(sound)
+                && s.factor.iter().all(|x| sound(x) && *x != 0.0)
+        };
+        let value = model.preparation.clone().unwrap_or_default();
+        let problem = match serde_json::from_value::<Self>(value) {
+            Err(_) => "it was not made by one".to_string(),
+            Ok(prepared) => {
+                let (name, fits) = match &prepared {
+                    Self::Classifier { classes, inputs: x } => {
+                        let logits = model.criterion().loss == Loss::CrossEntropy;
+                        let fits = classes.len() == outputs && logits && fits(x, inputs);
+                        ("a classifier", fits)
+                    }
+                    Self::Regressor { inputs: x, targets } => {
+                        ("a regressor", fits(x, inputs) && fits(targets, outputs))
+                    }
+                };
+                match (name == wanted, fits) {
+                    (true, true) => return Ok(prepared),
+                    (true, false) => "its preparation does not fit its network".into(),
+                    (false, _) => format!("it is {name}"),
+                }
+            }
+        };
+        Err(Error::File {
+            file: "the model".into(),
+            problem: format!("it cannot be loaded as {wanted}: {problem}"),
+            advice: "give the file that save() of such an estimator wrote, or use Model".into(),
+        })
     }
 }
 

@@ -42,6 +42,7 @@ use std::time::Instant;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::files::Checkpoint;
 use crate::loss::Reduction;
 use crate::plan::HISTORY;
 use crate::schedule::{Per, PlateauState, Shape};
@@ -289,6 +290,44 @@ impl<'a> Fit<'a> {
     pub fn state(&mut self) -> Result<FitState> {
         self.settle()?;
         Ok(self.state.clone())
+    }
+
+    /// All of the run, to be saved: the trainer's [checkpoint](Trainer::checkpoint), with the [state](Self::state) of the fit
+    /// and its best weights.
+    ///
+    /// ```
+    /// # use wgrad::fit::{Fit, FitOptions, FitState};
+    /// # use wgrad::{Activation::*, Checkpoint, Dataset, Device, Loss, Matrix, Mlp, Sgd, Trainer};
+    /// # let train = Dataset::classes(Matrix::new(1, vec![0.5; 100])?, vec![0; 100])?;
+    /// # let network = Mlp::new(1).dense(2, Identity);
+    /// # let device = Device::cpu();
+    /// # let mut trainer = Trainer::new(&device, &network, Loss::CrossEntropy, Sgd::default(), 7)?;
+    /// # let options = FitOptions { epochs: 3, ..FitOptions::default() };
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("checkpoint.safetensors");
+    /// let mut fit = Fit::new(&mut trainer, &train, &options)?;
+    /// fit.advance(2)?;
+    /// fit.checkpoint()?.save(&path)?;
+    ///
+    /// // In another process:
+    /// let checkpoint = Checkpoint::load(&path)?;
+    /// let mut trainer = Trainer::resume(&device, &checkpoint)?;
+    /// let mut fit = Fit::resume(&mut trainer, &train, &options, FitState::of(&checkpoint)?)?;
+    /// # assert_eq!(fit.progress().step, 2);
+    /// while fit.advance(u64::MAX)?.is_some() {}
+    /// fit.finish()?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`state`](Self::state).
+    pub fn checkpoint(&mut self) -> Result<Checkpoint> {
+        let state = self.state()?;
+        let mut checkpoint = self.trainer.checkpoint()?;
+        let value = serde_json::to_value(&state);
+        checkpoint.fit = Some(value.unwrap_or_else(|e| unreachable!("numbers: {e}")));
+        checkpoint.best = state.best_weights;
+        Ok(checkpoint)
     }
 
     /// How far the epoch is.

@@ -5,6 +5,7 @@ mod common;
 use std::ops::ControlFlow::{Break, Continue};
 
 use serde::Deserialize;
+use wgrad::estimator::{FittedClassifier, FittedRegressor};
 use wgrad::{
     Activation, AdamW, Device, Error, Matrix, MlpClassifier, MlpRegressor, Schedule, Sgd, metrics,
 };
@@ -288,6 +289,73 @@ fn options_reach_the_training() {
         Ok(if epochs == 5 { Break(()) } else { Continue(()) })
     });
     assert_eq!(model.unwrap().history().epochs.len(), 5);
+}
+
+#[test]
+fn a_stored_estimator_answers_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let x = quadrants(100, 8);
+    let labels: Vec<&str> = (0..100)
+        .map(|r| if x.row(r)[0] > 0.0 { "right" } else { "left" })
+        .collect();
+    let mut classifier = MlpClassifier {
+        epochs: 2,
+        ..small()
+    }
+    .fit(&x, &labels)
+    .unwrap();
+    classifier.save(&path).unwrap();
+    let mut loaded = FittedClassifier::load(&path, &Device::cpu()).unwrap();
+    assert_eq!(loaded.classes(), ["left", "right"]);
+    assert_eq!(
+        loaded.predict_proba(&x).unwrap(),
+        classifier.predict_proba(&x).unwrap()
+    );
+    let wrong = FittedRegressor::load(&path, &Device::cpu()).unwrap_err();
+    assert!(wrong.to_string().contains("it is a classifier"), "{wrong}");
+
+    let regressor = MlpRegressor {
+        epochs: 2,
+        device: Some(Device::cpu()),
+        ..MlpRegressor::default()
+    };
+    let mut regressor = regressor.fit(&x, &values(&x)).unwrap();
+    regressor.save(&path).unwrap();
+    let mut loaded = FittedRegressor::load(&path, &Device::cpu()).unwrap();
+    assert_eq!(loaded.predict(&x).unwrap(), regressor.predict(&x).unwrap());
+    let wrong = FittedClassifier::load(&path, &Device::cpu()).unwrap_err();
+    assert!(wrong.to_string().contains("it is a regressor"), "{wrong}");
+
+    // What no estimator made, and what was tampered with.
+    let mut model = classifier.model().unwrap();
+    let good = model.preparation.clone().unwrap();
+    let mut short = good.clone();
+    short["inputs"]["factor"].as_array_mut().unwrap().pop();
+    let mut zero = good.clone();
+    zero["inputs"]["factor"][0] = 0.0.into();
+    let mut classes = good.clone();
+    classes["classes"] = serde_json::json!(["left", "middle", "right"]);
+    for (preparation, words) in [
+        (None, "not made by one"),
+        (
+            Some(serde_json::json!({"estimator": "oracle"})),
+            "not made by one",
+        ),
+        (Some(short), "does not fit"),
+        (Some(zero), "does not fit"),
+        (Some(classes), "does not fit"),
+    ] {
+        model.preparation = preparation;
+        let error = FittedClassifier::from_model(&model, &Device::cpu()).unwrap_err();
+        assert!(matches!(error, Error::File { .. }), "{error}");
+        assert!(
+            error.to_string().contains(words),
+            "{error} does not say {words:?}"
+        );
+    }
+    model.preparation = Some(good);
+    FittedClassifier::from_model(&model, &Device::cpu()).unwrap();
 }
 
 #[test]

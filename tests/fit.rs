@@ -7,8 +7,8 @@ use std::ops::ControlFlow::{Break, Continue};
 use wgrad::fit::{EpochRecord, Event, Fit, FitState, Monitor, Stop};
 use wgrad::schedule::{Plateau, Schedule};
 use wgrad::{
-    Activation::*, Adam, Dataset, Device, DeviceOptions, EarlyStopping, Error, FitOptions, History,
-    Loss, Matrix, Mlp, Optimizer, Sgd, Storage, Tensors, Trainer, Validation,
+    Activation::*, Adam, Checkpoint, Dataset, Device, DeviceOptions, EarlyStopping, Error,
+    FitOptions, History, Loss, Matrix, Mlp, Optimizer, Sgd, Storage, Tensors, Trainer, Validation,
 };
 
 const INPUTS: usize = 5;
@@ -184,6 +184,56 @@ fn a_fit_cut_anywhere_is_the_fit_uncut_to_the_bit() {
             }
         }
     }
+}
+
+/// As another process would: nothing but files between the pieces, and a device opened anew.
+#[test]
+fn a_fit_taken_up_from_files_is_the_fit_uncut_to_the_bit() {
+    let train = data(200, 3);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let options = FitOptions {
+        epochs: 4,
+        batch_size: 16,
+        validation: Validation::Fraction(0.2),
+        early_stopping: Some(EarlyStopping::default()),
+        schedule: Schedule::cosine(1e-4).per_step().with_warmup(5),
+        ..FitOptions::default()
+    };
+    let momentum = Sgd {
+        lr: 0.1,
+        momentum: 0.9,
+        ..Sgd::default()
+    };
+    let optimizers: [Optimizer; 2] = [adam().into(), momentum.into()];
+    for optimizer in optimizers {
+        for open in [Device::cpu as fn() -> Device, common::gpu] {
+            let mut whole = trainer(&open(), optimizer);
+            let history = whole.fit(&train, &options).unwrap();
+            for steps in [1, 7, 10, 13] {
+                let mut first = trainer(&open(), optimizer);
+                let mut fit = Fit::new(&mut first, &train, &options).unwrap();
+                fit.advance(steps).unwrap();
+                fit.checkpoint().unwrap().save(&path).unwrap();
+                let again = loop {
+                    let checkpoint = Checkpoint::load(&path).unwrap();
+                    let mut trainer = Trainer::resume(&open(), &checkpoint).unwrap();
+                    let state = FitState::of(&checkpoint).unwrap();
+                    let mut fit = Fit::resume(&mut trainer, &train, &options, state).unwrap();
+                    if fit.advance(steps).unwrap().is_none() {
+                        let history = fit.finish().unwrap();
+                        same_bits(&trainer.weights().unwrap(), &whole.weights().unwrap());
+                        break history;
+                    }
+                    fit.checkpoint().unwrap().save(&path).unwrap();
+                };
+                assert_eq!(timeless(&again), timeless(&history));
+            }
+        }
+    }
+    let bare = trainer(&Device::cpu(), adam()).checkpoint().unwrap();
+    let error = FitState::of(&bare).unwrap_err();
+    assert!(matches!(error, Error::File { .. }), "{error}");
 }
 
 #[test]

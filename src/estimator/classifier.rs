@@ -2,13 +2,17 @@
 
 use std::fmt::Display;
 use std::ops::ControlFlow;
+use std::path::Path;
 
-use super::{MlpClassifier, scaled};
+use super::{MlpClassifier, Prepared, scaled};
 use crate::data::{ClassMap, Dataset, Matrix, Standardizer};
+use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::files::Model;
 use crate::fit::{Event, Fit, History};
 use crate::loss::Loss;
 use crate::metrics::{Report, argmax};
+use crate::optimizer::Adam;
 use crate::trainer::Trainer;
 
 impl MlpClassifier {
@@ -81,6 +85,51 @@ impl FittedClassifier {
     /// The trainer. It takes prepared inputs: [`prepare`](Self::prepare).
     pub fn trainer(&mut self) -> &mut Trainer {
         &mut self.trainer
+    }
+
+    /// The network with its weights and the preparation, to be kept. The history is not part of it.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn model(&mut self) -> Result<Model> {
+        let prepared = Prepared::Classifier {
+            classes: self.classes.clone(),
+            inputs: self.inputs.clone(),
+        };
+        prepared.model(&mut self.trainer)
+    }
+
+    /// Writes the [`model`](Self::model)'s file.
+    ///
+    /// # Errors
+    /// As [`model`](Self::model) and [`Model::save`].
+    pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.model()?.save(path)
+    }
+
+    /// Reads a file that [`save`](Self::save) wrote, for a device.
+    ///
+    /// # Errors
+    /// As [`Model::load`] and [`from_model`](Self::from_model).
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        Self::from_model(&Model::load(path)?, device)
+    }
+
+    /// From a [`model`](Self::model), for a device.
+    ///
+    /// # Errors
+    /// [`Error::File`] if no such estimator made it; as [`Model::trainer`].
+    pub fn from_model(model: &Model, device: &Device) -> Result<Self> {
+        let prepared = Prepared::of(model, "a classifier")?;
+        let Prepared::Classifier { classes, inputs } = prepared else {
+            unreachable!("Prepared::of gives what is wanted")
+        };
+        Ok(Self {
+            classes,
+            inputs,
+            trainer: model.trainer(device, Adam::default())?,
+            history: History::default(),
+        })
     }
 
     /// The inputs as the network takes them.

@@ -1,13 +1,17 @@
 //! The regressor, once fitted.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
-use super::{MlpRegressor, scaled};
+use super::{MlpRegressor, Prepared, scaled};
 use crate::data::{Dataset, Matrix, Standardizer};
+use crate::device::Device;
 use crate::error::Result;
+use crate::files::Model;
 use crate::fit::{Event, Fit, History};
 use crate::loss::Loss;
 use crate::metrics::{Regression, r2_score};
+use crate::optimizer::Adam;
 use crate::trainer::Trainer;
 
 impl MlpRegressor {
@@ -66,6 +70,51 @@ impl FittedRegressor {
     /// The trainer. It takes prepared inputs, and answers on the scale of the standardised targets.
     pub fn trainer(&mut self) -> &mut Trainer {
         &mut self.trainer
+    }
+
+    /// The network with its weights and the preparation, to be kept. The history is not part of it.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost).
+    pub fn model(&mut self) -> Result<Model> {
+        let prepared = Prepared::Regressor {
+            inputs: self.inputs.clone(),
+            targets: self.targets.clone(),
+        };
+        prepared.model(&mut self.trainer)
+    }
+
+    /// Writes the [`model`](Self::model)'s file.
+    ///
+    /// # Errors
+    /// As [`model`](Self::model) and [`Model::save`].
+    pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.model()?.save(path)
+    }
+
+    /// Reads a file that [`save`](Self::save) wrote, for a device.
+    ///
+    /// # Errors
+    /// As [`Model::load`] and [`from_model`](Self::from_model).
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        Self::from_model(&Model::load(path)?, device)
+    }
+
+    /// From a [`model`](Self::model), for a device.
+    ///
+    /// # Errors
+    /// [`Error::File`](crate::Error::File) if no such estimator made it; as [`Model::trainer`].
+    pub fn from_model(model: &Model, device: &Device) -> Result<Self> {
+        let prepared = Prepared::of(model, "a regressor")?;
+        let Prepared::Regressor { inputs, targets } = prepared else {
+            unreachable!("Prepared::of gives what is wanted")
+        };
+        Ok(Self {
+            inputs,
+            targets,
+            trainer: model.trainer(device, Adam::default())?,
+            history: History::default(),
+        })
     }
 
     /// The inputs as the network takes them.

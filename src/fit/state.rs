@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::History;
+use crate::error::{Error, Result};
+use crate::files::Checkpoint;
 use crate::schedule::PlateauState;
 use crate::tensor::Tensors;
 
@@ -50,6 +52,23 @@ pub struct FitState {
 }
 
 impl FitState {
+    /// The state in a checkpoint that [`Fit::checkpoint`](super::Fit::checkpoint) made.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it has none.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
+        let missing = |problem: String| Error::File {
+            file: "the checkpoint".into(),
+            problem,
+            advice: "give one that Fit::checkpoint made".into(),
+        };
+        let value = checkpoint.fit.clone();
+        let value = value.ok_or_else(|| missing("it has no state of a fit".into()))?;
+        let state: Self = serde_json::from_value(value)
+            .map_err(|e| missing(format!("its state of a fit cannot be read: {e}")))?;
+        Ok(state.with_best_weights(checkpoint.best.clone()))
+    }
+
     /// The weights of the best epoch so far, where early stopping [restores](super::EarlyStopping::restore_best) them.
     pub fn best_weights(&self) -> Option<&Tensors> {
         self.best_weights.as_ref()
