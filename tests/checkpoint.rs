@@ -4,9 +4,9 @@ mod common;
 
 use common::{gpu, gpu_with, numbers};
 use wgrad::{
-    Activation, Activation::*, Adam, AdamW, Checkpoint, CheckpointFolder, Choices, Clip, Dataset, Device,
-    DeviceOptions, Error, Loss, Matrix, Mlp, Model, Optimizer, RmsProp, Sgd, Storage, Tensors,
-    Trainer,
+    Activation, Activation::*, Adam, AdamW, Checkpoint, CheckpointFolder, Choices, Clip, Dataset,
+    Device, DeviceOptions, Error, Loss, Matrix, Mlp, Model, Optimizer, RmsProp, Sgd, Storage,
+    Tensors, Trainer,
 };
 
 fn optimizers() -> Vec<Optimizer> {
@@ -151,8 +151,7 @@ fn stop_and_resume_of(
     let data = data();
     let batches: Vec<Dataset> = data.batches(9).unwrap().shuffled(1).collect(); // the last one has 4 rows
     let start = |device: &Device| {
-        let mut trainer =
-            Trainer::new(device, network, Loss::CrossEntropy, optimizer, 5).unwrap();
+        let mut trainer = Trainer::new(device, network, Loss::CrossEntropy, optimizer, 5).unwrap();
         if clip {
             let norm = Some(0.5);
             trainer.set_clip(Clip { norm, value: None }).unwrap();
