@@ -41,6 +41,30 @@ impl fmt::Display for AdapterDescription {
     }
 }
 
+/// What an adapter allows, as far as this crate uses it; see [`Device::adapter_details`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AdapterDetails {
+    /// Bytes of its memory, where the driver says.
+    pub memory: Option<u64>,
+    /// Bytes of the largest buffer.
+    pub max_buffer: u64,
+    /// Bytes of a buffer that a kernel can see at once. Larger parameters are split into parts.
+    pub max_binding: u64,
+    /// Bytes of memory that a workgroup shares.
+    pub workgroup_memory: u32,
+    /// Invocations of a workgroup, at most.
+    pub workgroup_invocations: u32,
+    /// Lanes of a subgroup, least and most, where kernels may use subgroups.
+    pub subgroup: Option<(u32, u32)>,
+    /// Whether passes can be timed on the device.
+    pub timestamps: bool,
+    /// Whether shaders can compute in f16. No kernel needs it: [`Storage::F16`](crate::Storage::F16) is unpacked to f32.
+    pub f16: bool,
+    /// Why the kernels cannot run there, if they cannot.
+    pub unfit: Option<String>,
+}
+
 /// Which adapter to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdapterChoice {
@@ -259,6 +283,11 @@ impl Device {
     /// [`Device::adapters`] for asynchronous code.
     pub async fn adapters_async() -> Vec<AdapterDescription> {
         gpu::adapter::adapters().await
+    }
+
+    /// Every adapter that can compute, best first, with what it allows. None is opened.
+    pub fn adapter_details() -> Vec<(AdapterDescription, AdapterDetails)> {
+        pollster::block_on(gpu::adapter::details())
     }
 
     /// The adapter, if this is a GPU.

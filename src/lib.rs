@@ -127,7 +127,7 @@ pub use data::{
     Unseen,
 };
 #[doc(inline)]
-pub use device::{AdapterChoice, AdapterDescription, Device, DeviceOptions, Fault};
+pub use device::{AdapterChoice, AdapterDescription, AdapterDetails, Device, DeviceOptions, Fault};
 #[doc(inline)]
 pub use error::{Error, Result};
 #[doc(inline)]

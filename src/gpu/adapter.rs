@@ -1,8 +1,9 @@
 //! Finding an adapter.
 
-use crate::device::{AdapterChoice, AdapterDescription, DeviceOptions};
+use crate::device::{AdapterChoice, AdapterDescription, AdapterDetails, DeviceOptions};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::gpu::memory::driver_memory;
 
 /// Order of preference: a discrete GPU, an integrated one, a virtual one, an unknown one, a software one.
 fn rank(info: &wgpu::AdapterInfo) -> u8 {
@@ -59,6 +60,29 @@ pub(crate) async fn adapters() -> Vec<AdapterDescription> {
         .enumerate()
         .map(|(i, info)| describe(i, &info))
         .collect()
+}
+
+/// [`list`], described, with what each allows.
+pub(crate) async fn details() -> Vec<(AdapterDescription, AdapterDetails)> {
+    let of = |(i, adapter): (usize, wgpu::Adapter)| {
+        let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+        let subgroups = features.contains(wgpu::Features::SUBGROUP);
+        let details = AdapterDetails {
+            memory: driver_memory(&adapter),
+            max_buffer: limits.max_buffer_size,
+            max_binding: limits.max_storage_buffer_binding_size,
+            workgroup_memory: limits.max_compute_workgroup_storage_size,
+            workgroup_invocations: limits.max_compute_invocations_per_workgroup,
+            subgroup: subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
+            timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+            f16: features.contains(wgpu::Features::SHADER_F16),
+            unfit: Gpu::check_limits(&info, &limits)
+                .err()
+                .map(|e| e.to_string()),
+        };
+        (describe(i, &info), details)
+    };
+    list().await.into_iter().enumerate().map(of).collect()
 }
 
 /// Opens the chosen adapter, or the best one.

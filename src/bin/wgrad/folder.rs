@@ -1,0 +1,339 @@
+//! The folder of a run. At every moment, kill −9 included, it is empty or a run can go on from it: the configuration is there
+//! before anything else is done, files are replaced whole, checkpoints are kept by
+//! [`CheckpointFolder`](wgrad::CheckpointFolder), and what is appended to is brought back to the checkpoint when a run goes on.
+//!
+//! | file | has |
+//! |---|---|
+//! | `config.toml` | all options |
+//! | `run.json` | version, device, digest of the data |
+//! | `checkpoints/` | the last few checkpoints |
+//! | `log.jsonl` | an object an epoch, or every so many steps |
+//! | `history.csv` | a line an epoch |
+//! | `model.safetensors`, `report.md`, `report.json`, `*.svg`, `*.png` | what came of it, at the end |
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use wgrad::data::{Dataset, Targets};
+use wgrad::fit::{EpochRecord, History};
+
+use crate::failure::{self, Failure};
+use crate::options::{Options, Settings};
+
+pub const CONFIG: &str = "config.toml";
+pub const RUN: &str = "run.json";
+pub const CHECKPOINTS: &str = "checkpoints";
+pub const LOG: &str = "log.jsonl";
+pub const HISTORY: &str = "history.csv";
+pub const MODEL: &str = "model.safetensors";
+pub const REPORT: &str = "report";
+const LOCK: &str = ".lock";
+const TEMPORARY: &str = ".wgrad-tmp";
+
+/// What a run says of itself apart from its options.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    pub version: String,
+    pub device: String,
+    /// xxh3 of the prepared data, validation files included.
+    pub data: String,
+    pub rows: usize,
+}
+
+/// A run's folder, held by this process.
+pub struct Folder {
+    path: PathBuf,
+    /// Held for as long as the run goes on.
+    _lock: File,
+    log: File,
+    history: File,
+}
+
+/// Replaces a file, so that at every moment the old one or the new one stands there whole.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let fail = |e: std::io::Error| failure::file(path, "it cannot be written", &e);
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!(".{name}.{}{TEMPORARY}", std::process::id()));
+    let written = (|| {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        #[cfg(unix)]
+        File::open(folder)?.sync_all()?;
+        Ok(())
+    })();
+    written.map_err(|e| {
+        // Nothing is lost if it stays.
+        let _ = fs::remove_file(&temporary);
+        fail(e)
+    })
+}
+
+/// Whether a folder has nothing but what a run that never began leaves behind.
+fn is_empty(path: &Path) -> Result<bool, Failure> {
+    let fail = |e: std::io::Error| failure::file(path, "it cannot be read", &e);
+    for entry in fs::read_dir(path).map_err(fail)? {
+        let name = entry.map_err(fail)?.file_name();
+        let name = name.to_string_lossy();
+        if name != LOCK && name != RUN && !name.ends_with(TEMPORARY) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A folder for a new run must not have anything in it.
+pub fn check_new(path: &Path) -> Result<(), Failure> {
+    if path.is_dir() && !is_empty(path)? {
+        let advice = match path.join(CONFIG).exists() {
+            true => format!(
+                "go on with the run in it by `wgrad train --resume {}`, or choose another folder",
+                shown(path)
+            ),
+            false => "choose another folder: nothing is overwritten".into(),
+        };
+        return Err(Failure::File(format!(
+            "{}: the folder is not empty: {advice}",
+            path.display()
+        )));
+    }
+    if path.exists() && !path.is_dir() {
+        return Err(Failure::File(format!(
+            "{}: a file stands where the run's folder would be: choose another name",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Sees that a file can be made there, before hours are spent on what is to be written into it.
+pub fn check_out(path: &Path) -> Result<(), Failure> {
+    if path.is_dir() {
+        return Err(Failure::File(format!(
+            "{}: a folder stands there: give the name of a file in it",
+            path.display()
+        )));
+    }
+    if path.exists() && !path.is_file() {
+        return Err(Failure::File(format!(
+            "{}: this is no ordinary file: choose another name",
+            path.display()
+        )));
+    }
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let probe = folder.join(format!(".wgrad-{}{TEMPORARY}", std::process::id()));
+    let made = OpenOptions::new().write(true).create_new(true).open(&probe);
+    made.map_err(|e| failure::file(path, "it could not be written", &e))?;
+    fs::remove_file(&probe).map_err(|e| failure::file(&probe, "it cannot be removed", &e))
+}
+
+/// Makes the folder of a run: the one given, or the next free one in `runs/`.
+pub fn make(given: Option<&Path>, data: &Path) -> Result<PathBuf, Failure> {
+    if let Some(path) = given {
+        fs::create_dir_all(path)
+            .map_err(|e| failure::file(path, "the folder cannot be made", &e))?;
+        return Ok(path.to_owned());
+    }
+    let name = data.file_name().unwrap_or_default().to_string_lossy();
+    let name = name
+        .split('.')
+        .find(|part| !part.is_empty())
+        .unwrap_or("data")
+        .to_owned();
+    let runs = Path::new("runs");
+    let fail = |path: &Path, e| failure::file(path, "the folder cannot be made", &e);
+    fs::create_dir_all(runs).map_err(|e| fail(runs, e))?;
+    for n in 1u32.. {
+        let path = runs.join(format!("{name}-{n}"));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(fail(&path, e)),
+        }
+    }
+    unreachable!("numbers do not end")
+}
+
+/// The options of the run in a folder.
+pub fn config(path: &Path) -> Result<Options, Failure> {
+    let file = path.join(CONFIG);
+    if !file.exists() {
+        return Err(Failure::File(format!(
+            "{}: there is no run to go on with: it has no {CONFIG}; begin one with `wgrad train DATA --run {}`",
+            path.display(),
+            shown(path)
+        )));
+    }
+    let text =
+        fs::read_to_string(&file).map_err(|e| failure::file(&file, "it cannot be read", &e))?;
+    Ok(Options::parse(&text, &file.display().to_string())?)
+}
+
+/// What the run says of itself.
+pub fn facts(path: &Path) -> Result<Facts, Failure> {
+    let file = path.join(RUN);
+    let text =
+        fs::read_to_string(&file).map_err(|e| failure::file(&file, "it cannot be read", &e))?;
+    serde_json::from_str(&text).map_err(|e| {
+        Failure::File(format!("{}: it is damaged ({e}): begin anew in another folder, with --init-from for the weights", file.display()))
+    })
+}
+
+impl Folder {
+    /// Takes hold of a folder. Another process that has it is an error.
+    pub fn hold(path: PathBuf) -> Result<Self, Failure> {
+        let append = |name: &str| {
+            let file = path.join(name);
+            let opened = OpenOptions::new().create(true).append(true).open(&file);
+            opened.map_err(|e| failure::file(&file, "it cannot be written", &e))
+        };
+        let lock = append(LOCK)?;
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            return Err(Failure::File(format!(
+                "{}: another process is training in this folder: wait for it, or choose another",
+                path.display()
+            )));
+        }
+        // Where the file system has no locks there is none.
+        if let Ok(entries) = fs::read_dir(&path) {
+            for entry in entries.flatten() {
+                if entry.file_name().to_string_lossy().ends_with(TEMPORARY) {
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        }
+        let (log, history) = (append(LOG)?, append(HISTORY)?);
+        Ok(Self {
+            log,
+            history,
+            path,
+            _lock: lock,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes the run's options; from now on it can go on.
+    pub fn write_config(&self, settings: &Settings, facts: &Facts) -> Result<(), Failure> {
+        let json = serde_json::to_string_pretty(facts);
+        let json = json.map_err(|e| Failure::File(format!("{RUN}: {e}")))?;
+        replace(&self.file(RUN), json.as_bytes())?;
+        replace(&self.file(CONFIG), settings.text()?.as_bytes())
+    }
+
+    /// Brings log and history back to where a run goes on from: what came after is done again.
+    pub fn rewind(&mut self, steps: u64, history: &History) -> Result<(), Failure> {
+        let log = self.file(LOG);
+        let text = fs::read(&log).map_err(|e| failure::file(&log, "it cannot be read", &e))?;
+        let mut kept = Vec::new();
+        for line in text.split_inclusive(|&b| b == b'\n') {
+            let step = serde_json::from_slice::<Value>(line)
+                .ok()
+                .and_then(|v| v["step"].as_u64());
+            // A line cut short by a crash is no JSON.
+            if step.is_some_and(|step| step <= steps) && line.ends_with(b"\n") {
+                kept.extend_from_slice(line);
+            }
+        }
+        replace(&log, &kept)?;
+        let table = self.file(HISTORY);
+        replace(&table, history.csv().as_bytes())?;
+        let reopen = |path: &Path| {
+            let opened = OpenOptions::new().append(true).open(path);
+            opened.map_err(|e| failure::file(path, "it cannot be written", &e))
+        };
+        self.log = reopen(&log)?;
+        self.history = reopen(&table)?;
+        Ok(())
+    }
+
+    /// Appends an object to the log. Its keys are flat, for tools that draw every number they find over `step`.
+    pub fn log(&mut self, mut object: Map<String, Value>) -> Result<(), Failure> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let seconds = now.map_or(0.0, |d| (d.as_secs_f64() * 1e3).round() / 1e3);
+        object.insert("wall_time".into(), seconds.into());
+        let line = format!("{}\n", Value::Object(object));
+        let path = self.file(LOG);
+        self.log
+            .write_all(line.as_bytes())
+            .map_err(|e| failure::file(&path, "it cannot be written", &e))
+    }
+
+    /// Appends an epoch to log and history.
+    pub fn epoch(&mut self, record: &EpochRecord, extra: &[(&str, f64)]) -> Result<(), Failure> {
+        let mut object = Map::new();
+        object.insert("step".into(), record.steps.into());
+        object.insert("epoch".into(), record.epoch.into());
+        let mut number = |name: &str, x: f64| {
+            object.insert(name.into(), x.into());
+        };
+        number("train/loss", record.loss);
+        number("lr", record.lr);
+        if let Some(validation) = &record.validation {
+            number("validation/loss", validation.loss);
+            if let Some(accuracy) = validation.accuracy {
+                number("validation/accuracy", accuracy);
+            }
+        }
+        number("rows_per_second", record.rows_per_second);
+        number("seconds", record.seconds);
+        for (name, x) in extra {
+            number(name, *x);
+        }
+        object.insert("best".into(), record.best.into());
+        self.log(object)?;
+        let mut one = History::default();
+        one.epochs.push(*record);
+        let text = one.csv();
+        let line = text.split_inclusive('\n').nth(1).unwrap_or_default();
+        let path = self.file(HISTORY);
+        self.history
+            .write_all(line.as_bytes())
+            .map_err(|e| failure::file(&path, "it cannot be written", &e))
+    }
+}
+
+/// A digest of prepared data: the same numbers have the same.
+pub fn digest<'a>(data: impl IntoIterator<Item = &'a Dataset>) -> String {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    for data in data {
+        let mut floats = |xs: &[f32]| {
+            hash.update(&(xs.len() as u64).to_le_bytes());
+            xs.iter().for_each(|x| hash.update(&x.to_le_bytes()));
+        };
+        floats(data.inputs().data());
+        floats(data.weights().unwrap_or_default());
+        match data.targets() {
+            Targets::Values(values) => floats(values.data()),
+            Targets::Classes(classes) => classes.iter().for_each(|c| hash.update(&c.to_le_bytes())),
+        }
+    }
+    format!("{:032x}", hash.digest128())
+}
+
+/// A path as a shell takes it.
+pub fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
+    match text.chars().all(plain) && !text.is_empty() {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}

@@ -1,0 +1,726 @@
+//! The options of `train`: flags and keys of a TOML file, the same ones.
+//!
+//! Each option is declared once, in the table below. From it come the flag, the key, the default, the comment in the
+//! configuration that is written into a run's folder, and the check for keys that are not known.
+
+use std::fmt::{self, Write};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// What is wrong with the options. What a user did, not what a file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wrong(pub String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+/// The type of a field of [`Settings`]: what is always there, or what may be missing.
+macro_rules! settled {
+    ($type:ty) => { Option<$type> };
+    ($type:ty, $default:expr) => { $type };
+}
+
+macro_rules! settle {
+    ($value:expr) => {
+        $value
+    };
+    ($value:expr, $default:expr) => {
+        $value.unwrap_or_else(|| $default)
+    };
+}
+
+macro_rules! unsettle {
+    ($value:expr) => {
+        $value
+    };
+    ($value:expr, $default:expr) => {
+        Some($value)
+    };
+}
+
+macro_rules! options {
+    ($( $heading:literal { $(
+        $(#[$attr:meta])*
+        $name:ident : $type:ty = $help:literal $(=> $default:expr)?;
+    )* } )*) => {
+        /// The options that were given, on the command line or in a file.
+        #[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+        pub struct Options { $($(
+            #[doc = $help]
+            #[arg(help_heading = $heading)]
+            $(#[$attr])*
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub $name: Option<$type>,
+        )*)* }
+
+        /// All options, with the defaults of those that were not given.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Settings { $($(
+            #[doc = $help]
+            pub $name: settled!($type $(, $default)?),
+        )*)* }
+
+        impl Settings {
+            /// The options, completed.
+            pub fn of(options: Options) -> Self {
+                Self { $($( $name: settle!(options.$name $(, $default)?), )*)* }
+            }
+
+            /// As options, all of them given.
+            pub fn options(&self) -> Options {
+                let of = self.clone();
+                Options { $($( $name: unsettle!(of.$name $(, $default)?), )*)* }
+            }
+        }
+
+        /// Headings, and under each the keys with what they mean.
+        const KEYS: &[(&str, &[(&str, &str)])] = &[$(
+            ($heading, &[$( (stringify!($name), $help), )*]),
+        )*];
+    };
+}
+
+options! {
+    "Data" {
+        #[arg(value_name = "DATA")]
+        data: PathBuf = "The data: CSV or TSV, NPY, NPZ, IDX or safetensors, in gzip or not";
+        #[arg(long, value_name = "FILE")]
+        targets: PathBuf = "A file of its own for the targets, beside NPY or IDX data";
+        #[arg(long, value_name = "COLUMNS")]
+        target: Names = "Column(s) of a table to learn, by name or by number from 0 [default: the last]";
+        #[arg(long, value_name = "COLUMNS")]
+        exclude: Names = "Columns of a table to leave out";
+        #[arg(long, value_name = "COLUMNS")]
+        categorical: Names = "Columns of categories, whatever their values look like";
+        #[arg(long, value_name = "COLUMNS")]
+        numeric: Names = "Columns of numbers: anything else in them is an error";
+        #[arg(long)]
+        task: TaskName = "Whether targets are classes or numbers [default: auto]" => TaskName::Auto;
+        #[arg(long, value_name = "RULE")]
+        missing: MissingRule = "Missing inputs of a table: error, drop, mean, median, most-frequent or constant(VALUE) [default: error]" => MissingRule(wgrad::Missing::Error);
+        #[arg(long)]
+        unseen: UnseenRule = "Categories in new data that the training data did not have [default: error]" => UnseenRule::Error;
+        #[arg(long)]
+        scaling: ScalingRule = "Scale of the inputs; auto: bytes by 1/255, all else to mean 0 and deviation 1 [default: auto]" => ScalingRule::Auto;
+        #[arg(long, value_name = "BOOL")]
+        standardize_target: bool = "Whether numbers to learn are brought to mean 0 and deviation 1 for training [default: true]" => true;
+        #[arg(long, value_name = "CHAR")]
+        delimiter: char = "What stands between two values of a table [default: found by itself]";
+        #[arg(long, value_name = "BOOL")]
+        header: bool = "Whether a table begins with names of columns [default: found by itself]";
+        #[arg(long, value_name = "NAME")]
+        inputs_array: String = "Name of the array of inputs in an NPZ or safetensors file";
+        #[arg(long, value_name = "NAME")]
+        targets_array: String = "Name of the array of targets in an NPZ or safetensors file";
+    }
+    "Network" {
+        #[arg(long, value_name = "WIDTHS")]
+        hidden: Widths = "Widths of the hidden layers, as 256,128; none for a linear model [default: 100]" => Widths(vec![100]);
+        #[arg(long, value_name = "NAME")]
+        activation: String = "Activation of the hidden layers: relu, tanh, gelu, elu(alpha=0.5), … [default: relu]" => "relu".into();
+        #[arg(long)]
+        norm: NormName = "Normalisation in each hidden layer [default: none]" => NormName::None;
+        #[arg(long, value_name = "P")]
+        dropout: f64 = "Probability of dropout behind each hidden layer [default: 0]" => 0.0;
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+        residual: bool = "Residual connections around hidden layers as wide as their input [default: false]" => false;
+        #[arg(long)]
+        init: InitName = "How weights begin [default: pytorch]" => InitName::Pytorch;
+        #[arg(long, value_name = "FILE")]
+        init_from: PathBuf = "Begin with the weights of this model, checkpoint or run folder";
+    }
+    "Training" {
+        #[arg(long, value_name = "NAME")]
+        loss: String = "auto, cross_entropy, output_cross_entropy, kl_divergence; mse, squared_error, huber(delta=1), binary_cross_entropy [default: auto]" => "auto".into();
+        #[arg(long, value_name = "SHARE")]
+        label_smoothing: f64 = "Share of each target that goes to all classes alike, with cross_entropy [default: 0]" => 0.0;
+        #[arg(long)]
+        class_weights: ClassWeights = "Weights of classes in the loss [default: none]" => ClassWeights::None;
+        #[arg(long, value_name = "N")]
+        epochs: u64 = "Passes over the training data, at most [default: 50]" => 50;
+        #[arg(long, value_name = "ROWS")]
+        batch_size: usize = "Rows of an update [default: 64]" => 64;
+        #[arg(long, value_name = "ROWS")]
+        micro_batch: usize = "Rows that go through the network at a time, where a batch is too large for the memory";
+        #[arg(long, value_name = "BOOL")]
+        shuffle: bool = "Whether each epoch has an order of its own [default: true]" => true;
+        #[arg(long, value_name = "N")]
+        seed: u64 = "What weights, orders, dropout and validation rows are drawn from [default: 0]" => 0;
+        #[arg(long)]
+        optimizer: OptimizerName = "The optimiser [default: adam]" => OptimizerName::Adam;
+        #[arg(long, value_name = "RATE")]
+        lr: f64 = "Learning rate [default: 0.001; of sgd 0.01]";
+        #[arg(long, value_name = "X")]
+        momentum: f64 = "Momentum of sgd [default: 0.9]" => 0.9;
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+        nesterov: bool = "Nesterov's momentum for sgd [default: false]" => false;
+        #[arg(long, value_name = "X")]
+        beta1: f64 = "β₁ of adam and adamw [default: 0.9]" => 0.9;
+        #[arg(long, value_name = "X")]
+        beta2: f64 = "β₂ of adam and adamw; the smoothing of rmsprop [default: 0.999; of rmsprop 0.99]";
+        #[arg(long, value_name = "X")]
+        eps: f64 = "ε of adam, adamw and rmsprop [default: 1e-8]" => 1e-8;
+        #[arg(long, value_name = "X")]
+        weight_decay: f64 = "L2 penalty; of adamw the decoupled decay [default: 0; of adamw 0.01]";
+        #[arg(long, value_name = "X")]
+        l1: f64 = "L1 penalty [default: 0]" => 0.0;
+        #[arg(long, value_name = "NORM")]
+        clip_norm: f64 = "Clip gradients to this norm, all tensors together";
+        #[arg(long, value_name = "VALUE")]
+        clip_value: f64 = "Clip each element of the gradients to this";
+        #[arg(long, value_name = "NAME")]
+        schedule: String = "constant, step(every=10,gamma=0.1), exponential(gamma=0.95), cosine(min_lr=0), one_cycle(max_lr=…), plateau(factor=0.1,patience=10) [default: constant]" => "constant".into();
+        #[arg(long)]
+        schedule_per: PerName = "What the schedule counts [default: epoch; of one_cycle step]";
+        #[arg(long, value_name = "N")]
+        warmup: u64 = "Epochs, or steps, in which the learning rate first rises [default: 0]" => 0;
+        #[arg(long, value_name = "SHARE|FILE")]
+        validation: Held = "Share of the rows to hold out, or a file; 0 for none [default: 0.2]" => Held::Share(0.2);
+        #[arg(long, value_name = "FILE")]
+        validation_targets: PathBuf = "A file of its own for the targets of the validation file";
+        #[arg(long, value_name = "EPOCHS")]
+        patience: u64 = "Epochs without improvement after which training stops; 0 for never [default: 10]" => 10;
+        #[arg(long, value_name = "X")]
+        min_delta: f64 = "What an improvement is at least [default: 0]" => 0.0;
+        #[arg(long)]
+        monitor: MonitorName = "What is watched for that; auto: validation loss, where there is validation, else training loss [default: auto]" => MonitorName::Auto;
+        #[arg(long, value_name = "BOOL")]
+        restore_best: bool = "Whether the model is that of the best epoch [default: true]" => true;
+    }
+    "Run" {
+        #[arg(long, value_name = "auto|cpu|gpu|NAME")]
+        device: String = "Where to train: auto takes a real GPU, else the CPU; a name or a number as `wgrad devices` lists it [default: auto]" => "auto".into();
+        #[arg(long)]
+        storage: StorageName = "How inputs are kept on a GPU [default: f32]" => StorageName::F32;
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf = "Where to put the model, besides the run folder; a file there is replaced when training ends";
+        #[arg(long, value_name = "FOLDER")]
+        run: PathBuf = "Folder of the run, new or empty [default: runs/NAME-1, or the next number that is free]";
+        #[arg(long, value_name = "N")]
+        checkpoint_epochs: u64 = "A checkpoint every so many epochs; 0 for none but the first and the last [default: 1]" => 1;
+        #[arg(long, value_name = "N")]
+        checkpoint_steps: u64 = "A checkpoint every so many steps, too";
+        #[arg(long, value_name = "X")]
+        checkpoint_minutes: f64 = "A checkpoint every so many minutes, too";
+        #[arg(long, value_name = "N")]
+        keep: usize = "Checkpoints to keep [default: 3]" => 3;
+        #[arg(long, value_name = "N")]
+        log_steps: u64 = "A line in log.jsonl every so many steps, besides one an epoch";
+        #[arg(long, value_name = "BOOL")]
+        plots: bool = "Whether to draw plots [default: true]" => true;
+    }
+}
+
+/// Options that may change when a run goes on.
+pub const CHANGEABLE: &[&str] = &[
+    "epochs",
+    "patience",
+    "min-delta",
+    "device",
+    "out",
+    "run",
+    "checkpoint-epochs",
+    "checkpoint-steps",
+    "checkpoint-minutes",
+    "keep",
+    "log-steps",
+    "plots",
+    "storage",
+    "micro-batch",
+];
+
+/// Options that the network, the loss and the optimiser are made of.
+pub const ARCHITECTURE: &[&str] = &[
+    "hidden",
+    "activation",
+    "norm",
+    "dropout",
+    "residual",
+    "loss",
+    "label-smoothing",
+    "optimizer",
+];
+
+/// A key, as it stands in a file and behind `--`.
+fn key(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+/// The keys that there are.
+fn keys() -> impl Iterator<Item = String> {
+    KEYS.iter()
+        .flat_map(|(_, of)| of.iter().map(|(name, _)| key(name)))
+}
+
+impl Options {
+    /// From a TOML file's text; `file` is what errors call it.
+    ///
+    /// # Errors
+    /// If it is no TOML, if a key is not known (with the nearest that is), or if a value cannot be.
+    pub fn parse(text: &str, file: &str) -> Result<Self, Wrong> {
+        let wrong = |e: toml::de::Error| Wrong(format!("{file}: {}", e.to_string().trim_end()));
+        let table: Table = toml::from_str(text).map_err(wrong)?;
+        for name in table.keys() {
+            if !keys().any(|known| known == *name) {
+                let line = line_of(text, name);
+                let near = nearest(name);
+                let near = near.map(|near| format!(": did you mean `{near}`?"));
+                let near = near.unwrap_or_else(|| "; `wgrad train --help` lists them".into());
+                return Err(Wrong(format!(
+                    "{file}{line}: there is no option `{name}`{near}"
+                )));
+            }
+        }
+        toml::from_str(text).map_err(wrong)
+    }
+
+    /// These, with those in the place of what is not given here.
+    pub fn over(&self, below: &Options) -> Result<Self, Wrong> {
+        let mut table = below.table()?;
+        table.extend(self.table()?);
+        Table::try_into(table).map_err(|e| Wrong(e.to_string()))
+    }
+
+    /// What is given, by keys.
+    pub fn table(&self) -> Result<Table, Wrong> {
+        Table::try_from(self).map_err(|e| Wrong(e.to_string()))
+    }
+}
+
+impl Settings {
+    /// The text of a file with all options, those without a value as comments.
+    pub fn text(&self) -> Result<String, Wrong> {
+        let table = self.options().table()?;
+        let mut out = String::from(
+            "# All options of this run. `wgrad train --config` takes this file, too.\n",
+        );
+        for (heading, keys) in KEYS {
+            let _ = write!(out, "\n# {heading}\n");
+            for (name, help) in *keys {
+                let name = key(name);
+                let _ = match table.get(&name) {
+                    Some(value) => write!(out, "\n# {help}\n{name} = {value}\n"),
+                    None => write!(out, "\n# {help}\n# {name} =\n"),
+                };
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// The line on which a key stands, as a part of a message.
+fn line_of(text: &str, name: &str) -> String {
+    let stands = |line: &str| {
+        let line = line.trim_start().trim_start_matches(['[', '"', '\'']);
+        line.strip_prefix(name).is_some_and(|rest| {
+            !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_')
+        })
+    };
+    match text.lines().position(stands) {
+        Some(line) => format!(", line {}", line + 1),
+        None => String::new(),
+    }
+}
+
+/// The most similar key, if one is similar.
+fn nearest(name: &str) -> Option<String> {
+    let name = key(name).to_lowercase();
+    let scored = keys().map(|known| (strsim::jaro_winkler(&name, &known), known));
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(score, _)| *score > 0.75)
+        .map(|(_, known)| known)
+}
+
+/// A name with arguments, as `step(every=10,gamma=0.1)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    pub name: String,
+    pub arguments: Vec<(String, f64)>,
+}
+
+impl Named {
+    /// From its text.
+    pub fn parse(what: &str, text: &str) -> Result<Self, Wrong> {
+        let fail = || {
+            Wrong(format!(
+                "{what} {text:?} is not of the form name or name(key=number, …)"
+            ))
+        };
+        let (name, rest) = match text.split_once('(') {
+            Some((name, rest)) => (name, rest.trim_end().strip_suffix(')').ok_or_else(fail)?),
+            None => (text, ""),
+        };
+        let mut arguments = Vec::new();
+        for argument in rest.split(',').filter(|a| !a.trim().is_empty()) {
+            let (key, value) = argument.split_once('=').ok_or_else(fail)?;
+            let value: f64 = value.trim().parse().map_err(|_| fail())?;
+            arguments.push((key.trim().replace('-', "_"), value));
+        }
+        let name = name.trim().replace('-', "_").to_lowercase();
+        Ok(Self { name, arguments })
+    }
+
+    /// The arguments in this order, a default for each that is not given.
+    pub fn arguments(&self, known: &[(&str, f64)]) -> Result<Vec<f64>, Wrong> {
+        if let Some((key, _)) = self
+            .arguments
+            .iter()
+            .find(|(key, _)| known.iter().all(|(k, _)| k != key))
+        {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            let has = if names.is_empty() {
+                "takes no arguments".into()
+            } else {
+                format!("takes {}", names.join(", "))
+            };
+            return Err(Wrong(format!(
+                "{} has no argument {key}: it {has}",
+                self.name
+            )));
+        }
+        let value = |(name, default): &(&str, f64)| {
+            self.arguments
+                .iter()
+                .rev()
+                .find(|(key, _)| key == name)
+                .map_or(*default, |(_, value)| *value)
+        };
+        Ok(known.iter().map(value).collect())
+    }
+}
+
+/// A whole number that stands where any number may.
+pub fn whole(what: &str, x: f64) -> Result<u64, Wrong> {
+    if x >= 0.0 && x.fract() == 0.0 && x < 9e15 {
+        return Ok(x as u64);
+    }
+    Err(Wrong(format!("{what} is {x}, but must be a whole number")))
+}
+
+/// Names of columns: one text with commas, or a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Names(pub Vec<String>);
+
+impl FromStr for Names {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+        if names.iter().any(String::is_empty) {
+            return Err(Wrong(
+                "a name is empty; names with commas can be given in a TOML file".into(),
+            ));
+        }
+        Ok(Self(names))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a name, a number, or a list of these")]
+enum NamesForm {
+    Number(u32),
+    One(String),
+    Many(Vec<NameForm>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a name or a number")]
+enum NameForm {
+    Number(u32),
+    Name(String),
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self(match NamesForm::deserialize(from)? {
+            NamesForm::Number(n) => vec![n.to_string()],
+            NamesForm::One(name) => vec![name],
+            NamesForm::Many(names) => {
+                let name = |of| match of {
+                    NameForm::Number(n) => n.to_string(),
+                    NameForm::Name(name) => name,
+                };
+                names.into_iter().map(name).collect()
+            }
+        }))
+    }
+}
+
+/// Widths of the hidden layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Widths(pub Vec<usize>);
+
+impl FromStr for Widths {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        if text.trim().eq_ignore_ascii_case("none") {
+            return Ok(Self(Vec::new()));
+        }
+        let width = |part: &str| {
+            let width: usize = part.trim().parse().map_err(|_| ())?;
+            if width == 0 { Err(()) } else { Ok(width) }
+        };
+        let widths: Result<Vec<usize>, ()> = text.split(',').map(width).collect();
+        let widths = widths.map_err(|()| {
+            Wrong(format!(
+                "{text:?} is no list of widths: write 256,128 or none"
+            ))
+        })?;
+        Ok(Self(widths))
+    }
+}
+
+/// What is held out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Held {
+    Share(f64),
+    File(PathBuf),
+}
+
+impl FromStr for Held {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        match text.parse::<f64>() {
+            Ok(share) if (0.0..1.0).contains(&share) => Ok(Self::Share(share)),
+            Ok(share) => Err(Wrong(format!(
+                "{share} is no share of the rows: give one in [0, 1), or a file"
+            ))),
+            Err(_) => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+impl Serialize for Held {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Held::Share(share) => to.serialize_f64(*share),
+            Held::File(path) => path.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Held {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = match Value::deserialize(from)? {
+            Value::Integer(n) => n.to_string(),
+            Value::Float(x) => x.to_string(),
+            Value::String(path) => path,
+            other => {
+                return Err(serde::de::Error::custom(format!(
+                    "{other} is neither a share of the rows nor a file"
+                )));
+            }
+        };
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What becomes of missing values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MissingRule(pub wgrad::Missing);
+
+impl FromStr for MissingRule {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        use wgrad::Missing::{Constant, Drop, Error, Mean, Median, MostFrequent};
+        Ok(Self(match text {
+            "error" => Error,
+            "drop" => Drop,
+            "mean" => Mean,
+            "median" => Median,
+            "most-frequent" => MostFrequent,
+            _ => match text
+                .strip_prefix("constant(")
+                .and_then(|rest| rest.strip_suffix(')'))
+            {
+                Some(value) => Constant(value.into()),
+                None => {
+                    return Err(Wrong(format!(
+                        "{text:?} is none of error, drop, mean, median, most-frequent, constant(VALUE)"
+                    )));
+                }
+            },
+        }))
+    }
+}
+
+impl fmt::Display for MissingRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use wgrad::Missing::{Constant, Drop, Error, Mean, Median, MostFrequent};
+        match &self.0 {
+            Error => f.write_str("error"),
+            Drop => f.write_str("drop"),
+            Mean => f.write_str("mean"),
+            Median => f.write_str("median"),
+            MostFrequent => f.write_str("most-frequent"),
+            Constant(value) => write!(f, "constant({value})"),
+        }
+    }
+}
+
+impl Serialize for MissingRule {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MissingRule {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Names to choose among, the same for flags and keys.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $variant:ident => $value:expr),* $(,)? } -> $target:ty) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name { $($(#[$attr])* $variant),* }
+
+        impl From<$name> for $target {
+            fn from(name: $name) -> Self {
+                match name { $($name::$variant => $value),* }
+            }
+        }
+    };
+}
+
+choice! {
+    /// Whether targets are classes or numbers.
+    TaskName {
+        /// Classes if they are text or few whole numbers
+        Auto => wgrad::Task::Auto,
+        /// Classes
+        Classification => wgrad::Task::Classification,
+        /// Numbers
+        Regression => wgrad::Task::Regression,
+    } -> wgrad::Task
+}
+
+choice! {
+    /// What becomes of unknown categories.
+    UnseenRule {
+        /// They are an error
+        Error => wgrad::Unseen::Error,
+        /// They are none of the known ones
+        Zeros => wgrad::Unseen::Zeros,
+    } -> wgrad::Unseen
+}
+
+choice! {
+    /// How inputs are scaled.
+    ScalingRule {
+        /// Bytes by 1/255, all else as standard
+        Auto => wgrad::Scaling::Auto,
+        /// To mean 0 and standard deviation 1
+        Standard => wgrad::Scaling::Standard,
+        /// Not at all
+        None => wgrad::Scaling::None,
+    } -> wgrad::Scaling
+}
+
+choice! {
+    /// How weights begin.
+    InitName {
+        /// Uniform in ±1/√inputs
+        Pytorch => wgrad::Init::PyTorch,
+        /// For tanh and sigmoid
+        GlorotUniform => wgrad::Init::GlorotUniform,
+        /// For tanh and sigmoid
+        GlorotNormal => wgrad::Init::GlorotNormal,
+        /// For ReLU
+        HeUniform => wgrad::Init::HeUniform,
+        /// For ReLU
+        HeNormal => wgrad::Init::HeNormal,
+        /// All zeros
+        Zeros => wgrad::Init::Zeros,
+    } -> wgrad::Init
+}
+
+choice! {
+    /// How inputs are kept on a GPU.
+    StorageName {
+        /// As they are
+        F32 => wgrad::Storage::F32,
+        /// In half precision
+        F16 => wgrad::Storage::F16,
+    } -> wgrad::Storage
+}
+
+choice! {
+    /// What a schedule counts.
+    PerName {
+        /// Epochs
+        Epoch => wgrad::schedule::Per::Epoch,
+        /// Updates
+        Step => wgrad::schedule::Per::Step,
+    } -> wgrad::schedule::Per
+}
+
+/// A normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormName {
+    /// None
+    None,
+    /// Layer normalisation
+    Layer,
+    /// Batch normalisation
+    Batch,
+}
+
+/// Weights of classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeights {
+    /// Each row counts alike
+    None,
+    /// Each class counts alike
+    Balanced,
+}
+
+/// An optimiser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerName {
+    /// Adam
+    Adam,
+    /// Adam with decoupled weight decay
+    Adamw,
+    /// Gradient descent, with momentum
+    Sgd,
+    /// RMSprop
+    Rmsprop,
+}
+
+/// What early stopping watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MonitorName {
+    /// The validation loss, or without validation the training loss
+    Auto,
+    /// The validation loss
+    ValidationLoss,
+    /// The validation accuracy
+    ValidationAccuracy,
+    /// The training loss
+    TrainLoss,
+}

@@ -1,0 +1,226 @@
+//! `wgrad predict`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use crate::data::{New, Reading};
+use crate::failure::{self, Failure};
+use crate::model::{self, Answering, Answers};
+use crate::output;
+use crate::setup;
+
+const EXAMPLES: &str = "\
+Examples:
+  wgrad predict model.safetensors new.csv
+  wgrad predict runs/iris-1 new.csv --proba --out predictions.csv
+  wgrad predict model.safetensors t10k-images-idx3-ubyte.gz | head
+
+The new data needs the columns of the training data; the target may be there or not. A line comes out for each row: the
+class, or the numbers in the units of the training data.";
+
+/// Answers for new data, as CSV
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// A model, a checkpoint, or the folder of a run
+    model: PathBuf,
+    /// The new data
+    data: PathBuf,
+    /// Where to write; standard output unless given
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The probability of each class, too
+    #[arg(long)]
+    proba: bool,
+    /// An array of JSON objects instead of CSV
+    #[arg(long)]
+    json: bool,
+    /// Where to compute: auto, cpu, gpu, or a name or number as `wgrad devices` lists it
+    #[arg(long, default_value = "auto")]
+    device: String,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// Rows that are read, computed and written at a time.
+const ROWS: usize = 8192;
+
+pub fn run(a: &Arguments) -> Result<(), Failure> {
+    let device = setup::device(&a.device)?.device;
+    let mut model = Answering::open(&a.model, &device)?;
+    if a.proba && model.preparation.classes().is_none() {
+        return Err(Failure::Usage(
+            "--proba needs a model of classes, but this one's answers are numbers: leave it out"
+                .into(),
+        ));
+    }
+    let preparation = model.preparation.clone();
+    let data = New::open(&a.data, &a.reading, &preparation)?;
+    let mut to = Target::open(a.out.as_deref())?;
+    let names = header(&model, a.proba);
+    if a.json {
+        to.write(b"[")?;
+    } else {
+        to.write(&line(&names)?)?;
+    }
+    for start in (0..data.rows()).step_by(ROWS) {
+        let end = data.rows().min(start + ROWS);
+        let x = data.inputs(start..end)?;
+        let mut text = Vec::new();
+        for (r, row) in rows(&model.answers(&x)?, &model, a.proba)
+            .into_iter()
+            .enumerate()
+        {
+            if a.json {
+                let object: Map<String, Value> = names.iter().cloned().zip(row).collect();
+                let comma = if start + r == 0 { "\n  " } else { ",\n  " };
+                text.extend(format!("{comma}{}", Value::Object(object)).into_bytes());
+            } else {
+                let cell = |value: Value| match value {
+                    Value::String(text) => text,
+                    other => other.to_string(),
+                };
+                text.extend(line(&row.into_iter().map(cell).collect::<Vec<_>>())?);
+            }
+        }
+        to.write(&text)?;
+    }
+    if a.json {
+        to.write(b"\n]\n")?;
+    }
+    to.finish()
+}
+
+/// Names of the columns that come out.
+fn header(model: &Answering, proba: bool) -> Vec<String> {
+    let mut names = model::target_names(&model.preparation);
+    if let Some(classes) = model.preparation.classes().filter(|_| proba) {
+        names.extend(classes.names().iter().map(|name| format!("p({name})")));
+    }
+    names
+}
+
+fn rows(answers: &Answers, model: &Answering, proba: bool) -> Vec<Vec<Value>> {
+    match (answers, model.preparation.classes()) {
+        (
+            Answers::Classes {
+                indices,
+                probabilities,
+            },
+            Some(classes),
+        ) => {
+            let each = indices.iter().zip(probabilities.chunks(classes.len()));
+            each.map(|(&index, p)| {
+                let mut row = vec![Value::from(model::class_name(classes, index))];
+                if proba {
+                    // As many digits as an f32 has.
+                    row.extend(p.iter().map(|&p| number(p as f32)));
+                }
+                row
+            })
+            .collect()
+        }
+        (Answers::Values(values), _) => (0..values.rows())
+            .map(|r| values.row(r).iter().map(|&x| number(x)).collect())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The shortest decimal number that is this f32.
+fn number(x: f32) -> Value {
+    x.to_string()
+        .parse::<f64>()
+        .map_or(Value::Null, Value::from)
+}
+
+fn line(cells: &[String]) -> Result<Vec<u8>, Failure> {
+    let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
+    let fail = |e: String| Failure::File(format!("a line of CSV cannot be written: {e}"));
+    writer
+        .write_record(cells)
+        .map_err(|e| fail(e.to_string()))?;
+    writer.into_inner().map_err(|e| fail(e.to_string()))
+}
+
+/// Standard output, a file that is replaced when it is whole, or whatever stands at a path.
+enum Target {
+    Standard,
+    File {
+        file: File,
+        temporary: PathBuf,
+        path: PathBuf,
+    },
+    /// A pipe or a device, which cannot be replaced.
+    Special {
+        file: File,
+        path: PathBuf,
+    },
+}
+
+impl Target {
+    fn open(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path else {
+            return Ok(Self::Standard);
+        };
+        let fail = |e| failure::file(path, "it cannot be written", &e);
+        if path.exists() && !path.is_file() && !path.is_dir() {
+            let file = std::fs::OpenOptions::new()
+                .write(true)
+                .open(path)
+                .map_err(fail)?;
+            return Ok(Self::Special {
+                file,
+                path: path.into(),
+            });
+        }
+        crate::folder::check_out(path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = path.with_file_name(format!(".{name}.{}.wgrad-tmp", std::process::id()));
+        let file = File::create(&temporary).map_err(fail)?;
+        Ok(Self::File {
+            file,
+            temporary,
+            path: path.into(),
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let (file, path) = match self {
+            Target::Standard => return output::write(bytes),
+            Target::File { file, path, .. } | Target::Special { file, path } => (file, path),
+        };
+        match file.write_all(bytes) {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Closed),
+            written => written.map_err(|e| failure::file(path, "it cannot be written", &e)),
+        }
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        if let Target::File {
+            file,
+            temporary,
+            path,
+        } = &mut self
+        {
+            let done = file
+                .sync_all()
+                .and_then(|()| std::fs::rename(&*temporary, &*path));
+            done.map_err(|e| failure::file(path, "it cannot be written", &e))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Target::File { temporary, .. } = self {
+            // It is gone where it was renamed.
+            let _ = std::fs::remove_file(temporary);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What a run tells while it goes on: a bar on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use wgrad::fit::{EpochRecord, Progress as Place};
+
+use crate::output;
+
+/// Who is told what.
+pub struct Voice {
+    quiet: bool,
+    /// Standard output is for JSON; people read standard error.
+    json: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Voice {
+    pub fn new(quiet: bool, json: bool) -> Self {
+        Self {
+            quiet,
+            json,
+            bar: None,
+        }
+    }
+
+    /// A line for people. Training goes on where nobody reads it.
+    pub fn say(&self, text: impl std::fmt::Display) {
+        if self.quiet {
+            return;
+        }
+        let tell = || match self.json {
+            true => output::note(format_args!("{text}")),
+            false => {
+                let _ = output::line(&text);
+            }
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(tell),
+            None => tell(),
+        }
+    }
+}
+
+/// Lines about epochs, where they are lines: not more than about so many.
+const LINES: u64 = 100;
+
+/// How a run goes.
+pub struct Progress {
+    pub voice: Voice,
+    began: Instant,
+    /// Steps made before this process took the run up.
+    before: Option<u64>,
+    /// Time and steps at the last look, and steps a second then.
+    last: (Instant, u64),
+    rate: f64,
+    rows_per_step: f64,
+    loss: Option<f64>,
+    record: Option<EpochRecord>,
+    last_line: Option<u64>,
+    /// Epochs, at most.
+    epochs: u64,
+}
+
+impl Progress {
+    pub fn new(mut voice: Voice, rows_per_step: f64) -> Self {
+        if !voice.quiet && std::io::stderr().is_terminal() {
+            let bar =
+                ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
+            let style = ProgressStyle::with_template("{prefix} ▕{bar:30}▏ {pos}/{len} steps{msg}");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+            voice.bar = Some(bar);
+        }
+        let now = Instant::now();
+        Self {
+            voice,
+            began: now,
+            before: None,
+            last: (now, 0),
+            rate: 0.0,
+            rows_per_step,
+            loss: None,
+            record: None,
+            last_line: None,
+            epochs: 0,
+        }
+    }
+
+    /// Whether the loss of the running epoch is shown, and worth reading back.
+    pub fn is_live(&self) -> bool {
+        self.voice.bar.is_some()
+    }
+
+    /// Some steps were made.
+    pub fn steps(&mut self, place: &Place, loss: Option<f64>) {
+        if loss.is_some() {
+            self.loss = loss;
+        }
+        self.show(place);
+    }
+
+    fn show(&mut self, place: &Place) {
+        let done = (place.epoch - 1) * place.steps + place.step;
+        let all = place.epochs * place.steps;
+        let before = *self.before.get_or_insert(done);
+        let passed = self.last.0.elapsed();
+        if passed > Duration::from_millis(500) {
+            let rate = done.saturating_sub(self.last.1) as f64 / passed.as_secs_f64();
+            self.rate = rate;
+            self.last = (Instant::now(), done);
+        } else if self.last.1 == 0 {
+            self.last = (Instant::now(), done);
+        }
+        let Some(bar) = &self.voice.bar else { return };
+        bar.set_length(all);
+        bar.set_position(done);
+        let width = place.epochs.to_string().len();
+        bar.set_prefix(format!("epoch {:>width$}/{}", place.epoch, place.epochs));
+        let made = done.saturating_sub(before);
+        let mut message = String::new();
+        let elapsed = self.began.elapsed().as_secs_f64();
+        if made > 0 && elapsed > 0.5 {
+            let left = all.saturating_sub(done) as f64 * elapsed / made as f64;
+            message += &format!(", {} left", output::duration(left));
+        }
+        message += "\n ";
+        if let Some(loss) = self.loss {
+            message += &format!(" loss {}", output::short(loss));
+        }
+        if let Some(v) = self.record.and_then(|r| r.validation) {
+            message += &format!(", validation {}", output::short(v.loss));
+            if let Some(accuracy) = v.accuracy {
+                message += &format!(", accuracy {:.2} %", 100.0 * accuracy);
+            }
+        }
+        if self.rate > 0.0 {
+            let rows = output::count((self.rate * self.rows_per_step) as u64);
+            message += &format!(
+                " · {} steps/s, {rows} rows/s",
+                output::count(self.rate as u64)
+            );
+        }
+        bar.set_message(message);
+    }
+
+    /// An epoch ended.
+    pub fn epoch(&mut self, place: &Place, record: &EpochRecord) {
+        self.loss = Some(record.loss);
+        self.record = Some(*record);
+        self.epochs = place.epochs;
+        self.show(place);
+        if self.is_live() {
+            return;
+        }
+        let every = place.epochs.div_ceil(LINES);
+        if record.epoch == 1 || record.epoch.is_multiple_of(every) || record.epoch == place.epochs {
+            self.line(record, place.epochs);
+        }
+    }
+
+    fn line(&mut self, record: &EpochRecord, epochs: u64) {
+        self.last_line = Some(record.epoch);
+        let width = epochs.to_string().len();
+        let mut text = format!(
+            "epoch {:>width$}/{epochs}  loss {:<9}",
+            record.epoch,
+            output::short(record.loss)
+        );
+        if let Some(v) = &record.validation {
+            text += &format!("  validation {:<9}", output::short(v.loss));
+            if let Some(accuracy) = v.accuracy {
+                text += &format!("  accuracy {:>6.2} %", 100.0 * accuracy);
+            }
+        }
+        let steps = record.rows_per_second / self.rows_per_step;
+        text += &format!(
+            "  lr {:.2e}  {}  {} steps/s  {} rows/s",
+            record.lr,
+            output::duration(record.seconds),
+            output::count(steps as u64),
+            output::count(record.rows_per_second as u64)
+        );
+        if record.best {
+            text += "  best";
+        }
+        self.voice.say(text);
+    }
+
+    /// The run has ended, or stops here.
+    pub fn end(mut self) -> Voice {
+        if let Some(bar) = self.voice.bar.take() {
+            bar.finish_and_clear();
+        } else if let Some(record) = self.record
+            && self.last_line != Some(record.epoch)
+        {
+            let epochs = self.epochs;
+            self.line(&record, epochs);
+        }
+        self.voice
+    }
+}

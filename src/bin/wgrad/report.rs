@@ -1,0 +1,168 @@
+//! What a model is worth: metrics of data, and the report of a run.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use wgrad::data::{Dataset, Preparation, TargetEncoding, Targets};
+use wgrad::fit::{History, Stop};
+use wgrad::metrics::{Regression, Report, Scores};
+use wgrad::{Loss, Matrix, Trainer};
+
+use crate::failure::Failure;
+use crate::folder;
+use crate::model::{self, Answers};
+use crate::output;
+
+/// Metrics, and of values the pairs they come from.
+pub struct Evaluated {
+    pub report: Report,
+    /// Predicted and true values, in the units of the training data.
+    pub pairs: Option<(Matrix, Matrix)>,
+}
+
+/// Metrics of prepared data, of values in the units of the training data. The loss is that of training.
+pub fn evaluate(
+    trainer: &mut Trainer,
+    data: &Dataset,
+    preparation: &Preparation,
+) -> Result<Evaluated, Failure> {
+    let mut report = trainer.report(data)?;
+    if let Some(classes) = preparation.classes() {
+        report = report.named(classes.names());
+    }
+    let loss = trainer.criterion().loss;
+    let pairs = match (preparation.target(), data.targets()) {
+        (TargetEncoding::Values { .. }, Targets::Values(targets)) => {
+            let outputs = trainer.predict(data.inputs())?;
+            let Answers::Values(predicted) = model::answers(&outputs, preparation, loss)? else {
+                return Ok(Evaluated {
+                    report,
+                    pairs: None,
+                });
+            };
+            let targets = match loss {
+                Loss::BinaryCrossEntropy => targets.clone(),
+                _ => preparation.inverse_target(targets)?,
+            };
+            // Of one output beside zeros and ones the report has a classifier's metrics.
+            if !matches!(report.scores, Scores::Classification(_)) {
+                report.scores = Scores::Regression(Regression::new(&predicted, &targets)?);
+            }
+            Some((predicted, targets))
+        }
+        _ => None,
+    };
+    Ok(Evaluated { report, pairs })
+}
+
+/// What was trained, on what.
+#[derive(Debug, Clone, Serialize)]
+pub struct Facts {
+    pub version: String,
+    pub data: PathBuf,
+    pub rows: usize,
+    pub preparation: String,
+    pub network: String,
+    pub parameters: u64,
+    pub loss: String,
+    pub optimizer: String,
+    pub device: String,
+    pub seed: u64,
+}
+
+/// The report of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    #[serde(flatten)]
+    facts: Facts,
+    seconds: f64,
+    epochs: usize,
+    /// `validation` or `training`: what it was evaluated on.
+    evaluated_on: String,
+    pub report: Report,
+    pub history: History,
+}
+
+impl Summary {
+    pub fn new(facts: Facts, history: History, on: &str, report: Report) -> Self {
+        Self {
+            seconds: history.seconds(),
+            epochs: history.epochs.len(),
+            evaluated_on: on.into(),
+            report,
+            history,
+            facts,
+        }
+    }
+
+    /// The metrics as text.
+    pub fn scores(&self) -> String {
+        self.report.to_string()
+    }
+
+    /// Writes `report.md` and `report.json`.
+    pub fn write(&self, folder: &Path, plots: bool) -> Result<(), Failure> {
+        let json = serde_json::to_string_pretty(self);
+        let json =
+            json.map_err(|e| Failure::File(format!("the report cannot be written as JSON: {e}")))?;
+        folder::replace(
+            &folder.join(format!("{}.json", folder::REPORT)),
+            json.as_bytes(),
+        )?;
+        folder::replace(
+            &folder.join(format!("{}.md", folder::REPORT)),
+            self.markdown(plots).as_bytes(),
+        )
+    }
+
+    fn markdown(&self, plots: bool) -> String {
+        let f = &self.facts;
+        let mut out = String::from("# Report of a run\n\n| | |\n|---|---|\n");
+        let mut row = |name: &str, value: &str| {
+            let _ = writeln!(out, "| {name} | {} |", value.replace('|', "\\|"));
+        };
+        row(
+            "data",
+            &format!(
+                "{}, {} rows",
+                f.data.display(),
+                output::count(f.rows as u64)
+            ),
+        );
+        row("preparation", &f.preparation);
+        row("network", &f.network);
+        row("parameters", &output::count(f.parameters));
+        row("loss", &f.loss);
+        row("optimiser", &f.optimizer);
+        row("seed", &f.seed.to_string());
+        row("device", &f.device);
+        row("time", &output::duration(self.seconds));
+        let ended = match (self.history.stop, self.history.best_epoch) {
+            (Some(Stop::Patience), Some(best)) => {
+                format!("{}: no improvement since epoch {best}", self.epochs)
+            }
+            (_, Some(best)) => format!("{}, the best of which was {best}", self.epochs),
+            _ => self.epochs.to_string(),
+        };
+        row("epochs", &ended);
+        row("wgrad", &f.version);
+        let _ = write!(
+            out,
+            "\n## On {} data\n\n```text\n{}\n```\n",
+            self.evaluated_on, self.report
+        );
+        if self.evaluated_on == "training" {
+            out += "\nNothing was held out: these figures say nothing about new data.\n";
+        }
+        if plots {
+            out += "\n## Plots\n\n![Learning curve](learning-curve.svg)\n\n";
+            out += match &self.report.scores {
+                Scores::Classification(_) => "![Confusion matrix](confusion-matrix.svg)\n",
+                _ => "![Predicted against true](predicted-against-true.svg)\n",
+            };
+        }
+        let _ = write!(out, "\n## Epochs\n\n```text\n{}\n```\n", self.history);
+        out
+    }
+}

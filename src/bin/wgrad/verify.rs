@@ -1,0 +1,199 @@
+//! `wgrad verify`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use wgrad::activation::Activation;
+use wgrad::verify::{self, KernelOptions, Report};
+use wgrad::{Adam, Dataset, Loss, Matrix, Mlp, Trainer};
+
+use crate::failure::Failure;
+use crate::model;
+use crate::options::Widths;
+use crate::output;
+use crate::setup;
+
+const EXAMPLES: &str = "\
+Examples:
+  wgrad verify                               # the kernels and a small network, on the best GPU
+  wgrad verify --device cpu
+  wgrad verify --hidden 512,512 --no-kernels # the gradients of this network alone
+  wgrad verify model.safetensors --json
+
+Every kernel is run on awkward shapes and each element compared with an f64 reference within its rounding bound; then a
+training step of the network, op by op and tensor by tensor. Exit code 0 if all passed, 1 if not.";
+
+/// Checks this device's kernels and a network's gradients against the f64 reference
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// A model, a checkpoint or a run's folder, whose gradients are checked
+    model: Option<PathBuf>,
+    /// Hidden widths of the network that is checked where no model is given
+    #[arg(
+        long,
+        value_name = "WIDTHS",
+        default_value = "32,16",
+        conflicts_with = "model"
+    )]
+    hidden: Widths,
+    /// Activation of its hidden layers
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "relu",
+        conflicts_with = "model"
+    )]
+    activation: String,
+    /// Where: gpu, cpu, auto, or a name or number as `wgrad devices` lists it
+    #[arg(long, default_value = "gpu")]
+    device: String,
+    /// Only this kernel
+    #[arg(long, value_name = "NAME")]
+    kernel: Option<String>,
+    /// Leave the kernels out: seconds instead of minutes on a slow device
+    #[arg(long, conflicts_with = "kernel")]
+    no_kernels: bool,
+    /// What contents are drawn from
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// List every check, not just those that failed
+    #[arg(long, short)]
+    verbose: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Rows of the batch.
+const ROWS: usize = 16;
+
+pub fn run(a: &Arguments) -> Result<(), Failure> {
+    let chosen = setup::device(&a.device)?;
+    let mut reports = Vec::new();
+    if !a.no_kernels {
+        if !a.json {
+            output::note(format_args!("kernels on {} …", chosen.device));
+        }
+        let options = KernelOptions {
+            kernel: a.kernel.clone(),
+            seed: a.seed,
+            ..KernelOptions::default()
+        };
+        reports.push(verify::kernels_with(&chosen.device, &options)?);
+    }
+    if a.kernel.is_none() {
+        let mut trainer = match &a.model {
+            Some(path) => model::open(path)?
+                .0
+                .model()?
+                .trainer(&chosen.device, Adam::default())?,
+            None => {
+                let phi: Activation = a.activation.parse()?;
+                let hidden = a.hidden.0.iter();
+                let network = hidden.fold(Mlp::new(24), |network, &width| {
+                    network.dense(width, phi.clone())
+                });
+                let network = network.dense(10, Activation::Identity);
+                Trainer::new(
+                    &chosen.device,
+                    &network,
+                    Loss::CrossEntropy,
+                    Adam::default(),
+                    a.seed,
+                )?
+            }
+        };
+        let batch = batch(&trainer, a.seed)?;
+        reports.push(verify::gradients(&mut trainer, &batch)?);
+    }
+    let passed = reports.iter().all(Report::passed);
+    if a.json {
+        output::json(&json!({ "passed": passed, "reports": reports }))?;
+    } else {
+        for report in &reports {
+            tell(report, a.verbose)?;
+        }
+    }
+    if passed {
+        return Ok(());
+    }
+    let failed: usize = reports.iter().map(|r| r.failures().count()).sum();
+    Err(Failure::Check(format!(
+        "{failed} check(s) failed on {}: what it computes is not what it should be; take another --device, or another driver",
+        chosen.device
+    )))
+}
+
+fn tell(report: &Report, verbose: bool) -> Result<(), Failure> {
+    if verbose {
+        return output::line(report);
+    }
+    output::line(format_args!("{}\non {}", report.title, report.device))?;
+    let elements: usize = report.checks.iter().map(|check| check.elements).sum();
+    let failed: Vec<_> = report.failures().collect();
+    for check in &failed {
+        output::line(format_args!(
+            "  FAILED {}: element {} is {}, should be {}, within {:.1e}{}",
+            check.name,
+            check.place,
+            check.device,
+            check.reference,
+            check.bound,
+            check
+                .note
+                .as_ref()
+                .map(|note| format!(" ({note})"))
+                .unwrap_or_default()
+        ))?;
+    }
+    let worst = report
+        .checks
+        .iter()
+        .filter(|c| c.passed)
+        .max_by(|a, b| a.ratio().total_cmp(&b.ratio()));
+    let nearest = match worst {
+        Some(check) => format!(
+            "; nearest to its bound: {}, at {:.0} %",
+            check.name,
+            100.0 * check.ratio()
+        ),
+        None => String::new(),
+    };
+    let verdict = if report.passed() { "passed" } else { "FAILED" };
+    output::line(format_args!(
+        "{verdict}: {} of {} checks, {} elements{nearest}",
+        report.checks.len() - failed.len(),
+        report.checks.len(),
+        output::count(elements as u64)
+    ))
+}
+
+/// Rows of numbers in ±1, with targets that suit the loss.
+fn batch(trainer: &Trainer, seed: u64) -> Result<Dataset, Failure> {
+    let network = trainer.network();
+    let (inputs, outputs) = (network.inputs(), network.outputs());
+    // A sequence that repeats after 2^64 numbers (Steele and Vigna's SplitMix64).
+    let mut state = seed;
+    let mut unit = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
+    };
+    let x = Matrix::new(
+        inputs,
+        (0..ROWS * inputs).map(|_| 2.0 * unit() - 1.0).collect(),
+    )?;
+    Ok(match trainer.criterion().loss {
+        Loss::CrossEntropy | Loss::OutputCrossEntropy | Loss::KlDivergence => {
+            Dataset::classes(x, (0..ROWS).map(|r| (r % outputs) as u32).collect())?
+        }
+        _ => Dataset::values(
+            x,
+            Matrix::new(outputs, (0..ROWS * outputs).map(|_| unit()).collect())?,
+        )?,
+    })
+}
