@@ -130,8 +130,11 @@ impl Default for EarlyStopping {
 }
 
 impl FitOptions<'_> {
-    /// Whether the options make sense by themselves.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Whether the options make sense by themselves; [`Trainer::fit`](crate::Trainer::fit) asks, too.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] that says which one is out of range.
+    pub fn check(&self) -> Result<()> {
         let ask = |ok: bool, name: &str, value: String, allowed: &str| {
             if ok {
                 return Ok(());

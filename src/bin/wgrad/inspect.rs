@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 use wgrad::fit::FitState;
-use wgrad::{Checkpoint, Criterion, Mlp, Preparation, Tensors};
+use wgrad::{Checkpoint, CheckpointFolder, Criterion, Mlp, Preparation, Tensors};
 
 use crate::failure::Failure;
 use crate::folder;
@@ -93,7 +93,20 @@ fn of_run(path: &Path, facts: &mut Facts) -> Result<(), Failure> {
         facts.same("device", about.device);
         facts.add("rows", output::count(about.rows as u64), about.rows);
     }
-    let finished = path.join(folder::MODEL).exists();
+    let report = std::fs::read_to_string(path.join("report.json"));
+    let report = report
+        .ok()
+        .and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    // A run that went on after its report has more epochs by now.
+    let checkpoints = path.join(folder::CHECKPOINTS);
+    let newest = match checkpoints.is_dir() {
+        true => CheckpointFolder::new(&checkpoints, 1)?.latest()?,
+        false => None,
+    };
+    let state = newest.and_then(|found| FitState::of(&found.checkpoint).ok());
+    let now = state.map(|state| (state.epoch, state.row));
+    let told = report.as_ref().and_then(|report| report["epochs"].as_u64());
+    let finished = now.zip(told).is_some_and(|(now, told)| now == (told, 0));
     let state = match finished {
         true => "finished".into(),
         false => format!(
@@ -106,9 +119,7 @@ fn of_run(path: &Path, facts: &mut Facts) -> Result<(), Failure> {
         state,
         if finished { "finished" } else { "not finished" },
     );
-    if let Ok(text) = std::fs::read_to_string(path.join("report.json"))
-        && let Ok(report) = serde_json::from_str::<Value>(&text)
-    {
+    if let Some(report) = report {
         let evaluation = &report["report"]["evaluation"];
         let number = |value: &Value| value.as_f64().map(output::short);
         let mut text = format!(

@@ -310,7 +310,7 @@ pub fn fit_options<'a>(
         restore_best: s.restore_best,
     };
     let watching = held || asked;
-    Ok(FitOptions {
+    let options = FitOptions {
         epochs: s.epochs,
         batch_size: s.batch_size,
         micro_batch: s.micro_batch,
@@ -322,5 +322,7 @@ pub fn fit_options<'a>(
         plateau_monitor: monitor,
         storage: s.storage.into(),
         ..FitOptions::default()
-    })
+    };
+    options.check()?;
+    Ok(options)
 }

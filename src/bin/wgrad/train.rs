@@ -156,14 +156,16 @@ fn settings(a: &Arguments, voice: &Voice) -> Result<(Settings, bool, Option<Resu
         if let Some(key) = changed
             && !ARCHITECTURE.contains(&key.as_str())
         {
-            let value =
-                |table: &toml::Table| table.get(key).map_or("not set".into(), ToString::to_string);
+            let value = |table: &toml::Table| match table.get(key) {
+                Some(value) => format!("with --{key} {value}"),
+                None => format!("without --{key}"),
+            };
             return Err(Failure::Usage(format!(
-                "--{key} is {} now, but the run in {} began with {}: a run goes on as it began; \
-                 for another, begin anew with --init-from {} for its weights",
-                value(&new),
+                "the run in {} began {}, and cannot go on {}: leave it out, or begin anew, with --init-from {} for the \
+                 weights",
                 path.display(),
                 value(&old),
+                value(&new),
                 shown(path)
             )));
         }

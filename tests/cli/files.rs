@@ -1,0 +1,188 @@
+//! Files that are wrong, and places that cannot be written.
+
+use super::*;
+
+fn rows(n: usize) -> String {
+    (0..n)
+        .map(|i| format!("{i},{},{}\n", i * i, i % 2))
+        .collect()
+}
+
+/// A table of two numbers and a class, with a line of one's own on line 32.
+fn table(more: &str) -> Vec<u8> {
+    format!("a,b,y\n{}{more}{}", rows(30), rows(10)).into_bytes()
+}
+
+#[test]
+fn wrong_data_is_named_with_file_line_column_value_and_remedy() {
+    let at = folder();
+    let at = at.path();
+    let wrong = |name: &str, content: &[u8], options: &str, parts: &[&str]| {
+        fs::write(at.join(name), content).unwrap();
+        says(
+            &bad(at, &format!("train {name} --device cpu {options}"), 3),
+            parts,
+        );
+    };
+    wrong(
+        "ragged.csv",
+        &table("1,2\n"),
+        "",
+        &["ragged.csv, line 32", "2", "3"],
+    );
+    wrong(
+        "text.csv",
+        &table("1,many,0\n"),
+        "",
+        &["text.csv, line 32", "\"b\"", "many"],
+    );
+    wrong(
+        "nan.csv",
+        &table("1,NaN,0\n"),
+        "",
+        &["nan.csv, line 32", "\"b\"", "NaN"],
+    );
+    wrong(
+        "inf.csv",
+        &table("1,inf,0\n"),
+        "",
+        &["inf.csv, line 32", "inf"],
+    );
+    wrong("quote.csv", &table("1,\"2,0\n"), "", &["quote.csv"]);
+    let one: String = (0..30).map(|i| format!("{i},yes\n")).collect();
+    wrong(
+        "one.csv",
+        format!("a,y\n{one}").as_bytes(),
+        "",
+        &["one.csv", "one class", "yes"],
+    );
+    wrong("empty.csv", b"", "", &["empty.csv"]);
+    wrong("header.csv", b"a,b,y\n", "", &["header.csv"]);
+    wrong("t.csv", &table(""), "--target label", &["label", "a, b, y"]);
+    wrong("bytes.csv", b"a,b,y\n\xff\xfe,1,2\n", "", &["bytes.csv"]);
+
+    let npy = sample("f4.npy");
+    wrong("short.npy", &npy[..npy.len() - 3], "", &["short.npy"]);
+    wrong("x.npy", &npy, "", &["x.npy", "--targets FILE"]);
+    bars(at, "b", 40);
+    let mut idx = fs::read(at.join("b-images-idx3-ubyte")).unwrap();
+    idx[2] = 7;
+    let labels = "--targets b-labels-idx1-ubyte";
+    wrong("magic-idx3-ubyte", &idx, labels, &["magic-idx3-ubyte"]);
+    bars(at, "few", 30);
+    let few = fs::read(at.join("few-images-idx3-ubyte")).unwrap();
+    wrong("few-images-idx3-ubyte", &few, labels, &["30", "40"]);
+    let said = bad(at, "train none.csv", 3);
+    says(&said, &["none.csv", "see that the path is right"]);
+    assert!(!at.join("runs").exists());
+}
+
+#[test]
+fn data_that_does_not_suit_a_model_is_named() {
+    let at = folder();
+    let at = at.path();
+    fs::write(at.join("good.csv"), table("")).unwrap();
+    good(
+        at,
+        "train good.csv --device cpu --epochs 1 --out m.safetensors -q",
+    );
+    let wrong = |command: &str, name: &str, content: &str, parts: &[&str]| {
+        fs::write(at.join(name), content).unwrap();
+        says(
+            &bad(
+                at,
+                &format!("{command} m.safetensors {name} --device cpu"),
+                3,
+            ),
+            parts,
+        );
+    };
+    let unseen = ["unseen.csv, line 3", "\"7\"", "0, 1"];
+    wrong("evaluate", "unseen.csv", "a,b,y\n1,2,0\n1,2,7\n", &unseen);
+    wrong("predict", "less.csv", "a,c\n1,2\n", &["less.csv", "\"b\""]);
+    wrong(
+        "predict",
+        "gap.csv",
+        "a,b\n1,2\n,3\n",
+        &["gap.csv, line 3", "\"a\""],
+    );
+    wrong("evaluate", "noy.csv", "a,b\n1,2\n", &["noy.csv", "\"y\""]);
+
+    let bytes = fs::read(at.join("m.safetensors")).unwrap();
+    fs::write(at.join("cut.safetensors"), &bytes[..bytes.len() - 9]).unwrap();
+    says(
+        &bad(at, "predict cut.safetensors good.csv", 3),
+        &["cut.safetensors"],
+    );
+    says(&bad(at, "predict good.csv good.csv", 3), &["good.csv"]);
+    says(
+        &bad(at, "inspect none.safetensors", 3),
+        &["none.safetensors"],
+    );
+    fs::create_dir(at.join("void")).unwrap();
+    let said = bad(at, "inspect void", 3);
+    says(&said, &["void", "neither a model nor a checkpoint"]);
+    assert_eq!(fs::read_dir(at.join("void")).unwrap().count(), 0);
+}
+
+#[test]
+fn places_that_cannot_be_written_are_found_before_training() {
+    let at = folder();
+    let at = at.path();
+    fs::write(at.join("t.csv"), houses(60)).unwrap();
+    let wrong = |options: &str, parts: &[&str]| {
+        says(
+            &bad(at, &format!("train t.csv --device cpu {options}"), 3),
+            parts,
+        );
+    };
+    wrong(
+        "--out none/m.safetensors",
+        &["none/m.safetensors", "see that the path is right"],
+    );
+    wrong("--out .", &["a folder stands there"]);
+    wrong("--out t.csv/m", &["t.csv/m"]);
+    wrong("--out /proc/m.safetensors", &["/proc/m.safetensors"]);
+    wrong("--out /dev/null", &["no ordinary file"]);
+    wrong("--run t.csv", &["t.csv", "a file stands"]);
+    wrong("--run /proc/run", &["/proc/run"]);
+    fs::create_dir(at.join("full")).unwrap();
+    fs::write(at.join("full/mine"), "mine").unwrap();
+    wrong(
+        "--run full",
+        &["full: the folder is not empty", "nothing is overwritten"],
+    );
+    assert_eq!(fs::read_dir(at.join("full")).unwrap().count(), 1);
+    good(at, "train t.csv --device cpu --epochs 1 --run run -q");
+    wrong("--run run", &["wgrad train --resume run"]);
+    assert!(!at.join("runs").exists());
+    // A name is taken once.
+    for n in 1..=2 {
+        good(at, "train t.csv --device cpu --epochs 1 -q");
+        assert!(at.join(format!("runs/t-{n}/model.safetensors")).exists());
+    }
+}
+
+/// A limit on the size of files stands for a full disk.
+#[test]
+fn a_disk_that_fills_up_leaves_a_run_to_go_on_with() {
+    let at = folder();
+    let at = at.path();
+    digits(at);
+    // Checkpoints have some 300 KB; the log grows beyond the limit, of blocks of 512 or 1024 bytes.
+    let train = format!(
+        "trap '' XFSZ; ulimit -f 1200; exec '{TOOL}' train digits.csv --device cpu --hidden 8 --epochs 20000 --patience 0 \
+         --validation 0 --log-steps 1 --checkpoint-epochs 5 --run run -q"
+    );
+    let said = failed(&bash(at, &train), &train, 3);
+    says(
+        &said,
+        &[
+            "run/log.jsonl",
+            "free some space",
+            "wgrad train --resume run",
+        ],
+    );
+    let epochs = read(&at.join("run/history.csv")).lines().count() + 5;
+    good(at, &format!("train --resume run --epochs {epochs} -q"));
+}

@@ -1,0 +1,151 @@
+//! Runs that are interrupted and taken up again.
+
+use super::*;
+
+fn stop_and_go_on(device: &str, epochs: u64, stops: usize) {
+    let at = folder();
+    let at = at.path();
+    digits(at);
+    let begin = |run: &str| {
+        format!("train digits.csv {RICH} --device {device} --epochs {epochs} --run {run}")
+    };
+    good(at, &begin("whole"));
+    let mut interrupted = 0;
+    for i in 0..=stops {
+        let line = match i {
+            0 => begin("stopped"),
+            _ => "train --resume stopped -q".into(),
+        };
+        let child = start(at, &line);
+        if i < stops {
+            let first = at.join("stopped/checkpoints/checkpoint-00000001.safetensors");
+            wait_until(|| first.exists() || i > 0);
+            std::thread::sleep(Duration::from_millis(40 + 30 * i as u64));
+            signal(&child, "-INT");
+        }
+        let output = child.wait_with_output().unwrap();
+        let said = text(&output.stderr);
+        match output.status.code() {
+            Some(130) => {
+                interrupted += 1;
+                // Before the run began there is nothing to save.
+                let told = said.is_empty() || said.contains("wgrad train --resume stopped");
+                assert!(told, "{said}");
+            }
+            Some(0) => {}
+            code => panic!("{code:?}: {said}"),
+        }
+    }
+    assert!(interrupted > 0, "it was never interrupted");
+    same_runs(at, "whole", "stopped");
+}
+
+#[test]
+fn interrupted_and_gone_on_with_it_has_the_bits_of_a_run_that_was_not() {
+    stop_and_go_on("cpu", 60, 4);
+}
+
+#[test]
+fn interrupted_on_a_gpu_it_has_the_same_bits_too() {
+    let devices = json(&good(Path::new("."), "devices --json"));
+    if devices["adapters"].as_array().unwrap().is_empty() {
+        println!("skipped: there is no GPU");
+        return;
+    }
+    stop_and_go_on("gpu", 12, 2);
+}
+
+#[test]
+fn a_second_interrupt_stops_at_once_and_a_folder_has_one_run() {
+    let at = folder();
+    let at = at.path();
+    digits(at);
+    let child = start(
+        at,
+        &format!("train digits.csv {RICH} --device cpu --epochs 1000000 --run run"),
+    );
+    let first = at.join("run/checkpoints/checkpoint-00000001.safetensors");
+    wait_until(|| first.exists());
+    let said = bad(at, "train --resume run", 3);
+    says(&said, &["run: another process is training in this folder"]);
+    signal(&child, "-TERM");
+    signal(&child, "-TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    // Whichever of the two was in time.
+    good(at, "inspect run");
+}
+
+#[test]
+fn a_run_can_have_more_epochs_and_nothing_else() {
+    let at = folder();
+    let at = at.path();
+    fs::write(at.join("t.csv"), houses(100)).unwrap();
+    good(
+        at,
+        "train t.csv --device cpu --epochs 3 --run run --hidden 8 -q",
+    );
+    good(at, "train --resume run --epochs 5 -q");
+    assert_eq!(read(&at.join("run/history.csv")).lines().count(), 6);
+    good(
+        at,
+        "train t.csv --device cpu --epochs 5 --run five --hidden 8 -q",
+    );
+    same_runs(at, "run", "five");
+
+    let said = bad(at, "train --resume run --lr 0.5", 2);
+    says(&said, &["without --lr", "with --lr 0.5", "--init-from run"]);
+    let said = bad(at, "train --resume run --hidden 9", 3);
+    says(
+        &said,
+        &[
+            "another architecture",
+            "5 inputs → 8 relu",
+            "5 inputs → 9 relu",
+        ],
+    );
+    says(
+        &bad(at, "train --resume five --run other", 2),
+        &["--run and --resume"],
+    );
+    says(
+        &bad(at, "train --resume t.csv", 3),
+        &["no run to go on with"],
+    );
+    says(
+        &bad(at, "train --resume nowhere", 3),
+        &["no run to go on with", "--run nowhere"],
+    );
+
+    // The data must be what it was.
+    let other = houses(100)
+        .replace("1500", "1501")
+        .replace("Bonn,1", "Bonn,2");
+    fs::write(at.join("t.csv"), other).unwrap();
+    says(
+        &bad(at, "train --resume run", 3),
+        &["t.csv", "data has changed"],
+    );
+    fs::write(at.join("t.csv"), houses(101)).unwrap();
+    says(
+        &bad(at, "train --resume run", 3),
+        &["101 rows now, 100 then"],
+    );
+    fs::write(at.join("t.csv"), houses(100)).unwrap();
+    good(at, "train --resume run -q");
+
+    // A checkpoint that is damaged is passed over; when all are, nothing is begun anew in silence.
+    let damage = |path: &Path| {
+        let mut bytes = fs::read(path).unwrap();
+        bytes.truncate(bytes.len() / 2);
+        fs::write(path, bytes).unwrap();
+    };
+    damage(checkpoints(at, "run").last().unwrap());
+    says(&good(at, "train --resume run"), &["skipped", "checkpoint-"]);
+    assert!(model(at, "run") == model(at, "five"), "other bits");
+    checkpoints(at, "run").iter().for_each(|path| damage(path));
+    says(
+        &bad(at, "train --resume run", 3),
+        &["none of its checkpoints loads"],
+    );
+}
