@@ -26,6 +26,7 @@ pub use preparation::{
 };
 pub use standardizer::Standardizer;
 pub use stream::{Source, Stream};
+pub(crate) use table::number;
 pub use table::{ColumnRef, CsvOptions, Table};
 
 use rand::Rng;

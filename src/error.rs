@@ -260,6 +260,19 @@ pub enum Error {
         name: String,
     },
 
+    /// A model that has no form in another format.
+    #[error("{what} cannot be written as {format}: {reason}: {advice}")]
+    Export {
+        /// What was to be written.
+        what: String,
+        /// The format.
+        format: String,
+        /// What the format lacks, or what is wrong.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
+
     /// A checkpoint or a model of another network, loss or optimiser.
     #[error(
         "{what} is of another architecture; it is of\n  {found}\nand here is\n  {expected}\n{advice}"

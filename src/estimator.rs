@@ -218,7 +218,7 @@ impl Training<'_> {
 /// How an estimator prepares its data, as it stands with the [`Model`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "estimator", rename_all = "snake_case")]
-enum Prepared {
+pub(crate) enum Prepared {
     Classifier {
         classes: ClassMap,
         inputs: Option<Standardizer>,
@@ -236,6 +236,15 @@ impl Prepared {
         let value = serde_json::to_value(self);
         model.preparation = Some(value.unwrap_or_else(|e| unreachable!("lists and names: {e}")));
         Ok(model)
+    }
+
+    /// What stands with a model of either estimator, if it fits its network.
+    pub(crate) fn of_any(model: &Model) -> Result<Self> {
+        let name = model.preparation.as_ref().and_then(|p| p.get("estimator"));
+        match name.and_then(serde_json::Value::as_str) {
+            Some("regressor") => Self::of(model, "a regressor"),
+            _ => Self::of(model, "a classifier"),
+        }
     }
 
     /// What stands with a model, if it fits its network.

@@ -63,7 +63,7 @@
 //! | `src/fit.rs`, `fit/*.rs`, `schedule.rs` | training without a loop: options, history, state, early stopping; learning rates |
 //! | `src/estimator.rs`, `estimator/*.rs` | classifier and regressor as in scikit-learn |
 //! | `src/metrics.rs`, `metrics/*.rs` | metrics, and the report made of them |
-//! | `src/files.rs`, `files/*.rs` | weights, models and checkpoints as safetensors files |
+//! | `src/files.rs`, `files/*.rs` | weights, models and checkpoints as safetensors files; models as ONNX |
 //! | `src/verify.rs`, `verify/*.rs` | the proof |
 //! | `src/profile.rs` | where the time goes |
 //! | `src/book.rs`, `book/*.md` | the book |

@@ -176,6 +176,16 @@ pub struct Column {
     pub index: usize,
 }
 
+impl Column {
+    /// Its name, or its number where it has none.
+    pub(crate) fn plain_name(&self) -> String {
+        match &self.name {
+            Some(name) => name.clone(),
+            None => self.index.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&column_label(self.name.as_deref(), self.index))
@@ -305,15 +315,11 @@ impl Preparation {
 
     /// A name for each input of the network: the column's, with `=category` where it is one of categories.
     pub fn input_names(&self) -> Vec<String> {
-        let name = |column: &Column| match &column.name {
-            Some(name) => name.clone(),
-            None => column.index.to_string(),
-        };
         let names = self.inputs.iter().flat_map(|input| match &input.encoding {
-            Encoding::Number { .. } => vec![name(&input.column)],
+            Encoding::Number { .. } => vec![input.column.plain_name()],
             Encoding::OneHot { categories, .. } => {
                 let each = categories.names().iter();
-                each.map(|category| format!("{}={category}", name(&input.column)))
+                each.map(|category| format!("{}={category}", input.column.plain_name()))
                     .collect()
             }
         });
@@ -430,10 +436,7 @@ impl fmt::Display for Preparation {
             }
             let constant = self.constant_columns();
             if !constant.is_empty() {
-                let names: Vec<String> = constant
-                    .iter()
-                    .map(|c| c.name.clone().unwrap_or_else(|| c.index.to_string()))
-                    .collect();
+                let names: Vec<String> = constant.iter().map(|c| c.plain_name()).collect();
                 write!(f, " ({} constant: {})", names.len(), listed(&names))?;
             }
             f.write_str("; ")?;

@@ -92,6 +92,16 @@ impl FittedRegressor {
         self.model()?.save(path)
     }
 
+    /// Writes the [`model`](Self::model) with its preparation as an ONNX file: `x` are the numbers as they are given, and the output is
+    /// `values`, on the scale of the targets given; see
+    /// [`Model::save_onnx`].
+    ///
+    /// # Errors
+    /// As [`model`](Self::model) and [`Model::save_onnx`].
+    pub fn save_onnx(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.model()?.save_onnx(path)
+    }
+
     /// Reads a file that [`save`](Self::save) wrote, for a device.
     ///
     /// # Errors

@@ -13,9 +13,13 @@ const EXAMPLES: &str = "\
 Examples:
   wgrad export model.safetensors --weights weights.safetensors
   wgrad export runs/digits-1/checkpoints/checkpoint-00000007.safetensors --model model.safetensors
+  wgrad export model.safetensors --onnx model.onnx
 
 The weights are a safetensors file under the names that PyTorch's nn.Sequential gives them:
-  model.load_state_dict(safetensors.torch.load_file('weights.safetensors'))";
+  model.load_state_dict(safetensors.torch.load_file('weights.safetensors'))
+The ONNX file holds the preparation of the data too. Its input x are the numbers of the columns as they stand in the data; a column
+of categories is as many inputs as it has categories, 1 at the row's and 0 elsewhere. It gives values, or logits, probabilities and
+class, the index of the most probable. The names are lists in its metadata: input_names, class_names, target_names.";
 
 /// A model in other forms
 #[derive(Debug, Args)]
@@ -30,13 +34,16 @@ pub struct Arguments {
     /// A model's file, of a checkpoint's best weights
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// An ONNX file, for onnxruntime and other runtimes
+    #[arg(long, value_name = "FILE")]
+    onnx: Option<PathBuf>,
 }
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
-    let outs = [&a.weights, &a.model];
+    let outs = [&a.weights, &a.model, &a.onnx];
     if outs.iter().all(|out| out.is_none()) {
         return Err(Failure::Usage(
-            "nothing to write: give --weights FILE or --model FILE".into(),
+            "nothing to write: give --weights FILE, --model FILE or --onnx FILE".into(),
         ));
     }
     for out in outs.into_iter().flatten() {
@@ -51,6 +58,10 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     if let Some(path) = &a.model {
         model.save(path)?;
         output::line(format_args!("model      {}", path.display()))?;
+    }
+    if let Some(path) = &a.onnx {
+        model.save_onnx(path)?;
+        output::line(format_args!("ONNX       {}", path.display()))?;
     }
     Ok(())
 }

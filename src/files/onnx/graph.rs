@@ -1,0 +1,181 @@
+//! A graph under construction, and the operators of each kind of layer.
+
+use super::proto::{self, Attribute, Node, Tensor};
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::spec::{Mlp, Norm};
+use crate::tensor::Tensors;
+
+/// Nodes and constants so far. A value is known by its name. A node has a name that no value has: some readers keep one list of both.
+#[derive(Default)]
+pub(super) struct Builder {
+    pub nodes: Vec<Node>,
+    pub constants: Vec<Tensor>,
+}
+
+impl Builder {
+    pub fn constant(&mut self, name: &str, shape: &[usize], data: &[f32]) -> String {
+        self.constants.push(Tensor {
+            dims: shape.iter().map(|&side| side as i64).collect(),
+            data_type: proto::FLOAT,
+            name: name.into(),
+            raw_data: data.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        });
+        name.into()
+    }
+
+    /// A number, which is there once however often it is asked for.
+    fn number(&mut self, name: &str, x: f64) -> String {
+        match self.constants.iter().any(|constant| constant.name == name) {
+            true => name.into(),
+            false => self.constant(name, &[], &[x as f32]),
+        }
+    }
+
+    pub fn node(&mut self, op: &str, inputs: &[&str], output: &str) -> String {
+        self.node_with(op, inputs, output, Vec::new())
+    }
+
+    pub fn node_with(
+        &mut self,
+        op: &str,
+        inputs: &[&str],
+        output: &str,
+        attribute: Vec<Attribute>,
+    ) -> String {
+        self.nodes.push(Node {
+            input: inputs.iter().map(|&input| input.into()).collect(),
+            output: vec![output.into()],
+            name: format!("{output}/{op}"),
+            op_type: op.into(),
+            attribute,
+        });
+        output.into()
+    }
+
+    /// Calls a node's value something else, everywhere.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        for node in &mut self.nodes {
+            let names = node.input.iter_mut().chain(&mut node.output);
+            names
+                .filter(|name| *name == from)
+                .for_each(|name| to.clone_into(name));
+        }
+    }
+
+    /// The network's output for the rows of `x`, and z of its last layer.
+    pub fn network(&mut self, network: &Mlp, weights: &Tensors, x: &str) -> Result<[String; 2]> {
+        for tensor in weights {
+            self.constant(&tensor.name, &tensor.shape, &tensor.data);
+        }
+        let mut h = x.to_owned();
+        let mut z = h.clone();
+        for (l, layer) in network.layers().iter().enumerate() {
+            let module = network.module_of(l);
+            let (weight, bias) = (format!("{module}.weight"), format!("{module}.bias"));
+            let transposed = vec![Attribute::int("transB", 1)];
+            let inputs = [h.as_str(), weight.as_str(), bias.as_str()];
+            z = self.node_with("Gemm", &inputs, &format!("layer{l}.product"), transposed);
+            if let Some(norm) = layer.norm {
+                let module = module + 1;
+                z = match norm {
+                    Norm::Batch => self.batch_norm(&z, module, l),
+                    Norm::Layer => self.layer_norm(&z, module, l),
+                };
+            }
+            let a = self.activation(&layer.activation, &z, l)?;
+            // Dropout changes nothing here.
+            h = match layer.residual {
+                true => self.node("Add", &[&h, &a], &format!("layer{l}.residual")),
+                false => a,
+            };
+        }
+        Ok([h, z])
+    }
+
+    /// z = γ·(u − mean)/√(variance + eps) + β with the running statistics.
+    fn batch_norm(&mut self, u: &str, module: usize, l: usize) -> String {
+        let of = |name: &str| format!("{module}.{name}");
+        let (gamma, beta) = (of("weight"), of("bias"));
+        let (mean, variance) = (of("running_mean"), of("running_var"));
+        let eps = vec![Attribute::float("epsilon", Norm::EPS as f32)];
+        let inputs = [u, &gamma, &beta, &mean, &variance];
+        let output = format!("layer{l}.batch_norm");
+        self.node_with("BatchNormalization", &inputs, &output, eps)
+    }
+
+    /// The same with each row's statistics. The operator LayerNormalization is of version 17; runtimes that have it find it in
+    /// these nodes, which stand as PyTorch writes them.
+    fn layer_norm(&mut self, u: &str, module: usize, l: usize) -> String {
+        let of = |name: &str| format!("layer{l}.layer_norm.{name}");
+        let over_row = || vec![Attribute::ints("axes", vec![-1])];
+        let two = self.number("two", 2.0);
+        let eps = self.number("eps", Norm::EPS);
+        let mean = self.node_with("ReduceMean", &[u], &of("mean"), over_row());
+        let centred = self.node("Sub", &[u, &mean], &of("centred"));
+        let squares = self.node("Pow", &[&centred, &two], &of("squares"));
+        let variance = self.node_with("ReduceMean", &[&squares], &of("variance"), over_row());
+        let raised = self.node("Add", &[&variance, &eps], &of("raised"));
+        let deviation = self.node("Sqrt", &[&raised], &of("deviation"));
+        let normal = self.node("Div", &[&centred, &deviation], &of("normal"));
+        let (gamma, beta) = (format!("{module}.weight"), format!("{module}.bias"));
+        let scaled = self.node("Mul", &[&normal, &gamma], &of("scaled"));
+        self.node("Add", &[&scaled, &beta], &format!("layer{l}.layer_norm"))
+    }
+
+    /// φ(z) of layer l.
+    fn activation(&mut self, phi: &Activation, z: &str, l: usize) -> Result<String> {
+        let name = format!("layer{l}.{}", phi.name());
+        let of = |part: &str| format!("{name}.{part}");
+        let (op, attributes) = match *phi {
+            Activation::Identity => return Ok(z.into()),
+            Activation::Relu | Activation::ReluWith { .. } => ("Relu", vec![]),
+            Activation::LeakyRelu { negative_slope } => {
+                let alpha = Attribute::float("alpha", negative_slope as f32);
+                ("LeakyRelu", vec![alpha])
+            }
+            Activation::Elu { alpha } => ("Elu", vec![Attribute::float("alpha", alpha as f32)]),
+            Activation::Sigmoid => ("Sigmoid", vec![]),
+            Activation::Tanh => ("Tanh", vec![]),
+            Activation::Softplus => ("Softplus", vec![]),
+            Activation::Softmax => ("Softmax", vec![Attribute::int("axis", -1)]),
+            Activation::Silu => {
+                let sigmoid = self.node("Sigmoid", &[z], &of("sigmoid"));
+                return Ok(self.node("Mul", &[z, &sigmoid], &name));
+            }
+            // The operator Gelu is of version 20; runtimes find it in these nodes, which stand as PyTorch writes them.
+            Activation::Gelu => {
+                let sqrt_2 = self.number("sqrt_2", std::f64::consts::SQRT_2);
+                let (one, half) = (self.number("one", 1.0), self.number("half", 0.5));
+                let scaled = self.node("Div", &[z, &sqrt_2], &of("scaled"));
+                let erf = self.node("Erf", &[&scaled], &of("erf"));
+                let raised = self.node("Add", &[&erf, &one], &of("raised"));
+                let product = self.node("Mul", &[z, &raised], &of("product"));
+                return Ok(self.node("Mul", &[&product, &half], &name));
+            }
+            // z·σ(2u), as the kernels compute it: 1 + tanh(u) would cancel.
+            Activation::GeluTanh => {
+                let one = self.number("one", 1.0);
+                let cubic = self.number("gelu_cubic", 0.044_715);
+                let factor = self.number("sqrt_8_over_pi", (8.0 / std::f64::consts::PI).sqrt());
+                let square = self.node("Mul", &[z, z], &of("square"));
+                let scaled = self.node("Mul", &[&square, &cubic], &of("scaled"));
+                let raised = self.node("Add", &[&scaled, &one], &of("raised"));
+                let product = self.node("Mul", &[z, &raised], &of("product"));
+                let argument = self.node("Mul", &[&product, &factor], &of("argument"));
+                let sigmoid = self.node("Sigmoid", &[&argument], &of("sigmoid"));
+                return Ok(self.node("Mul", &[z, &sigmoid], &name));
+            }
+            Activation::Custom(_) => {
+                return Err(Error::Export {
+                    what: format!("activation {:?} of layer {l}", phi.name()),
+                    format: "ONNX".into(),
+                    reason: "it is a function of your own, of which ONNX has no operator".into(),
+                    advice: "use a built-in activation where the network shall run elsewhere"
+                        .into(),
+                });
+            }
+        };
+        Ok(self.node_with(op, &[z], &name, attributes))
+    }
+}
