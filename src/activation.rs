@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::cpu::vectorised;
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 
@@ -150,11 +151,14 @@ macro_rules! activations {
             /// φ of each element in place, of those that are finite: max and min of a GPU may drop a NaN, so the kernels hand
             /// what is not finite on as it is. The choice of φ stands outside the loop, so that the loop can be vectorised.
             pub(crate) fn apply_to<F: Scalar>(&self, row: &mut [F]) {
+                #[inline(always)]
                 fn each<F: Scalar>(row: &mut [F], f: impl Fn(F) -> F) {
-                    for z in row {
-                        let a = f(*z);
-                        *z = if z.is_finite() { a } else { *z };
-                    }
+                    vectorised::<F, _>(#[inline(always)] || {
+                        for z in row {
+                            let a = f(*z);
+                            *z = if z.is_finite() { a } else { *z };
+                        }
+                    });
                 }
                 match self {
                     $(Self::$variant $({ $($field),+ })? => {
@@ -169,10 +173,13 @@ macro_rules! activations {
 
             /// δ ⊙ φ′ in place; see [`grad`](Self::grad). The choice of φ stands outside the loop here too.
             pub(crate) fn scale_by_grad<F: Scalar>(&self, delta: &mut [F], saved: &[F]) {
+                #[inline(always)]
                 fn each<F: Scalar>(delta: &mut [F], saved: &[F], grad: impl Fn(F) -> F) {
-                    for (d, &s) in delta.iter_mut().zip(saved) {
-                        *d = *d * grad(s);
-                    }
+                    vectorised::<F, _>(#[inline(always)] || {
+                        for (d, &s) in delta.iter_mut().zip(saved) {
+                            *d = *d * grad(s);
+                        }
+                    });
                 }
                 match self {
                     $(Self::$variant $({ $($field),+ })? => {

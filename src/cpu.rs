@@ -2,9 +2,12 @@
 //! [`Bounded`](crate::bounded::Bounded) (reference and rounding bound at once).
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrayvec::ArrayVec;
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
 use crate::kernels::{Call, MAX_OPERANDS, Read, StepAt};
@@ -19,6 +22,17 @@ fn rows_per_task(work_per_row: usize) -> usize {
     (PARALLEL_WORK / 4 / work_per_row.max(1)).max(1)
 }
 
+/// Runs `f`, where it works on f32, compiled for this machine's vectors, as far as it is inlined here: the crate itself is built
+/// for any machine's. The numbers are the same; nothing is contracted or reordered.
+#[inline(always)]
+pub(crate) fn vectorised<F: Scalar, R>(f: impl FnOnce() -> R) -> R {
+    if F::IS_F32 {
+        pulp::Arch::new().dispatch(f)
+    } else {
+        f()
+    }
+}
+
 /// `f(r, row)` for each of `rows` rows that begin `stride` elements apart in `x`; in parallel where it pays.
 pub(crate) fn for_rows<F: Scalar>(
     x: &mut [F],
@@ -28,15 +42,25 @@ pub(crate) fn for_rows<F: Scalar>(
     f: impl Fn(usize, &mut [F]) + Sync,
 ) {
     if rows * work_per_row < PARALLEL_WORK {
-        for (r, row) in x.chunks_mut(stride).take(rows).enumerate() {
-            f(r, row);
-        }
+        vectorised::<F, _>(
+            #[inline(always)]
+            || {
+                for (r, row) in x.chunks_mut(stride).take(rows).enumerate() {
+                    f(r, row);
+                }
+            },
+        );
     } else {
         x.par_chunks_mut(stride)
             .take(rows)
             .enumerate()
             .with_min_len(rows_per_task(work_per_row))
-            .for_each(|(r, row)| f(r, row));
+            .for_each(|(r, row)| {
+                vectorised::<F, _>(
+                    #[inline(always)]
+                    || f(r, row),
+                )
+            });
     }
 }
 
@@ -50,16 +74,26 @@ pub(crate) fn for_rows2<F: Scalar>(
 ) {
     if rows * work_per_row < PARALLEL_WORK {
         let both = x.chunks_mut(x_stride).zip(y.chunks_mut(y_stride));
-        for (r, (x, y)) in both.take(rows).enumerate() {
-            f(r, x, y);
-        }
+        vectorised::<F, _>(
+            #[inline(always)]
+            || {
+                for (r, (x, y)) in both.take(rows).enumerate() {
+                    f(r, x, y);
+                }
+            },
+        );
     } else {
         x.par_chunks_mut(x_stride)
             .zip(y.par_chunks_mut(y_stride))
             .take(rows)
             .enumerate()
             .with_min_len(rows_per_task(work_per_row))
-            .for_each(|(r, (x, y))| f(r, x, y));
+            .for_each(|(r, (x, y))| {
+                vectorised::<F, _>(
+                    #[inline(always)]
+                    || f(r, x, y),
+                )
+            });
     }
 }
 
@@ -82,12 +116,14 @@ macro_rules! each {
                 let n = each!(@first $($out),+).len();
                 $(let $out = &mut $out[..n];)+
                 $(let $input = &$input[..n];)+
-                // No branch, so that the loop can be vectorised.
-                let mut all = true;
-                for i in 0..n {
-                    all &= f($(&mut $out[i],)+ $($input[i]),+);
-                }
-                all
+                vectorised::<F, _>(#[inline(always)] || {
+                    // No branch, so that the loop can be vectorised.
+                    let mut all = true;
+                    for i in 0..n {
+                        all &= f($(&mut $out[i],)+ $($input[i]),+);
+                    }
+                    all
+                })
             };
             if n < PARALLEL_WORK {
                 block(($($out,)+ $($input,)+))
@@ -182,17 +218,25 @@ pub(crate) fn gemm_f32(
                 parallelism,
             );
         }
-        for r in rows {
-            finish(r, cols.start, target.row(r, cols.clone()));
-        }
+        vectorised::<f32, _>(
+            #[inline(always)]
+            || {
+                for r in rows {
+                    finish(r, cols.start, target.row(r, cols.clone()));
+                }
+            },
+        );
     });
 }
+
+/// Most threads among which a product is divided here, and not by gemm.
+const MOST_PARTS: usize = 8;
 
 /// Into how many parts C's rows and columns are divided, one part a thread: (1, 1) leaves that to gemm, which shares its packed
 /// operands between threads and so wins with many of them, but on few threads loses up to half to its synchronisation.
 /// (Measured on two: 64×128×784 80 GFLOP/s by gemm's threads, 188 in two parts; 1024³ the same.)
 fn parts(threads: usize, m: usize, n: usize, a_is_transposed: bool) -> (usize, usize) {
-    if threads == 1 || threads > 8 {
+    if threads == 1 || threads > MOST_PARTS {
         return (1, 1);
     }
     // The side that is divided, so that no thread packs what another does: of δᵀ·a its rows, else the columns. (Measured too.)
@@ -346,11 +390,16 @@ pub(crate) fn column_sums_f32(
     if !accumulate {
         out.fill(0.0);
     }
-    for row in x.chunks(stride).take(rows) {
-        for (sum, x) in out.iter_mut().zip(row) {
-            *sum += x;
-        }
-    }
+    vectorised::<f32, _>(
+        #[inline(always)]
+        || {
+            for row in x.chunks(stride).take(rows) {
+                for (sum, x) in out.iter_mut().zip(row) {
+                    *sum += x;
+                }
+            }
+        },
+    );
 }
 
 /// [`Scalar::sums_over_rows`] in f32: blocks of columns, each row after row, so that the loop can be vectorised.
@@ -420,6 +469,58 @@ pub(crate) fn max_f32(x: &[f32]) -> f32 {
         }
     }
     lanes.iter().fold(rest, |m, &x| larger(m, x))
+}
+
+/// The threads on which steps are computed. Not those of everybody, because of what [`awake`] does there: a thread that it keeps
+/// from sleep would take up a caller's other work, and with that hold a step up.
+fn pool() -> Option<&'static ThreadPool> {
+    static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let build = || {
+        ThreadPoolBuilder::new()
+            .thread_name(|i| format!("wgrad-{i}"))
+            .build()
+            .ok()
+    };
+    POOL.get_or_init(build).as_ref()
+}
+
+/// On how many threads steps are computed.
+pub(crate) fn threads() -> usize {
+    pool().map_or(1, ThreadPool::current_num_threads)
+}
+
+/// Runs `f` on a thread of the pool, with so many others kept from sleep that the parts of a product find one at once: to wake one
+/// takes about 50 µs, which is 3 % of a product of 256×1024×1024 on two threads. They sleep again when `f` is done.
+///
+/// None waits for itself: threads steal the oldest job first, so that one which waits for a stolen part has no `wait` of its own
+/// left to take up.
+fn awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    fn with<R: Send>(others: usize, done: &AtomicBool, f: impl FnOnce() -> R + Send) -> R {
+        if others == 0 {
+            // Also when a user's function panics.
+            let _done = Done(done);
+            return f();
+        }
+        let wait = || {
+            while !done.load(Ordering::Relaxed) {
+                // Takes up work where there is any.
+                if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                    std::hint::spin_loop();
+                }
+            }
+        };
+        rayon::join(|| with(others - 1, done, f), wait).0
+    }
+    struct Done<'a>(&'a AtomicBool);
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let Some(pool) = pool() else { return f() };
+    let others = pool.current_num_threads().min(MOST_PARTS) - 1;
+    let done = AtomicBool::new(false);
+    pool.install(|| with(others, &done, f))
 }
 
 /// Contents of a buffer.
@@ -522,9 +623,7 @@ impl<F: Scalar> CpuExecutor<F> {
         }
         match (buffer, payload) {
             (Storage::Floats(x), Payload::Floats(data)) => {
-                for (x, &d) in x[at..].iter_mut().zip(data) {
-                    *x = F::of(f64::from(d));
-                }
+                F::copy(&mut x[at..at + data.len()], data);
             }
             (Storage::Words(x), Payload::Words(data)) => {
                 x[at..at + data.len()].copy_from_slice(data);
@@ -575,7 +674,7 @@ impl<F: Scalar> CpuExecutor<F> {
     fn in_pool(&mut self, ops: &[Op], f: impl FnOnce(&mut Self) + Send) {
         let work: u64 = ops.iter().map(|op| op.call.cost().flops).sum();
         if work > 64 * PARALLEL_WORK as u64 {
-            rayon::scope(|_| f(self));
+            awake(|| f(self));
         } else {
             f(self);
         }

@@ -394,7 +394,7 @@ impl Device {
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Cpu => write!(f, "CPU, f32, {} threads", rayon::current_num_threads()),
+            Kind::Cpu => write!(f, "CPU, f32, {} threads", crate::cpu::threads()),
             Kind::Reference => write!(f, "CPU, f64 reference"),
             Kind::Gpu(gpu) => {
                 let adapter = gpu::adapter::describe(gpu.index, &gpu.info);

@@ -74,6 +74,16 @@ pub(crate) trait Scalar:
     /// `f(x)` of a user's function with derivative `grad`.
     fn custom(self, f: &dyn Fn(f64) -> f64) -> Self;
 
+    /// Whether this is f32.
+    const IS_F32: bool = false;
+
+    /// Copies numbers, as many as there are of both.
+    fn copy(out: &mut [Self], x: &[f32]) {
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = Self::of(f64::from(x));
+        }
+    }
+
     /// Σ of the terms; the order is the implementation's.
     fn sum(terms: impl Iterator<Item = Self>) -> Self {
         let mut total = Self::of(0.0);
@@ -246,6 +256,10 @@ mod standard {
 
 float_scalar!(f64, standard, {});
 float_scalar!(f32, crate::elementary, {
+    const IS_F32: bool = true;
+    fn copy(out: &mut [Self], x: &[f32]) {
+        out.copy_from_slice(x);
+    }
     fn matmul(
         c: &mut [Self],
         c_stride: usize,

@@ -2114,6 +2114,47 @@ fn a_trainer_survives_a_panic_in_a_custom_function() {
     assert!(trainer.take_loss().unwrap().is_finite());
 }
 
+/// The threads of the CPU path are shared: trainers on many threads, and in the jobs of another pool, wait for no other for ever,
+/// not even when a user's function panics among them, and compute what each computes alone.
+#[test]
+fn trainers_on_many_threads_at_once() {
+    within_a_minute(|| {
+        use rayon::prelude::*;
+        let labels = (0..64).map(|r| r % 96).collect();
+        let data = &Dataset::classes(matrix(64, 96), labels).unwrap();
+        let train = |seed: u64| {
+            let network = Mlp::new(96).dense(160, Relu).dense(96, Identity);
+            let cpu = Device::cpu();
+            let mut trainer =
+                Trainer::new(&cpu, &network, Loss::CrossEntropy, Adam::default(), seed).unwrap();
+            for _ in 0..40 {
+                trainer.step(data).unwrap();
+            }
+            bits(&mut trainer)
+        };
+        let panics = || {
+            let phi = Activation::custom("brittle", GOOD, |_| panic!("the user's own"), |z| z);
+            let network = Mlp::new(96).dense(160, phi.unwrap()).dense(96, Identity);
+            let cpu = Device::cpu();
+            let mut trainer =
+                Trainer::new(&cpu, &network, Loss::CrossEntropy, Adam::default(), 1).unwrap();
+            assert!(catch_unwind(AssertUnwindSafe(|| trainer.step(data))).is_err());
+        };
+        let alone: Vec<_> = (0..6).map(train).collect();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..6)
+                .map(|seed| scope.spawn(move || train(seed)))
+                .collect();
+            scope.spawn(panics);
+            let jobs: Vec<_> = (0..6_u64).into_par_iter().map(train).collect();
+            assert_eq!(jobs, alone);
+            for (thread, alone) in threads.into_iter().zip(&alone) {
+                assert_eq!(&thread.join().unwrap(), alone);
+            }
+        });
+    });
+}
+
 // Calls in any order.
 
 /// Training with everything that only looks on in between, or without: the same bits.

@@ -38,7 +38,7 @@ impl Twin for ElementwiseActivation {
         let [a] = written(writes);
         const BLOCK: usize = 4096;
         let count = p.count as usize;
-        cpu::for_rows(&mut a[..count], BLOCK, count.div_ceil(BLOCK), 8 * BLOCK, |r, a| {
+        cpu::for_rows(&mut a[..count], BLOCK, count.div_ceil(BLOCK), 8 * BLOCK, #[inline(always)] |r, a| {
             a.copy_from_slice(&z[r * BLOCK..][..a.len()]);
             phi.apply_to(a);
         });

@@ -38,7 +38,7 @@ impl Twin for ActivationGrad {
         let [delta] = written(writes);
         let count = p.count as usize;
         const BLOCK: usize = 4096;
-        cpu::for_rows(&mut delta[..count], BLOCK, count.div_ceil(BLOCK), BLOCK, |b, delta| {
+        cpu::for_rows(&mut delta[..count], BLOCK, count.div_ceil(BLOCK), BLOCK, #[inline(always)] |b, delta| {
             delta.copy_from_slice(&grad[b * BLOCK..][..delta.len()]);
             phi.scale_by_grad(delta, &saved[b * BLOCK..]);
         });

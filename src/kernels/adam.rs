@@ -75,8 +75,7 @@ impl Twin for Adam {
         let t = F::of(p.step.into()) - ledger[word::REFUSED];
         let step_size = F::of(p.lr) / -(t * F::of(p.ln_beta1)).exp_m1();
         let root_correction2 = (-(t * F::of(p.ln_beta2)).exp_m1()).sqrt();
-        let fine = cpu::each3(&mut weight[..n], exp_avg, exp_avg_sq, grad, |w, m, v, g| {
-            let g = gradient.of(*w, g);
+        let update = move |w: &mut F, m: &mut F, v: &mut F, g: F| {
             let next_m = beta1 * *m + one_minus_beta1 * g;
             let next_v = beta2 * *v + one_minus_beta2 * (g * g);
             let next =
@@ -84,7 +83,14 @@ impl Twin for Adam {
             let fine = next.is_finite() & next_m.is_finite() & next_v.is_finite();
             (*w, *m, *v) = if fine { (next, next_m, next_v) } else { (*w, *m, *v) };
             fine
-        });
+        };
+        let weight = &mut weight[..n];
+        // Apart, and with all that they hold by value, so that both loops are vectorised.
+        let fine = if gradient.is_plain() {
+            cpu::each3(weight, exp_avg, exp_avg_sq, grad, move |w, m, v, g| update(w, m, v, gradient.plain(*w, g)))
+        } else {
+            cpu::each3(weight, exp_avg, exp_avg_sq, grad, move |w, m, v, g| update(w, m, v, gradient.controlled(*w, g)))
+        };
         if !fine {
             ledger[word::OVERFLOW] = F::of(1.0);
         }

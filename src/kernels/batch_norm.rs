@@ -66,7 +66,7 @@ impl Twin for BatchNorm {
         };
         let work = 8 * cols;
         if p.store_z != 0 {
-            cpu::for_rows2((z, cols), (a, cols), rows, work, |r, z, a| {
+            cpu::for_rows2((z, cols), (a, cols), rows, work, #[inline(always)] |r, z, a| {
                 normalise(a, Some(z), phi, value(r));
             });
         } else {

@@ -40,7 +40,7 @@ impl Twin for BinaryCrossEntropy {
         let (rows, cols) = (p.rows as usize, p.cols as usize);
         let scale = F::of(p.scale);
         let (zero, one) = (F::of(0.0), F::of(1.0));
-        cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, |r, loss, delta| {
+        cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, #[inline(always)] |r, loss, delta| {
             let (z, t) = (&z[r * cols..][..cols], &t[r * cols..][..cols]);
             loss[0] = scale
                 * F::sum(z.iter().zip(t).map(|(&z, &t)| {

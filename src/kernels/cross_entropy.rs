@@ -83,7 +83,7 @@ impl Twin for CrossEntropy {
         let [loss, delta] = written(writes);
         let (rows, cols) = (p.rows as usize, p.cols as usize);
         let t = Targets::new(t, cols);
-        cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, |r, loss, delta| {
+        cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, #[inline(always)] |r, loss, delta| {
             let (a, saved) = (&a[r * cols..][..cols], &saved[r * cols..][..cols]);
             let mut fault = false;
             for (c, d) in delta.iter_mut().enumerate() {

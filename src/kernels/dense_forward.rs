@@ -118,7 +118,7 @@ impl Twin for DenseForward {
         );
         if p.store_z != 0 {
             let z = &mut z[p.first as usize..];
-            cpu::for_rows2((z, stride), (a, stride), rows, 4 * outputs, |_, z, a| {
+            cpu::for_rows2((z, stride), (a, stride), rows, 4 * outputs, #[inline(always)] |_, z, a| {
                 let a = &mut a[..outputs];
                 z[..outputs].copy_from_slice(a);
                 phi.apply_to(a);

@@ -57,7 +57,7 @@ impl Twin for Dropout {
         let [a, x] = floats(reads);
         let [h] = written(writes);
         let (count, mask, scale) = (p.count as usize, p.mask(), F::of(p.scale));
-        cpu::for_rows(&mut h[..count], BLOCK, count.div_ceil(BLOCK), BLOCK, |block, h| {
+        cpu::for_rows(&mut h[..count], BLOCK, count.div_ceil(BLOCK), BLOCK, #[inline(always)] |block, h| {
             let first = block * BLOCK;
             for (i, (h, &a)) in h.iter_mut().zip(&a[first..]).enumerate() {
                 let kept = mask.keeps(first + i) || !a.is_finite();

@@ -77,13 +77,13 @@ impl Twin for DropoutGrad {
         };
         if p.store_total != 0 {
             let total = &mut total[..count];
-            cpu::for_rows2((total, BLOCK), (delta, BLOCK), blocks, BLOCK, |b, total, delta| {
+            cpu::for_rows2((total, BLOCK), (delta, BLOCK), blocks, BLOCK, #[inline(always)] |b, total, delta| {
                 sums(b * BLOCK, total);
                 delta.copy_from_slice(total);
                 derive(b * BLOCK, delta);
             });
         } else {
-            cpu::for_rows(delta, BLOCK, blocks, BLOCK, |b, delta| {
+            cpu::for_rows(delta, BLOCK, blocks, BLOCK, #[inline(always)] |b, delta| {
                 sums(b * BLOCK, delta);
                 derive(b * BLOCK, delta);
             });

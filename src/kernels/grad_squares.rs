@@ -47,7 +47,7 @@ impl Twin for GradSquares {
         let (count, length) = (p.count as usize, p.length as usize);
         let scale = F::of(p.scale);
         let parts = count.div_ceil(length);
-        cpu::for_rows(&mut part[p.first as usize..], 1, parts, 3 * length, |p, part| {
+        cpu::for_rows(&mut part[p.first as usize..], 1, parts, 3 * length, #[inline(always)] |p, part| {
             let end = count.min((p + 1) * length);
             let mut lanes = [F::of(0.0); LANES];
             for row in grad[p * length..end].chunks(LANES) {

@@ -43,12 +43,20 @@ impl<F: Scalar> Gradient<F> {
         })
     }
 
+    /// Whether nothing is clipped and there is no L1 penalty.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// scale·grad + l2·w.
+    #[inline(always)]
+    pub fn plain(&self, w: F, grad: F) -> F {
+        self.scale * grad + self.l2 * w
+    }
+
     /// scale·grad, clipped to ±clip_value unless that is 0, + l2·w + l1·sign(w).
     #[inline(always)]
-    pub fn of(&self, w: F, grad: F) -> F {
-        if self.plain {
-            return self.scale * grad + self.l2 * w;
-        }
+    pub fn controlled(&self, w: F, grad: F) -> F {
         let mut g = self.scale * grad;
         if self.clip_value.value() != 0.0 && g.is_finite() {
             g = g.min(self.clip_value).max(-self.clip_value);

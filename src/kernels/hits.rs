@@ -38,7 +38,7 @@ impl Twin for Hits {
         };
         let [hit] = written(writes);
         let (rows, cols) = (p.rows as usize, p.cols as usize);
-        cpu::for_rows(hit, 1, rows, 4 * cols, |r, hit| {
+        cpu::for_rows(hit, 1, rows, 4 * cols, #[inline(always)] |r, hit| {
             let (a, label) = (&a[r * cols..][..cols], t[r] as usize);
             let own = a[label].value();
             let missed = a.iter().enumerate().any(|(c, x)| {

@@ -61,8 +61,7 @@ impl Twin for Momentum {
         let first = (F::of(p.step.into()) - ledger[word::REFUSED]).value() <= 1.0;
         let (lr, momentum) = (F::of(p.lr), F::of(p.momentum));
         let one_minus_dampening = F::of(p.one_minus_dampening);
-        let fine = cpu::each2(&mut weight[..n], velocity, grad, |w, v, g| {
-            let g = gradient.of(*w, g);
+        let update = move |w: &mut F, v: &mut F, g: F| {
             let next_v = if !first {
                 momentum * *v + one_minus_dampening * g
             } else {
@@ -77,7 +76,14 @@ impl Twin for Momentum {
             let fine = next.is_finite() & next_v.is_finite();
             (*w, *v) = if fine { (next, next_v) } else { (*w, *v) };
             fine
-        });
+        };
+        let weight = &mut weight[..n];
+        // Apart, and with all that they hold by value, so that both loops are vectorised.
+        let fine = if gradient.is_plain() {
+            cpu::each2(weight, velocity, grad, move |w, v, g| update(w, v, gradient.plain(*w, g)))
+        } else {
+            cpu::each2(weight, velocity, grad, move |w, v, g| update(w, v, gradient.controlled(*w, g)))
+        };
         if !fine {
             ledger[word::OVERFLOW] = F::of(1.0);
         }

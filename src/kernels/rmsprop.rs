@@ -58,14 +58,20 @@ impl Twin for RmsProp {
         let n = p.count as usize;
         let (lr, eps) = (F::of(p.lr), F::of(p.eps));
         let (alpha, one_minus_alpha) = (F::of(p.alpha), F::of(p.one_minus_alpha));
-        let fine = cpu::each2(&mut weight[..n], square_avg, grad, |w, s, g| {
-            let g = gradient.of(*w, g);
+        let update = move |w: &mut F, s: &mut F, g: F| {
             let next_s = alpha * *s + one_minus_alpha * (g * g);
             let next = *w - lr * (g / (next_s.sqrt() + eps));
             let fine = next.is_finite() & next_s.is_finite();
             (*w, *s) = if fine { (next, next_s) } else { (*w, *s) };
             fine
-        });
+        };
+        let weight = &mut weight[..n];
+        // Apart, and with all that they hold by value, so that both loops are vectorised.
+        let fine = if gradient.is_plain() {
+            cpu::each2(weight, square_avg, grad, move |w, s, g| update(w, s, gradient.plain(*w, g)))
+        } else {
+            cpu::each2(weight, square_avg, grad, move |w, s, g| update(w, s, gradient.controlled(*w, g)))
+        };
         if !fine {
             ledger[word::OVERFLOW] = F::of(1.0);
         }

@@ -53,13 +53,19 @@ impl Twin for Sgd {
         };
         let n = p.count as usize;
         let lr = F::of(p.lr);
-        let fine = cpu::each1(&mut weight[..n], grad, |w, g| {
-            let g = gradient.of(*w, g);
+        let update = move |w: &mut F, g: F| {
             let next = *w - lr * g;
             let fine = next.is_finite();
             *w = if fine { next } else { *w };
             fine
-        });
+        };
+        let weight = &mut weight[..n];
+        // Apart, and with all that they hold by value, so that both loops are vectorised.
+        let fine = if gradient.is_plain() {
+            cpu::each1(weight, grad, move |w, g| update(w, gradient.plain(*w, g)))
+        } else {
+            cpu::each1(weight, grad, move |w, g| update(w, gradient.controlled(*w, g)))
+        };
         if !fine {
             ledger[word::OVERFLOW] = F::of(1.0);
         }

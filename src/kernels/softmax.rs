@@ -13,6 +13,7 @@ pub(crate) struct Softmax;
 
 /// exp(z − m) of a row with m its largest element: softmax's numerators. m is a constant here: softmax does not depend
 /// on it, so a device that holds a slightly different maximum computes the same function.
+#[inline(always)]
 pub(super) fn shifted_exp<F: Scalar>(z: &[F], m: F, out: &mut [F]) {
     for (e, &z) in out.iter_mut().zip(z) {
         *e = (z - m).min(F::of(0.0)).exp();
@@ -44,7 +45,7 @@ impl Twin for Softmax {
         let [z] = floats(reads);
         let [a] = written(writes);
         let (rows, cols) = (p.rows as usize, p.cols as usize);
-        cpu::for_rows(a, cols, rows, 8 * cols, |r, a| {
+        cpu::for_rows(a, cols, rows, 8 * cols, #[inline(always)] |r, a| {
             let z = &z[r * cols..][..cols];
             shifted_exp(z, F::max_of(z), a);
             let total = F::sum_of(a);

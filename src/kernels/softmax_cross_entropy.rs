@@ -57,7 +57,7 @@ impl Twin for SoftmaxCrossEntropy {
             t if smoothed => keep * t + share,
             t => t,
         };
-        cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, |r, loss, delta| {
+        cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, #[inline(always)] |r, loss, delta| {
             let z = &z[r * cols..][..cols];
             let m = F::max_of(z);
             shifted_exp(z, m, delta);
@@ -72,7 +72,8 @@ impl Twin for SoftmaxCrossEntropy {
                         *d = *d / total;
                     }
                     delta[label] = delta[label] - F::of(1.0);
-                    if z.iter().any(|z| !z.is_finite()) {
+                    // No branch, so that the loop can be vectorised.
+                    if !z.iter().fold(true, |fine, z| fine & z.is_finite()) {
                         loss[0] = F::of(f64::INFINITY);
                     }
                 }

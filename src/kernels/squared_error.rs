@@ -50,7 +50,7 @@ impl Twin for SquaredError {
         let [loss, delta] = written(writes);
         let (rows, cols) = (p.rows as usize, p.cols as usize);
         let scale = F::of(p.scale);
-        cpu::for_rows2((loss, 1), (delta, cols), rows, 8 * cols, |r, loss, delta| {
+        cpu::for_rows2((loss, 1), (delta, cols), rows, 8 * cols, #[inline(always)] |r, loss, delta| {
             let row = r * cols..(r + 1) * cols;
             let (a, saved, t) = (&a[row.clone()], &saved[row.clone()], &t[row]);
             loss[0] = scale

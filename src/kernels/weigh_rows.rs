@@ -35,7 +35,7 @@ impl Twin for WeighRows {
         let [weight] = floats(reads);
         let [loss, delta] = written(writes);
         let (rows, cols) = (p.rows as usize, p.cols as usize);
-        cpu::for_rows2((loss, 1), (delta, cols), rows, cols, |r, loss, delta| {
+        cpu::for_rows2((loss, 1), (delta, cols), rows, cols, #[inline(always)] |r, loss, delta| {
             let w = weight[r];
             if w.value() == 0.0 {
                 loss[0] = F::of(0.0);
