@@ -4,7 +4,9 @@ mod common;
 
 use std::path::Path;
 
-use common::{Near, UNIT, assert_within, forward_row, numbers, python, run_python, softmax};
+use common::{
+    Near, UNIT, assert_within, forward_row, numbers, python, run_python, softmax, some_weights,
+};
 use rten_tensor::AsView;
 use wgrad::estimator::{FittedClassifier, FittedRegressor};
 use wgrad::{
@@ -22,31 +24,12 @@ struct Case {
     targets: Option<Standardizer>,
 }
 
-/// Weights that no trained network would be surprised by, with norms and running statistics that are none's beginnings.
-fn weights(network: &Mlp) -> Tensors {
-    let all = network.tensors().into_iter().chain(network.buffers());
-    let tensor = |(i, (name, shape)): (usize, (String, Vec<usize>))| {
-        let len: usize = shape.iter().product();
-        let x = numbers(len, i + 11).into_iter();
-        let data = match shape.len() {
-            2 => {
-                let scale = 2.0 / (shape[1] as f32).sqrt();
-                x.map(|x| x * scale).collect()
-            }
-            _ if name.ends_with("var") => x.map(|x| 0.6 + 0.5 * x).collect(),
-            _ => x.collect(),
-        };
-        Tensor { name, shape, data }
-    };
-    Tensors::new(all.enumerate().map(tensor).collect())
-}
-
 fn plain(name: &str, network: Mlp, criterion: impl Into<Criterion>) -> Case {
     let x = numbers(7 * network.inputs(), 5);
     let x = x.iter().map(|x| 3.0 * x).collect();
     Case {
         name: name.into(),
-        model: Model::new(&network, criterion, weights(&network)).unwrap(),
+        model: Model::new(&network, criterion, some_weights(&network)).unwrap(),
         x: Matrix::new(network.inputs(), x).unwrap(),
         inputs: Standardizer::identity(network.inputs()),
         targets: None,
@@ -494,7 +477,7 @@ fn what_onnx_cannot_say_is_refused() {
     let wgsl = "fn activate(z: f32) -> f32 { return z * z; }\nfn activate_grad(z: f32) -> f32 { return 2.0 * z; }";
     let square = Activation::custom("square", wgsl, |z| z * z, |z| 2.0 * z).unwrap();
     let network = Mlp::new(2).dense(3, Tanh).dense(1, square);
-    let model = Model::new(&network, Loss::Mse, weights(&network)).unwrap();
+    let model = Model::new(&network, Loss::Mse, some_weights(&network)).unwrap();
     let said = |error: Error, parts: &[&str]| {
         assert!(matches!(error, Error::Export { .. }), "{error}");
         let text = error.to_string();
@@ -516,7 +499,7 @@ fn what_onnx_cannot_say_is_refused() {
     assert!(matches!(error, Error::MissingActivation { .. }), "{error}");
 
     let network = Mlp::new(2).dense(1, Identity);
-    let mut model = Model::new(&network, Loss::Mse, weights(&network)).unwrap();
+    let mut model = Model::new(&network, Loss::Mse, some_weights(&network)).unwrap();
     model.preparation = Some(serde_json::json!({"mean": [1.0, 2.0]}));
     said(model.to_onnx().unwrap_err(), &["preparation", "None"]);
     let (flats, ..) = flats("rent");
@@ -542,11 +525,11 @@ fn what_onnx_cannot_say_is_refused() {
     assert!(model.to_onnx().is_ok());
     // A network that no trainer would take.
     let network = Mlp::new(2).dense(1, Softmax).dense(1, Identity);
-    let model = Model::new(&network, Loss::Mse, weights(&network)).unwrap();
+    let model = Model::new(&network, Loss::Mse, some_weights(&network)).unwrap();
     let error = model.to_onnx().unwrap_err();
     assert!(matches!(error, Error::Network { .. }), "{error}");
     let network = Mlp::new(2).dense(1, Tanh);
-    let model = Model::new(&network, Loss::CrossEntropy, weights(&network)).unwrap();
+    let model = Model::new(&network, Loss::CrossEntropy, some_weights(&network)).unwrap();
     let error = model.to_onnx().unwrap_err();
     assert!(matches!(error, Error::OutputActivation { .. }), "{error}");
 }

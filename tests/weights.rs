@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{assert_within, forward_bound, gpu, numbers, python, run_python};
+use common::{assert_within, forward_bound, gpu, numbers, python, run_python, some_weights};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
 use wgrad::{
@@ -20,6 +20,8 @@ const F64: &[u8] = include_bytes!("fixtures/weights/f64.safetensors");
 const F16: &[u8] = include_bytes!("fixtures/weights/f16.safetensors");
 const BF16: &[u8] = include_bytes!("fixtures/weights/bf16.safetensors");
 const WITH_INTEGER: &[u8] = include_bytes!("fixtures/weights/with_integer.safetensors");
+const LAYERS: &[u8] = include_bytes!("fixtures/weights/layers.safetensors");
+const LAYERS_IO: &[u8] = include_bytes!("fixtures/weights/layers_io.safetensors");
 const IO: &[u8] = include_bytes!("fixtures/weights/io.safetensors");
 
 fn trainer(device: &Device, network: &Mlp) -> Trainer {
@@ -38,6 +40,41 @@ fn pytorch_s_weights_give_pytorch_s_outputs() {
         trainer.set_weights(&weights).unwrap();
         let got = trainer.predict(&x).unwrap();
         assert_within(&device.to_string(), got.data(), &bound);
+    }
+}
+
+/// With normalisation, its running statistics, dropout and a residual connection; PyTorch counts batches, too.
+#[test]
+fn pytorch_s_layers_give_pytorch_s_outputs() {
+    let network = Mlp::new(5)
+        .dense(9, Gelu)
+        .batch_norm()
+        .dropout(0.3)
+        .dense(9, Tanh)
+        .layer_norm()
+        .residual()
+        .dense(3, Identity);
+    let x = Tensors::from_bytes(IO).unwrap().get("x").unwrap().clone();
+    let x = Matrix::new(5, x.data).unwrap();
+    let theirs = SafeTensors::deserialize(LAYERS).unwrap();
+    assert!(theirs.tensor("1.num_batches_tracked").is_ok());
+    let weights = Tensors::from_bytes(LAYERS).unwrap();
+    let bound = forward_bound(&network, &weights, &x);
+    let y = Tensors::from_bytes(LAYERS_IO).unwrap();
+    assert_within("PyTorch", &y.get("y").unwrap().data, &bound);
+    for device in [Device::cpu(), gpu()] {
+        let mut trainer = trainer(&device, &network);
+        trainer.set_weights(&weights).unwrap();
+        let got = trainer.predict(&x).unwrap();
+        assert_within(&device.to_string(), got.data(), &bound);
+        // What we write of them is what PyTorch wrote, but for its count.
+        let model = trainer.model().unwrap();
+        let bytes = model.to_bytes();
+        let ours = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(ours.len(), theirs.len() - 1);
+        for (name, view) in ours.iter() {
+            assert_eq!(theirs.tensor(name).unwrap(), view, "{name}");
+        }
     }
 }
 
@@ -115,35 +152,95 @@ fn our_file_is_pytorch_s() {
     );
 }
 
-/// Every activation that nn.Sequential has, as a module of its own.
+/// Every activation and every kind of layer that an nn.Sequential can have, with residual connections around parts of it.
 const PYTORCH_LOADS_OURS: &str = r#"
-import json, struct, sys
+import json, re, sys
 import torch
 from safetensors.torch import load_file, save_file
 nn = torch.nn
 folder = sys.argv[1]
-for case in json.load(open(f"{folder}/cases.json")):
-    layers = []
-    widths = case["widths"]
-    for i, o, a in zip(widths, widths[1:], case["activations"]):
-        layers.append(nn.Linear(i, o))
-        layers.append({
-            "identity": nn.Identity(), "relu": nn.ReLU(), "relu_with": nn.ReLU(), "leaky_relu": nn.LeakyReLU(0.01),
-            "elu": nn.ELU(1.0), "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(), "softplus": nn.Softplus(),
-            "silu": nn.SiLU(), "gelu": nn.GELU(), "gelu_tanh": nn.GELU(approximate="tanh"), "softmax": nn.Softmax(-1),
-        }[a])
-    net = nn.Sequential(*layers)
-    name = case["name"]
-    net.load_state_dict(load_file(f"{folder}/{name}.safetensors"))
-    x = load_file(f"{folder}/x.safetensors")["x"]
+def activation(text):
+    name, argument = re.fullmatch(r"(\w+)(?:\(\w+=(.*)\))?", text).groups()
+    argument = float(argument) if argument else None
+    return {
+        "identity": nn.Identity, "relu": nn.ReLU, "relu_with": nn.ReLU, "leaky_relu": lambda: nn.LeakyReLU(argument),
+        "elu": lambda: nn.ELU(argument), "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softplus": nn.Softplus, "silu": nn.SiLU,
+        "gelu": nn.GELU, "gelu_tanh": lambda: nn.GELU(approximate="tanh"), "softmax": lambda: nn.Softmax(-1),
+    }[name]()
+def build(case):
+    modules, parts, inputs = [], [], case["inputs"]
+    for layer in case["layers"]:
+        outputs, begin = layer["outputs"], len(modules)
+        modules.append(nn.Linear(inputs, outputs))
+        if layer["norm"]:
+            modules.append({"layer": nn.LayerNorm, "batch": nn.BatchNorm1d}[layer["norm"]](outputs))
+        modules.append(activation(layer["activation"]))
+        if layer["dropout"] is not None:
+            modules.append(nn.Dropout(layer["dropout"]))
+        parts.append((begin, len(modules), layer["residual"]))
+        inputs = outputs
+    return nn.Sequential(*modules), parts
+def run(net, parts, x):
+    for begin, end, residual in parts:
+        x = x + net[begin:end](x) if residual else net[begin:end](x)
+    return x
+x = load_file(f"{folder}/x.safetensors")["x"]
+torch.manual_seed(7)
+for case in range(int(sys.argv[2])):
+    name = f"{folder}/{case}"
+    net, parts = build(json.load(open(f"{name}.json")))
+    net.load_state_dict(load_file(f"{name}.safetensors"))
+    net.eval()
     with torch.no_grad():
-        save_file({"y": net(x)}, f"{folder}/{name}.y.safetensors")
-    # And the reverse: weights that were drawn there.
-    net = nn.Sequential(*[type(m)(m.in_features, m.out_features) if isinstance(m, nn.Linear) else m for m in layers])
-    save_file(net.state_dict(), f"{folder}/{name}.theirs.safetensors")
+        save_file({"y": run(net, parts, x)}, f"{name}.y.safetensors")
+    # And the reverse: weights that were drawn there, and statistics of batches that were seen there.
+    net, parts = build(json.load(open(f"{name}.json")))
     with torch.no_grad():
-        save_file({"y": net(x)}, f"{folder}/{name}.theirs_y.safetensors")
+        for _ in range(3):
+            run(net, parts, torch.randn(16, x.shape[1]))
+        net.eval()
+        save_file(net.state_dict(), f"{name}.theirs.safetensors")
+        save_file({"y": run(net, parts, x)}, f"{name}.theirs_y.safetensors")
+print(torch.__version__)
 "#;
+
+/// Networks of every activation, alone and with every kind of layer.
+fn all_networks() -> Vec<Mlp> {
+    let mut table = Activation::table();
+    table.extend([
+        Softmax,
+        LeakyRelu {
+            negative_slope: 0.3,
+        },
+        Elu { alpha: 0.7 },
+    ]);
+    let mut networks = Vec::new();
+    for phi in table {
+        // Softmax is for the output alone.
+        let hidden = if phi == Softmax { Tanh } else { phi.clone() };
+        networks.push(
+            Mlp::new(5)
+                .dense(8, Tanh)
+                .dense(7, hidden.clone())
+                .dense(4, phi.clone()),
+        );
+        networks.push(
+            Mlp::new(5)
+                .dense(5, hidden.clone())
+                .residual()
+                .dense(8, hidden.clone())
+                .batch_norm()
+                .dropout(0.25)
+                .dense(8, hidden)
+                .layer_norm()
+                .dropout(0.5)
+                .residual()
+                .dense(4, phi)
+                .batch_norm(),
+        );
+    }
+    networks
+}
 
 #[test]
 fn pytorch_loads_ours_and_we_load_pytorch_s() {
@@ -151,7 +248,7 @@ fn pytorch_loads_ours_and_we_load_pytorch_s() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
+    let at = |name: String| folder.path().join(name);
     let x = Matrix::new(5, numbers(5 * 17, 1).iter().map(|x| 3.0 * x).collect()).unwrap();
     let tensor = Tensor {
         name: "x".into(),
@@ -159,47 +256,56 @@ fn pytorch_loads_ours_and_we_load_pytorch_s() {
         data: x.data().to_vec(),
     };
     Tensors::new(vec![tensor])
-        .save(at("x.safetensors"))
+        .save(at("x.safetensors".into()))
         .unwrap();
-    let mut table = Activation::table();
-    table.push(Softmax);
-    let mut cases = Vec::new();
-    let mut networks = Vec::new();
-    for phi in table {
-        let name = phi.name().to_owned();
-        let mut network = Mlp::new(5).dense(8, Tanh);
-        if phi != Softmax {
-            network = network.dense(7, phi.clone());
+    let networks = all_networks();
+    for (i, network) in networks.iter().enumerate() {
+        let json = serde_json::to_string(network).unwrap();
+        std::fs::write(at(format!("{i}.json")), json).unwrap();
+        let path = at(format!("{i}.safetensors"));
+        match i % 2 {
+            0 => some_weights(network).save(path).unwrap(),
+            // A model's file too is a state_dict.
+            _ => Model::new(network, Loss::Mse, some_weights(network))
+                .unwrap()
+                .save(path)
+                .unwrap(),
         }
-        let network = network.dense(4, phi).init(Init::GlorotNormal);
-        let model = trainer(&Device::cpu(), &network).model().unwrap();
-        // A model's file too is a state_dict.
-        model.save(at(&format!("{name}.safetensors"))).unwrap();
-        let activations: Vec<&str> = network
-            .layers()
-            .iter()
-            .map(|l| l.activation.name())
-            .collect();
-        let mut widths = vec![5];
-        widths.extend(network.layers().iter().map(|layer| layer.outputs));
-        cases.push(serde_json::json!({"name": name, "widths": widths, "activations": activations}));
-        networks.push((name, model));
     }
-    std::fs::write(at("cases.json"), serde_json::to_string(&cases).unwrap()).unwrap();
-    run_python(&python, PYTORCH_LOADS_OURS, &[folder.path()]);
-    for (name, model) in networks {
-        let read = |file: String| Tensors::load(at(&file)).unwrap();
-        let y = read(format!("{name}.y.safetensors"));
-        let bound = forward_bound(model.network(), model.weights(), &x);
-        assert_within(&name, &y.get("y").unwrap().data, &bound);
-        let mut trainer = trainer(&Device::cpu(), model.network());
+    let count = networks.len().to_string();
+    let version = run_python(
+        &python,
+        PYTORCH_LOADS_OURS,
+        &[folder.path(), count.as_ref()],
+    );
+    println!("{count} networks, PyTorch {}", version.trim());
+    for (i, network) in networks.iter().enumerate() {
+        let read = |file: String| {
+            let tensors = Tensors::load(at(file)).unwrap();
+            tensors.get("y").unwrap().data.clone()
+        };
+        let mut trainer = trainer(&Device::cpu(), network);
         trainer
-            .load_weights(at(&format!("{name}.theirs.safetensors")))
+            .load_weights(at(format!("{i}.safetensors")))
             .unwrap();
-        let bound = forward_bound(model.network(), &trainer.weights().unwrap(), &x);
-        assert_within(&name, trainer.predict(&x).unwrap().data(), &bound);
-        let theirs = read(format!("{name}.theirs_y.safetensors"));
-        assert_within(&name, &theirs.get("y").unwrap().data, &bound);
+        let bound = forward_bound(network, &some_weights(network), &x);
+        assert_within(
+            &format!("{network}, ours"),
+            trainer.predict(&x).unwrap().data(),
+            &bound,
+        );
+        let what = format!("{network}, ours in PyTorch");
+        assert_within(&what, &read(format!("{i}.y.safetensors")), &bound);
+
+        trainer
+            .load_weights(at(format!("{i}.theirs.safetensors")))
+            .unwrap();
+        let model = trainer.model().unwrap();
+        let bound = forward_bound(network, model.weights(), &x);
+        let what = format!("{network}, PyTorch's");
+        assert_within(&what, &read(format!("{i}.theirs_y.safetensors")), &bound);
+        let what = format!("{network}, PyTorch's here");
+        assert_within(&what, trainer.predict(&x).unwrap().data(), &bound);
     }
 }
 

@@ -55,6 +55,24 @@ pub fn run_python(python: &str, program: &str, arguments: &[&std::path::Path]) -
     String::from_utf8(output.stdout).expect("text")
 }
 
+/// Weights as of no network in particular, with norms and running statistics that are none's beginnings.
+pub fn some_weights(network: &wgrad::Mlp) -> wgrad::Tensors {
+    let all = network.tensors().into_iter().chain(network.buffers());
+    let tensor = |(i, (name, shape)): (usize, (String, Vec<usize>))| {
+        let x = numbers(shape.iter().product(), i + 11).into_iter();
+        let data = match shape.len() {
+            2 => {
+                let scale = 2.0 / (shape[1] as f32).sqrt();
+                x.map(|x| x * scale).collect()
+            }
+            _ if name.ends_with("var") => x.map(|x| 0.6 + 0.5 * x).collect(),
+            _ => x.collect(),
+        };
+        wgrad::Tensor { name, shape, data }
+    };
+    wgrad::Tensors::new(all.enumerate().map(tensor).collect())
+}
+
 /// A number in f64, and how far an f32 implementation may be from it.
 pub type Near = (f64, f64);
 
