@@ -658,15 +658,10 @@ fn check_state(state: &FitState, fresh: &FitState, options: &FitOptions<'_>) -> 
         text(&fresh.validation_fraction),
         text(&state.validation_fraction),
     )?;
-    let consistent = state.row < state.rows
-        && state.row.is_multiple_of(state.batch_size)
-        && state.history.epochs.len() as u64 == state.epoch
-        && state.base_lr >= 0.0
-        && state.base_lr.is_finite();
-    if !consistent {
+    if !state.is_sound() {
         return Err(Error::Argument {
             name: "the state of a fit".into(),
-            value: format!("at row {} of epoch {}", state.row, state.epoch + 1),
+            value: format!("at row {} after {} epochs", state.row, state.epoch),
             allowed: "as Fit::state gave it".into(),
         });
     }

@@ -96,7 +96,7 @@ struct Body {
 }
 
 /// Counters beyond this do not come from training.
-const MOST: u64 = 1 << 53;
+pub(crate) const MOST: u64 = 1 << 53;
 
 /// Names of the arrays beside the weights, which have PyTorch's names.
 pub(crate) const LEDGER: &str = "ledger";

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::History;
 use crate::error::{Error, Result};
-use crate::files::Checkpoint;
+use crate::files::{Checkpoint, MOST};
 use crate::schedule::PlateauState;
 use crate::tensor::Tensors;
 
@@ -55,7 +55,7 @@ impl FitState {
     /// The state in a checkpoint that [`Fit::checkpoint`](super::Fit::checkpoint) made.
     ///
     /// # Errors
-    /// [`Error::File`] if it has none.
+    /// [`Error::File`] if it has none, or one that no fit can be in.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
         let missing = |problem: String| Error::File {
             file: "the checkpoint".into(),
@@ -66,7 +66,27 @@ impl FitState {
         let value = value.ok_or_else(|| missing("it has no state of a fit".into()))?;
         let state: Self = serde_json::from_value(value)
             .map_err(|e| missing(format!("its state of a fit cannot be read: {e}")))?;
+        if !state.is_sound() {
+            return Err(missing(
+                "its state of a fit is not one that a fit can be in".into(),
+            ));
+        }
         Ok(state.with_best_weights(checkpoint.best.clone()))
+    }
+
+    /// Whether a fit can be in it, whatever its data and options are.
+    pub(super) fn is_sound(&self) -> bool {
+        let sound = |x: f64| x >= 0.0 && x.is_finite();
+        self.row < self.rows
+            && self.row.is_multiple_of(self.batch_size)
+            && self.history.epochs.len() as u64 == self.epoch
+            && self.history.best_epoch.unwrap_or_default() <= self.epoch
+            && self.bad_epochs.max(self.plateau.bad) <= self.epoch
+            && self.steps <= MOST
+            && [self.base_lr, self.loss_weight, self.seconds]
+                .into_iter()
+                .chain(self.plateau.lr)
+                .all(sound)
     }
 
     /// The weights of the best epoch so far, where early stopping [restores](super::EarlyStopping::restore_best) them.

@@ -169,6 +169,8 @@ impl Trainer {
     /// Takes everything from a checkpoint of this architecture.
     fn take(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let state = &checkpoint.state;
+        state.optimizer.check()?;
+        state.clip.check()?;
         self.optimizer = state.optimizer;
         self.steps = state.steps;
         self.batches = state.batches;
