@@ -5,6 +5,8 @@
 //! | [`start`] | the first training, in five minutes |
 //! | [`training`] | networks and losses, steps, fits, learning rates, early stopping, clipping |
 //! | [`data`] | files, preparation, splits, weights, data larger than memory |
+//! | [`files`] | weights, models, checkpoints, ONNX |
+//! | [`tool`] | the program `wgrad`: from files to files, without Rust |
 //! | [`verification`] | what each rung proves, checks of your network and driver, reading a report, planting a fault |
 //! | [`performance`] | epochs on the device, forms and the tuner, small networks, whether a GPU is worth it, reading benches |
 //! | [`mathematics`] | every formula, the δ recursion, the five derivations in our symbols |
@@ -22,6 +24,12 @@ pub mod training {}
 
 #[doc = include_str!("../book/data.md")]
 pub mod data {}
+
+#[doc = include_str!("../book/files.md")]
+pub mod files {}
+
+#[doc = include_str!("../book/tool.md")]
+pub mod tool {}
 
 #[doc = include_str!("../book/verification.md")]
 pub mod verification {}

@@ -16,8 +16,8 @@ Examples:
   wgrad bench --widths 64,1024,4096 --batch 512 --seconds 2
   wgrad bench --json
 
-A training step of a network WIDTH-WIDTH-WIDTH-WIDTH with ReLU, cross-entropy and Adam: the GPU against the CPU path, both
-of this library. `cargo bench --bench compare` measures far more.";
+A training step of a network WIDTH-WIDTH-WIDTH-WIDTH with ReLU, cross-entropy and Adam: the GPU
+against the CPU path, both of this library. `cargo bench --bench compare` measures far more.";
 
 /// Whether the GPU is worth it: training steps on GPU and CPU, for some widths
 #[derive(Debug, Args)]

@@ -14,8 +14,8 @@ Examples:
   wgrad devices --json
   WGPU_BACKEND=vulkan wgrad devices
 
-`--device` of the other commands takes auto, cpu, gpu (the first of this list), a number, or a part of a name.
-WGPU_ADAPTER_NAME and WGPU_BACKEND narrow the choice of auto and gpu.";
+`--device` of the other commands takes auto, cpu, gpu (the first of this list), a number, or a
+part of a name. WGPU_ADAPTER_NAME and WGPU_BACKEND narrow the choice of auto and gpu.";
 
 /// The devices there are, what they allow, and which one auto takes
 #[derive(Debug, Args)]

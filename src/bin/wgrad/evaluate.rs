@@ -18,8 +18,8 @@ Examples:
   wgrad evaluate runs/iris-1 test.csv --json
   wgrad evaluate model.safetensors test.csv --at-least 0.95   # exit code 1 if accuracy, or R², is lower
 
-Classes: accuracy, log loss, precision, recall, F1, confusion matrix; ROC-AUC of two. Numbers: R², MAE, RMSE, in the units
-of the training data. The loss is that of training.";
+Classes: accuracy, log loss, precision, recall, F1, confusion matrix; ROC-AUC of two. Numbers:
+R², MAE, RMSE, in the units of the training data. The loss is that of training.";
 
 /// Metrics of a model on data with targets
 #[derive(Debug, Args)]

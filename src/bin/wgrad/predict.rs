@@ -19,8 +19,8 @@ Examples:
   wgrad predict runs/iris-1 new.csv --proba --out predictions.csv
   wgrad predict model.safetensors t10k-images-idx3-ubyte.gz | head
 
-The new data needs the columns of the training data; the target may be there or not. A line comes out for each row: the
-class, or the numbers in the units of the training data.";
+The new data needs the columns of the training data; the target may be there or not. A line
+comes out for each row: the class, or the numbers in the units of the training data.";
 
 /// Answers for new data, as CSV
 #[derive(Debug, Args)]

@@ -32,11 +32,12 @@ Examples:
   wgrad train --resume runs/third
   wgrad train --resume runs/third --epochs 500
 
-A run has a folder with its options (config.toml, which --config takes too), log.jsonl, history.csv, checkpoints, plots, a
-report and the model. Ctrl-C saves the run and says how to go on; twice stops at once. A run that goes on has the bits of
-one that never stopped.
+A run has a folder with its options (config.toml, which --config takes too), log.jsonl,
+history.csv, checkpoints, plots, a report and the model. Ctrl-C saves the run and says how to go
+on; twice stops at once. A run that goes on has the bits of one that never stopped.
 
-Exit codes: 0 done, 1 the loss became non-finite, 2 wrong options, 3 wrong data or files, 4 device, 130 interrupted and saved.";
+Exit codes: 0 done, 1 the loss became non-finite, 2 wrong options, 3 wrong data or files, 4
+device, 130 interrupted and saved.";
 
 /// Trains a network on a file of data
 #[derive(Debug, Args)]

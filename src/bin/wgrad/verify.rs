@@ -21,8 +21,9 @@ Examples:
   wgrad verify --hidden 512,512 --no-kernels # the gradients of this network alone
   wgrad verify model.safetensors --json
 
-Every kernel is run on awkward shapes and each element compared with an f64 reference within its rounding bound; then a
-training step of the network, op by op and tensor by tensor. Exit code 0 if all passed, 1 if not.";
+Every kernel is run on awkward shapes and each element compared with an f64 reference within its
+rounding bound; then a training step of the network, op by op and tensor by tensor. Exit code 0
+if all passed, 1 if not.";
 
 /// Checks this device's kernels and a network's gradients against the f64 reference
 #[derive(Debug, Args)]
