@@ -192,11 +192,15 @@ impl<'a> Fit<'a> {
                 _ => None,
             },
             base_lr: trainer.optimizer().lr(),
+            base_clip: trainer.clip(),
+            base_norms: trainer.records_norms(),
             plateau: PlateauState::default(),
             best: None,
             bad_epochs: 0,
             loss_sum: 0.0,
             loss_weight: 0.0,
+            norm_sum: 0.0,
+            norms: 0,
             seconds: 0.0,
             history: History::default(),
             best_weights: None,
@@ -215,6 +219,14 @@ impl<'a> Fit<'a> {
         state.history.stop = None;
         trainer.check_applied("fit")?;
         trainer.settle()?;
+        // Of updates before.
+        trainer.take_grad_norms()?;
+        if let Some(clip) = options.clip() {
+            trainer.set_clip(clip)?;
+        }
+        if options.grad_norm {
+            trainer.record_grad_norms(true);
+        }
 
         let micro = options.micro_batch.filter(|&n| n < options.batch_size);
         let rows = match micro {
@@ -367,8 +379,8 @@ impl<'a> Fit<'a> {
         self.validation.as_deref()
     }
 
-    /// Ends it: the best weights are put back if early stopping is to restore them, the learning rate is what it was before
-    /// the schedule, and the device's copy of the data is given back.
+    /// Ends it: the best weights are put back if early stopping is to restore them, the learning rate and the clipping are what
+    /// they were before, and the device's copy of the data is given back.
     ///
     /// # Errors
     /// [`Error::DeviceLost`].
@@ -390,8 +402,10 @@ impl<'a> Fit<'a> {
         if let Some(Rows::Loaded(loaded)) = self.rows.take() {
             self.trainer.unload(*loaded);
         }
-        // It was a valid learning rate before.
+        // They were valid before.
         let _ = self.trainer.set_lr(self.state.base_lr);
+        let _ = self.trainer.set_clip(self.state.base_clip);
+        self.trainer.record_grad_norms(self.state.base_norms);
     }
 
     /// Updates of the epoch, up to `steps`.
@@ -475,8 +489,8 @@ impl<'a> Fit<'a> {
         schedule.lr_after(self.state.base_lr, t, total, &self.state.plateau)
     }
 
-    /// Reads the losses of the batches since the last time and adds them in the order of the batches, so that the sum is the
-    /// same wherever the epoch was cut.
+    /// Reads the losses of the batches since the last time, and the norms of their gradients, and adds them in the order of the
+    /// batches, so that the sums are the same wherever the epoch was cut.
     fn read_losses(&mut self) -> Result<()> {
         if self.unread.is_empty() {
             return Ok(());
@@ -486,6 +500,10 @@ impl<'a> Fit<'a> {
         for (loss, weight) in losses.iter().zip(self.unread.drain(..)) {
             self.state.loss_sum += if mean { loss * weight } else { *loss };
             self.state.loss_weight += weight;
+        }
+        for norm in self.trainer.take_grad_norms()? {
+            self.state.norm_sum += norm;
+            self.state.norms += 1;
         }
         Ok(())
     }
@@ -527,6 +545,8 @@ impl<'a> Fit<'a> {
             steps: self.state.steps,
             lr,
             loss: self.mean_loss(),
+            grad_norm: (self.state.norms > 0)
+                .then(|| self.state.norm_sum / self.state.norms as f64),
             validation,
             best: false,
             seconds: 0.0,
@@ -566,6 +586,8 @@ impl<'a> Fit<'a> {
         self.state.row = 0;
         self.state.loss_sum = 0.0;
         self.state.loss_weight = 0.0;
+        self.state.norm_sum = 0.0;
+        self.state.norms = 0;
         self.state.seconds = 0.0;
         self.look_for_end();
         Ok(record)

@@ -155,6 +155,15 @@ fn a_fit_cut_anywhere_is_the_fit_uncut_to_the_bit() {
         FitOptions {
             schedule: Schedule::cosine(1e-4).with_warmup(2),
             micro_batch: Some(7),
+            ..base.clone()
+        },
+        FitOptions {
+            clip_norm: Some(0.3),
+            clip_value: Some(0.05),
+            ..base.clone()
+        },
+        FitOptions {
+            grad_norm: true,
             ..base
         },
     ];
@@ -346,6 +355,125 @@ fn early_stopping_stops_and_restores() {
         // The training loss falls each epoch, but never by so much.
         let (history, _) = fit(false, Monitor::TrainLoss, 10.0);
         assert_eq!((history.epochs.len(), history.best_epoch), (5, Some(1)));
+    }
+}
+
+#[test]
+fn the_best_epoch_comes_back_with_its_running_statistics() {
+    let (train, test) = (data(60, 1), data(200, 2));
+    for device in devices() {
+        let network = Mlp::new(INPUTS)
+            .dense(64, Tanh)
+            .batch_norm()
+            .dense(3, Identity);
+        let adam = Adam {
+            lr: 0.05,
+            ..Adam::default()
+        };
+        let mut trainer = Trainer::new(&device, &network, Loss::CrossEntropy, adam, 7).unwrap();
+        let options = FitOptions {
+            epochs: 40,
+            batch_size: 20,
+            validation: Validation::Data(&test),
+            early_stopping: Some(EarlyStopping {
+                patience: 4,
+                ..EarlyStopping::default()
+            }),
+            ..FitOptions::default()
+        };
+        let history = trainer.fit(&train, &options).unwrap();
+        let best = history.best_epoch.unwrap();
+        assert!(best < history.epochs.len() as u64, "{history}");
+        // Evaluation takes the running statistics: those of the last epoch would give another loss.
+        let then = history.epochs[best as usize - 1].validation;
+        assert_eq!(Some(trainer.evaluate(&test).unwrap()), then, "{history}");
+    }
+}
+
+#[test]
+fn gradients_are_clipped_while_it_fits_and_their_norms_are_told() {
+    let train = data(64, 1);
+    let norm_of = |trainer: &mut Trainer| {
+        trainer.accumulate(&train).unwrap();
+        let gradients = trainer.gradients_f64().unwrap();
+        let squares = gradients.iter().flat_map(|g| &g.data).map(|g| g * g);
+        squares.sum::<f64>().sqrt()
+    };
+    let sgd = Sgd {
+        lr: 0.1,
+        ..Sgd::default()
+    };
+    for device in devices() {
+        // One update an epoch, of all rows in their order.
+        let options = FitOptions {
+            epochs: 3,
+            batch_size: 64,
+            shuffle: false,
+            ..FitOptions::default()
+        };
+        let mut by_hand = trainer(&device, sgd);
+        let norms: Vec<f64> = (0..3)
+            .map(|_| {
+                let norm = norm_of(&mut by_hand);
+                by_hand.apply().unwrap();
+                norm
+            })
+            .collect();
+        let near = |a: Option<f64>, b: f64| {
+            // Sums of some hundred squares in f32, and a root.
+            let a = a.unwrap();
+            assert!((a - b).abs() < 1e-4 * b, "{a} and {b}");
+        };
+
+        let mut plain = trainer(&device, sgd);
+        let history = plain.fit(&train, &options).unwrap();
+        assert!(history.epochs.iter().all(|e| e.grad_norm.is_none()));
+
+        let told = FitOptions {
+            grad_norm: true,
+            ..options.clone()
+        };
+        let mut recorded = trainer(&device, sgd);
+        let history = recorded.fit(&train, &told).unwrap();
+        for (record, norm) in history.epochs.iter().zip(&norms) {
+            near(record.grad_norm, *norm);
+        }
+        // Two updates an epoch: their mean.
+        let mut halves = trainer(&device, sgd);
+        halves.record_grad_norms(true);
+        for batch in train.batches(32).unwrap() {
+            halves.step(&batch).unwrap();
+        }
+        let each = halves.take_grad_norms().unwrap();
+        let options2 = FitOptions {
+            batch_size: 32,
+            ..told.clone()
+        };
+        let history = trainer(&device, sgd).fit(&train, &options2).unwrap();
+        let mean = (each[0] + each[1]) / 2.0;
+        near(history.epochs[0].grad_norm, mean);
+
+        // Clipped to a tenth, an update is a tenth as long; the norm that is told is the whole one.
+        let clipped = FitOptions {
+            epochs: 1,
+            clip_norm: Some(norms[0] / 10.0),
+            ..options.clone()
+        };
+        let mut trainer = trainer(&device, sgd);
+        let before = trainer.weights().unwrap();
+        let history = trainer.fit(&train, &clipped).unwrap();
+        near(history.epochs[0].grad_norm, norms[0]);
+        let after = trainer.weights().unwrap();
+        let pairs = before.iter().zip(after.iter());
+        let moved = pairs.flat_map(|(a, b)| a.data.iter().zip(&b.data));
+        let moved: f64 = moved.map(|(a, b)| f64::from(b - a).powi(2)).sum();
+        // Differences of weights of the order of 1, each rounded: 2⁻²⁴ of about 100, beside a step of 1e-2 of the norm.
+        let expected = 0.1 * norms[0] / 10.0;
+        assert!((moved.sqrt() - expected).abs() < 1e-3 * expected, "{moved}");
+        // Only while it fits.
+        assert_eq!(trainer.clip(), wgrad::Clip::default());
+        trainer.step(&train).unwrap();
+        assert!(trainer.take_grad_norms().unwrap().is_empty());
     }
 }
 
@@ -597,7 +725,7 @@ fn a_history_is_a_table_and_csv_and_json() {
         .unwrap();
     assert_eq!(history.to_string().lines().count(), 4, "{history}");
     let mut csv = csv::Reader::from_reader(std::io::Cursor::new(history.csv()));
-    assert_eq!(csv.headers().unwrap().len(), 9);
+    assert_eq!(csv.headers().unwrap().len(), 10);
     let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 3);
     for (row, epoch) in rows.iter().zip(&history.epochs) {

@@ -19,6 +19,9 @@ pub struct EpochRecord {
     pub lr: f64,
     /// The training loss over the epoch, reduced as the criterion says, each batch with the weights of its time.
     pub loss: f64,
+    /// The mean norm of the gradients of its updates, each before it was clipped, where norms are taken: where gradients are
+    /// clipped by norm, or [`FitOptions::grad_norm`](super::FitOptions::grad_norm) asks.
+    pub grad_norm: Option<f64>,
     /// Over the validation data, with the weights that the epoch ends with.
     pub validation: Option<Evaluation>,
     /// Whether it was the best so far by what early stopping watches.
@@ -46,6 +49,9 @@ impl fmt::Display for EpochRecord {
         write!(f, "epoch {}: loss {}", self.epoch, Short(self.loss))?;
         if let Some(validation) = &self.validation {
             write!(f, ", validation {validation}")?;
+        }
+        if let Some(norm) = self.grad_norm {
+            write!(f, ", gradient norm {}", Short(norm))?;
         }
         write!(
             f,
@@ -93,18 +99,19 @@ impl History {
 
     /// One line an epoch, after a header: numbers in full, what there is not left empty.
     pub fn csv(&self) -> String {
-        let mut out = "epoch,steps,lr,loss,validation_loss,validation_accuracy,best,seconds,rows_per_second\n".to_string();
+        let mut out = "epoch,steps,lr,loss,validation_loss,validation_accuracy,grad_norm,best,seconds,rows_per_second\n".to_string();
         for e in &self.epochs {
             let text = |x: Option<f64>| x.map(|x| x.to_string()).unwrap_or_default();
             let _ = writeln!(
                 out,
-                "{},{},{},{},{},{},{},{},{}",
+                "{},{},{},{},{},{},{},{},{},{}",
                 e.epoch,
                 e.steps,
                 e.lr,
                 e.loss,
                 text(e.validation.map(|v| v.loss)),
                 text(e.validation.and_then(|v| v.accuracy)),
+                text(e.grad_norm),
                 u8::from(e.best),
                 e.seconds,
                 e.rows_per_second

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::optimizer::Clip;
 use crate::schedule::Schedule;
 use crate::trainer::Storage;
 
@@ -45,6 +46,14 @@ pub struct FitOptions<'a> {
     pub schedule: Schedule,
     /// What a [`Plateau`](crate::schedule::Plateau) watches.
     pub plateau_monitor: Monitor,
+    /// Clips gradients to this norm, all tensors together, while it trains; see [`Clip::norm`].
+    pub clip_norm: Option<f64>,
+    /// Clips each element of the gradients to ± this while it trains; see [`Clip::value`]. Where neither this nor
+    /// [`clip_norm`](Self::clip_norm) is given, the trainer's own [clipping](crate::Trainer::set_clip) goes on.
+    pub clip_value: Option<f64>,
+    /// Whether the history tells the mean norm of each epoch's gradients where nothing else asks for norms. It takes one more pass
+    /// over the gradients at each update; see [`Trainer::record_grad_norms`](crate::Trainer::record_grad_norms).
+    pub grad_norm: bool,
     /// How the inputs are kept on the device.
     pub storage: Storage,
     /// Steps between two [`Event::Steps`](super::Event::Steps), counted in each epoch. Only the ends of epochs are told of
@@ -64,6 +73,9 @@ impl Default for FitOptions<'_> {
             early_stopping: None,
             schedule: Schedule::constant(),
             plateau_monitor: Monitor::ValidationLoss,
+            clip_norm: None,
+            clip_value: None,
+            grad_norm: false,
             storage: Storage::F32,
             event_steps: None,
         }
@@ -130,6 +142,12 @@ impl Default for EarlyStopping {
 }
 
 impl FitOptions<'_> {
+    /// Its own clipping, if it asks for any.
+    pub(super) fn clip(&self) -> Option<Clip> {
+        let (norm, value) = (self.clip_norm, self.clip_value);
+        (norm.is_some() || value.is_some()).then_some(Clip { norm, value })
+    }
+
     /// Whether the options make sense by themselves; [`Trainer::fit`](crate::Trainer::fit) asks, too.
     ///
     /// # Errors
@@ -150,6 +168,7 @@ impl FitOptions<'_> {
         some("batch_size", self.batch_size as u64)?;
         some("micro_batch", self.micro_batch.map_or(1, |n| n as u64))?;
         some("event_steps", self.event_steps.unwrap_or(1))?;
+        self.clip().unwrap_or_default().check()?;
         if let Validation::Fraction(fraction) = self.validation {
             let ok = fraction > 0.0 && fraction < 1.0;
             let allowed = "in (0, 1), or Validation::None";

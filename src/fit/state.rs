@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::History;
 use crate::error::{Error, Result};
 use crate::files::{Checkpoint, MOST};
+use crate::optimizer::Clip;
 use crate::schedule::PlateauState;
 use crate::tensor::Tensors;
 
@@ -32,6 +33,10 @@ pub struct FitState {
     pub validation_fraction: Option<f64>,
     /// The optimiser's learning rate before the schedule.
     pub base_lr: f64,
+    /// How gradients were clipped before.
+    pub base_clip: Clip,
+    /// Whether norms were recorded before.
+    pub base_norms: bool,
     /// What a plateau has seen.
     pub plateau: PlateauState,
     /// The best number that early stopping has seen.
@@ -42,6 +47,10 @@ pub struct FitState {
     pub loss_sum: f64,
     /// What these rows weigh together: as much as there are, where they have no weights.
     pub loss_weight: f64,
+    /// The norms of the gradients of the epoch's updates so far, together, and how many they are.
+    pub norm_sum: f64,
+    /// See [`norm_sum`](Self::norm_sum).
+    pub norms: u64,
     /// Seconds of the epoch so far.
     pub seconds: f64,
     /// What was.
@@ -83,7 +92,9 @@ impl FitState {
             && self.history.best_epoch.unwrap_or_default() <= self.epoch
             && self.bad_epochs.max(self.plateau.bad) <= self.epoch
             && self.steps <= MOST
-            && [self.base_lr, self.loss_weight, self.seconds]
+            && self.norms <= self.steps
+            && self.base_clip.check().is_ok()
+            && [self.base_lr, self.loss_weight, self.norm_sum, self.seconds]
                 .into_iter()
                 .chain(self.plateau.lr)
                 .all(sound)

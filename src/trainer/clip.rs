@@ -41,6 +41,11 @@ impl Trainer {
         self.record_norms = record;
     }
 
+    /// Whether [`record_grad_norms`](Self::record_grad_norms) asked for norms.
+    pub(crate) fn records_norms(&self) -> bool {
+        self.record_norms
+    }
+
     /// How an update is made.
     pub(crate) fn rule(&self) -> Rule {
         Rule {

@@ -292,6 +292,9 @@ impl Folder {
                 number("validation/accuracy", accuracy);
             }
         }
+        if let Some(norm) = record.grad_norm {
+            number("train/grad_norm", norm);
+        }
         number("rows_per_second", record.rows_per_second);
         number("seconds", record.seconds);
         for (name, x) in extra {

@@ -3,7 +3,6 @@
 use wgrad::activation::Activation;
 use wgrad::data::{Preparation, TargetEncoding};
 use wgrad::fit::{EarlyStopping, FitOptions, Monitor, Validation};
-use wgrad::optimizer::Clip;
 use wgrad::schedule::{OneCycle, Per, Plateau, Schedule, Shape};
 use wgrad::{
     Adam, AdamW, AdapterChoice, Criterion, Dataset, Device, DeviceOptions, Loss, Mlp, Optimizer,
@@ -187,13 +186,6 @@ pub fn optimizer(s: &Settings) -> Optimizer {
     }
 }
 
-pub fn clip(s: &Settings) -> Clip {
-    Clip {
-        norm: s.clip_norm,
-        value: s.clip_value,
-    }
-}
-
 /// The schedule.
 pub fn schedule(s: &Settings) -> Result<Schedule, Failure> {
     let named = Named::parse("the schedule", &s.schedule)?;
@@ -320,6 +312,9 @@ pub fn fit_options<'a>(
         early_stopping: watching.then_some(stopping),
         schedule: schedule(s)?,
         plateau_monitor: monitor,
+        clip_norm: s.clip_norm,
+        clip_value: s.clip_value,
+        grad_norm: s.grad_norm,
         storage: s.storage.into(),
         ..FitOptions::default()
     };

@@ -284,7 +284,6 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
             trainer
         }
     };
-    trainer.set_clip(setup::clip(&settings))?;
 
     let job = Job {
         data,
