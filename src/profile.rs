@@ -204,11 +204,11 @@ pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
     let mut times = Vec::new();
     for call in sample_calls() {
         let operands = call.kernel().operands;
-        let gather = matches!(call, Call::GatherRows(_));
+        let of_places = matches!(call, Call::GatherRows(_) | Call::Hits(_));
         for buffer in 0..OPERANDS {
-            // Places come as words, and so do the numbers of a data set; all else as numbers.
+            // Places and classes come as words, and so do the numbers of a data set; all else as numbers.
             let read = operands.get(buffer).filter(|o| o.access == Access::Read);
-            let places = read.is_some_and(|o| o.name == "order" || (gather && o.words));
+            let places = read.is_some_and(|o| o.name == "order" || (of_places && o.words));
             let of_data = matches!(call, Call::SmallNetwork(_) | Call::GatherInputs(_));
             let words = read.is_some_and(|o| o.words) && of_data;
             executor.write(

@@ -33,6 +33,18 @@ fn parts_of_a_step_take_time_by_a_clock_that_can_be_right() {
 }
 
 #[test]
+fn every_kernel_is_timed() {
+    for device in [common::gpu(), Device::cpu()] {
+        let times = profile::kernels(&device, 0.0).unwrap();
+        for kernel in wgrad::kernels::ALL {
+            let found = times.iter().find(|t| t.name.starts_with(kernel.name));
+            let time = found.unwrap_or_else(|| panic!("{} on {device}", kernel.name));
+            assert!(time.seconds > 0.0, "{} on {device}", kernel.name);
+        }
+    }
+}
+
+#[test]
 fn every_form_that_a_gpu_can_run_is_timed_for_each_product() {
     let gpu = common::gpu();
     let times = profile::forms(&gpu, 16, 24, 32, 0.0).unwrap();
