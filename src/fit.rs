@@ -32,7 +32,7 @@ mod history;
 mod options;
 mod state;
 
-pub use history::{EpochRecord, History, Stop};
+pub use history::{EpochRecord, GradNorm, History, Stop};
 pub use options::{EarlyStopping, FitOptions, Monitor, Validation};
 pub use state::FitState;
 
@@ -117,6 +117,8 @@ pub struct Fit<'a> {
     order: (Option<u64>, Vec<u32>),
     /// What the batches weigh whose losses were not read yet.
     unread: Vec<f64>,
+    /// How many norms of gradients the trainer had recorded when they were last read.
+    norms_read: u64,
     /// What ended it.
     failed: Option<Error>,
 }
@@ -192,15 +194,16 @@ impl<'a> Fit<'a> {
                 _ => None,
             },
             base_lr: trainer.optimizer().lr(),
-            base_clip: trainer.clip(),
-            base_norms: trainer.records_norms(),
+            base_clip: None,
+            base_grad_norms: None,
             plateau: PlateauState::default(),
             best: None,
             bad_epochs: 0,
             loss_sum: 0.0,
             loss_weight: 0.0,
-            norm_sum: 0.0,
-            norms: 0,
+            grad_norm_sum: 0.0,
+            grad_norm_max: 0.0,
+            grad_norms: 0,
             seconds: 0.0,
             history: History::default(),
             best_weights: None,
@@ -219,20 +222,14 @@ impl<'a> Fit<'a> {
         state.history.stop = None;
         trainer.check_applied("fit")?;
         trainer.settle()?;
-        // Of updates before.
-        trainer.take_grad_norms()?;
-        if let Some(clip) = options.clip() {
-            trainer.set_clip(clip)?;
-        }
-        if options.grad_norm {
-            trainer.record_grad_norms(true);
-        }
 
         let micro = options.micro_batch.filter(|&n| n < options.batch_size);
         let rows = match micro {
             Some(_) => Rows::Host(train),
             None => Rows::Loaded(Box::new(trainer.load_cow(train, options.storage)?)),
         };
+        take_gradients_over(trainer, &options, &mut state)?;
+        let norms_read = trainer.grad_norms();
         let mut fit = Self {
             trainer,
             rows: Some(rows),
@@ -241,6 +238,7 @@ impl<'a> Fit<'a> {
             state,
             order: (None, Vec::new()),
             unread: Vec::new(),
+            norms_read,
             failed: None,
         };
         fit.look_for_end();
@@ -379,8 +377,8 @@ impl<'a> Fit<'a> {
         self.validation.as_deref()
     }
 
-    /// Ends it: the best weights are put back if early stopping is to restore them, the learning rate and the clipping are what
-    /// they were before, and the device's copy of the data is given back.
+    /// Ends it: the best weights are put back if early stopping is to restore them, the learning rate is what it was before
+    /// the schedule, gradients are clipped and their norms recorded as before, and the device's copy of the data is given back.
     ///
     /// # Errors
     /// [`Error::DeviceLost`].
@@ -404,8 +402,12 @@ impl<'a> Fit<'a> {
         }
         // They were valid before.
         let _ = self.trainer.set_lr(self.state.base_lr);
-        let _ = self.trainer.set_clip(self.state.base_clip);
-        self.trainer.record_grad_norms(self.state.base_norms);
+        if let Some(clip) = self.state.base_clip {
+            let _ = self.trainer.set_clip(clip);
+        }
+        if let Some(record) = self.state.base_grad_norms {
+            self.trainer.record_grad_norms(record);
+        }
     }
 
     /// Updates of the epoch, up to `steps`.
@@ -489,8 +491,8 @@ impl<'a> Fit<'a> {
         schedule.lr_after(self.state.base_lr, t, total, &self.state.plateau)
     }
 
-    /// Reads the losses of the batches since the last time, and the norms of their gradients, and adds them in the order of the
-    /// batches, so that the sums are the same wherever the epoch was cut.
+    /// Reads the losses of the batches since the last time and adds them in the order of the batches, so that the sum is the
+    /// same wherever the epoch was cut.
     fn read_losses(&mut self) -> Result<()> {
         if self.unread.is_empty() {
             return Ok(());
@@ -501,10 +503,18 @@ impl<'a> Fit<'a> {
             self.state.loss_sum += if mean { loss * weight } else { *loss };
             self.state.loss_weight += weight;
         }
-        for norm in self.trainer.take_grad_norms()? {
-            self.state.norm_sum += norm;
-            self.state.norms += 1;
+        self.read_norms()
+    }
+
+    /// Adds the norms of gradients since the last time, in the order of the updates. There are no more than losses, of which
+    /// no more are left unread than are kept.
+    fn read_norms(&mut self) -> Result<()> {
+        for norm in self.trainer.grad_norms_since(self.norms_read)? {
+            self.state.grad_norm_sum += norm;
+            self.state.grad_norm_max = self.state.grad_norm_max.max(norm);
+            self.state.grad_norms = self.state.grad_norms.saturating_add(1);
         }
+        self.norms_read = self.trainer.grad_norms();
         Ok(())
     }
 
@@ -545,9 +555,11 @@ impl<'a> Fit<'a> {
             steps: self.state.steps,
             lr,
             loss: self.mean_loss(),
-            grad_norm: (self.state.norms > 0)
-                .then(|| self.state.norm_sum / self.state.norms as f64),
             validation,
+            grad_norm: (self.state.grad_norms > 0).then(|| GradNorm {
+                mean: self.state.grad_norm_sum / self.state.grad_norms as f64,
+                max: self.state.grad_norm_max,
+            }),
             best: false,
             seconds: 0.0,
             rows_per_second: self.state.rows as f64 / training.max(1e-9),
@@ -586,8 +598,9 @@ impl<'a> Fit<'a> {
         self.state.row = 0;
         self.state.loss_sum = 0.0;
         self.state.loss_weight = 0.0;
-        self.state.norm_sum = 0.0;
-        self.state.norms = 0;
+        self.state.grad_norm_sum = 0.0;
+        self.state.grad_norm_max = 0.0;
+        self.state.grad_norms = 0;
         self.state.seconds = 0.0;
         self.look_for_end();
         Ok(record)
@@ -608,6 +621,33 @@ impl Drop for Fit<'_> {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Has the trainer clip and record as the options say, and notes in the state how it did before. What the trainer of a fit
+/// that goes on has may be the fit's own.
+fn take_gradients_over(
+    trainer: &mut Trainer,
+    options: &FitOptions<'_>,
+    state: &mut FitState,
+) -> Result<()> {
+    match options.clip() {
+        Some(clip) => {
+            state.base_clip.get_or_insert(trainer.clip());
+            trainer.set_clip(clip)?;
+        }
+        None => {
+            if let Some(base) = state.base_clip.take() {
+                trainer.set_clip(base)?;
+            }
+        }
+    }
+    if options.grad_norm {
+        state.base_grad_norms.get_or_insert(trainer.rule().norms);
+        trainer.record_grad_norms(true);
+    } else if let Some(base) = state.base_grad_norms.take() {
+        trainer.record_grad_norms(base);
+    }
+    Ok(())
 }
 
 /// Epochs or steps of the whole run, as the schedule counts.

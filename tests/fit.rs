@@ -7,7 +7,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use wgrad::fit::{EpochRecord, Event, Fit, FitState, Monitor, Stop};
 use wgrad::schedule::{Plateau, Schedule};
 use wgrad::{
-    Activation::*, Adam, Checkpoint, Dataset, Device, DeviceOptions, EarlyStopping, Error,
+    Activation::*, Adam, Checkpoint, Clip, Dataset, Device, DeviceOptions, EarlyStopping, Error,
     FitOptions, History, Loss, Matrix, Mlp, Optimizer, Sgd, Storage, Tensors, Trainer, Validation,
 };
 
@@ -145,6 +145,7 @@ fn a_fit_cut_anywhere_is_the_fit_uncut_to_the_bit() {
                 factor: 0.5,
                 ..Plateau::default()
             }),
+            clip_norm: Some(0.3),
             ..base.clone()
         },
         FitOptions {
@@ -155,14 +156,6 @@ fn a_fit_cut_anywhere_is_the_fit_uncut_to_the_bit() {
         FitOptions {
             schedule: Schedule::cosine(1e-4).with_warmup(2),
             micro_batch: Some(7),
-            ..base.clone()
-        },
-        FitOptions {
-            clip_norm: Some(0.3),
-            clip_value: Some(0.05),
-            ..base.clone()
-        },
-        FitOptions {
             grad_norm: true,
             ..base
         },
@@ -182,6 +175,13 @@ fn a_fit_cut_anywhere_is_the_fit_uncut_to_the_bit() {
             let mut whole = trainer(&device, adam());
             let history = whole.fit(&train, options).unwrap();
             let weights = whole.weights().unwrap();
+            let normed = options.grad_norm || options.clip_norm.is_some();
+            assert!(
+                history
+                    .epochs
+                    .iter()
+                    .all(|e| e.grad_norm.is_some() == normed)
+            );
             for pieces in [&[1][..], &[3, 2, 5], &[u64::MAX]] {
                 let mut cut = trainer(&device, adam());
                 let again = in_pieces(&mut cut, &train, options, pieces);
@@ -190,6 +190,7 @@ fn a_fit_cut_anywhere_is_the_fit_uncut_to_the_bit() {
                 assert_eq!(again.stop, history.stop);
                 same_bits(&cut.weights().unwrap(), &weights);
                 assert_eq!(cut.optimizer(), whole.optimizer());
+                assert_eq!(cut.clip(), Clip::default());
             }
         }
     }
@@ -215,10 +216,22 @@ fn a_fit_taken_up_from_files_is_the_fit_uncut_to_the_bit() {
         ..Sgd::default()
     };
     let optimizers: [Optimizer; 2] = [adam().into(), momentum.into()];
-    for optimizer in optimizers {
+    // Without clipping, where a small network goes as one on a GPU; and with it.
+    for (optimizer, clip_norm) in optimizers.into_iter().zip([None, Some(0.5)]) {
+        let options = FitOptions {
+            clip_norm,
+            ..options.clone()
+        };
         for open in [Device::cpu as fn() -> Device, common::gpu] {
             let mut whole = trainer(&open(), optimizer);
             let history = whole.fit(&train, &options).unwrap();
+            let normed = clip_norm.is_some();
+            assert!(
+                history
+                    .epochs
+                    .iter()
+                    .all(|e| e.grad_norm.is_some() == normed)
+            );
             for steps in [1, 7, 10, 13] {
                 let mut first = trainer(&open(), optimizer);
                 let mut fit = Fit::new(&mut first, &train, &options).unwrap();
@@ -232,6 +245,8 @@ fn a_fit_taken_up_from_files_is_the_fit_uncut_to_the_bit() {
                     if fit.advance(steps).unwrap().is_none() {
                         let history = fit.finish().unwrap();
                         same_bits(&trainer.weights().unwrap(), &whole.weights().unwrap());
+                        // As before the fit, though the checkpoint's trainer was in one.
+                        assert_eq!(trainer.clip(), Clip::default());
                         break history;
                     }
                     fit.checkpoint().unwrap().save(&path).unwrap();
@@ -358,122 +373,193 @@ fn early_stopping_stops_and_restores() {
     }
 }
 
+/// Predictions of a network with batch normalisation depend on running statistics as well.
 #[test]
-fn the_best_epoch_comes_back_with_its_running_statistics() {
-    let (train, test) = (data(60, 1), data(200, 2));
+fn early_stopping_restores_running_statistics_too() {
+    let (train, test) = (data(64, 1), data(64, 2));
+    let network = Mlp::new(INPUTS)
+        .dense(16, Relu)
+        .batch_norm()
+        .dense(3, Identity);
     for device in devices() {
-        let network = Mlp::new(INPUTS)
-            .dense(64, Tanh)
-            .batch_norm()
-            .dense(3, Identity);
-        let adam = Adam {
-            lr: 0.05,
-            ..Adam::default()
+        let fit = |epochs, restore_best| {
+            let options = FitOptions {
+                epochs,
+                batch_size: 8,
+                validation: Validation::Data(&test),
+                early_stopping: Some(EarlyStopping {
+                    patience: 3,
+                    restore_best,
+                    ..EarlyStopping::default()
+                }),
+                ..FitOptions::default()
+            };
+            let fast = Adam {
+                lr: 0.05,
+                ..Adam::default()
+            };
+            let mut trainer = Trainer::new(&device, &network, Loss::CrossEntropy, fast, 7).unwrap();
+            let history = trainer.fit(&train, &options).unwrap();
+            (history, trainer)
         };
-        let mut trainer = Trainer::new(&device, &network, Loss::CrossEntropy, adam, 7).unwrap();
+        let (history, mut restored) = fit(200, true);
+        assert_eq!(history.stop, Some(Stop::Patience), "{history}");
+        let best = history.best_epoch.unwrap();
+        let loss = history.epochs[best as usize - 1].validation.unwrap().loss;
+        assert_eq!(restored.evaluate(&test).unwrap().loss, loss);
+
+        // A fit that ended there has the same; one that went on has others.
+        let (_, mut there) = fit(best, false);
+        let (_, mut beyond) = fit(200, false);
+        let restored = restored.state_dict().unwrap();
+        same_bits(&restored, &there.state_dict().unwrap());
+        let beyond = beyond.state_dict().unwrap();
+        let running: Vec<&str> = restored
+            .iter()
+            .map(|t| t.name.as_str())
+            .filter(|name| name.contains("running"))
+            .collect();
+        assert_eq!(running.len(), 2, "{running:?}");
+        for name in running {
+            let of = |tensors: &Tensors| tensors.get(name).unwrap().data.clone();
+            assert_ne!(of(&restored), of(&beyond), "{name}");
+        }
+    }
+}
+
+/// The norm of all tensors together.
+fn norm(tensors: &Tensors) -> f64 {
+    let squares = tensors.iter().flat_map(|t| &t.data);
+    let squares = squares.map(|&x| f64::from(x).powi(2));
+    squares.sum::<f64>().sqrt()
+}
+
+#[test]
+fn a_history_has_the_norms_of_gradients() {
+    let train = data(70, 1);
+    for device in devices() {
+        // Epochs of one batch: the norm is that of gradients().
         let options = FitOptions {
-            epochs: 40,
-            batch_size: 20,
-            validation: Validation::Data(&test),
-            early_stopping: Some(EarlyStopping {
-                patience: 4,
-                ..EarlyStopping::default()
-            }),
+            epochs: 3,
+            batch_size: 70,
+            shuffle: false,
+            grad_norm: true,
             ..FitOptions::default()
         };
-        let history = trainer.fit(&train, &options).unwrap();
-        let best = history.best_epoch.unwrap();
-        assert!(best < history.epochs.len() as u64, "{history}");
-        // Evaluation takes the running statistics: those of the last epoch would give another loss.
-        let then = history.epochs[best as usize - 1].validation;
-        assert_eq!(Some(trainer.evaluate(&test).unwrap()), then, "{history}");
+        let mut fitted = trainer(&device, adam());
+        let history = fitted.fit(&train, &options).unwrap();
+        let mut by_hand = trainer(&device, adam());
+        for record in &history.epochs {
+            by_hand.step(&train).unwrap();
+            let expected = norm(&by_hand.gradients().unwrap());
+            let told = record.grad_norm.unwrap();
+            assert_eq!(told.mean, told.max);
+            // The device sums the squares of 111 numbers in f32: half of 111 roundings, of 6e-8 each, at most.
+            let error = (told.mean - expected).abs();
+            assert!(error <= 4e-6 * expected, "{told:?} {expected}");
+        }
+
+        // Of more batches, mean and maximum of what the trainer tells of each; which the fit leaves to be taken.
+        let options = FitOptions {
+            batch_size: 16,
+            ..options
+        };
+        let mut fitted = trainer(&device, adam());
+        fitted.record_grad_norms(true);
+        fitted.step(&train).unwrap();
+        let before = fitted.take_grad_norms().unwrap();
+        let history = fitted.fit(&train, &options).unwrap();
+        let norms = fitted.take_grad_norms().unwrap();
+        assert_eq!((before.len(), norms.len()), (1, 15));
+        for (record, norms) in history.epochs.iter().zip(norms.chunks(5)) {
+            let told = record.grad_norm.unwrap();
+            assert_eq!(told.mean, norms.iter().sum::<f64>() / 5.0);
+            assert_eq!(told.max, norms.iter().copied().fold(0.0, f64::max));
+        }
+
+        // Norms change nothing, and are recorded no longer than was asked for.
+        let quiet = FitOptions {
+            grad_norm: false,
+            ..options.clone()
+        };
+        let (mut with, mut without) = (trainer(&device, adam()), trainer(&device, adam()));
+        with.fit(&train, &options).unwrap();
+        let history = without.fit(&train, &quiet).unwrap();
+        assert!(history.epochs.iter().all(|e| e.grad_norm.is_none()));
+        same_bits(&with.weights().unwrap(), &without.weights().unwrap());
+        with.take_grad_norms().unwrap();
+        with.step(&train).unwrap();
+        assert!(with.take_grad_norms().unwrap().is_empty());
     }
 }
 
 #[test]
-fn gradients_are_clipped_while_it_fits_and_their_norms_are_told() {
-    let train = data(64, 1);
-    let norm_of = |trainer: &mut Trainer| {
-        trainer.accumulate(&train).unwrap();
-        let gradients = trainer.gradients_f64().unwrap();
-        let squares = gradients.iter().flat_map(|g| &g.data).map(|g| g * g);
-        squares.sum::<f64>().sqrt()
-    };
-    let sgd = Sgd {
-        lr: 0.1,
+fn a_fit_clips_and_leaves_the_trainer_as_it_was() {
+    let train = data(70, 1);
+    let plain = Sgd {
+        lr: 1.0,
         ..Sgd::default()
     };
     for device in devices() {
-        // One update an epoch, of all rows in their order.
+        // How far one update goes, and its largest element: with learning rate 1 that is the gradient.
+        let moved = |clip_norm, clip_value| {
+            let options = FitOptions {
+                epochs: 1,
+                batch_size: 70,
+                clip_norm,
+                clip_value,
+                ..FitOptions::default()
+            };
+            let mut trainer = trainer(&device, plain);
+            let mut before = trainer.weights().unwrap();
+            trainer.fit(&train, &options).unwrap();
+            let after = trainer.weights().unwrap();
+            for (before, after) in before.iter_mut().zip(&after) {
+                for (b, a) in before.data.iter_mut().zip(&after.data) {
+                    *b -= a;
+                }
+            }
+            let elements = before.iter().flat_map(|t| &t.data);
+            let largest = elements.fold(0f32, |m, x| m.max(x.abs()));
+            (norm(&before), f64::from(largest))
+        };
+        let (free, largest) = moved(None, None);
+        assert!(free > 0.1 && largest > 0.02, "{free} {largest}");
+        let (clipped, _) = moved(Some(0.05), None);
+        // Weights are below 1: a step from one to the next is rounded by 6e-8 at most, in each of 111 elements.
+        assert!((clipped - 0.05).abs() < 2e-6, "{clipped}");
+        let (_, largest) = moved(None, Some(0.01));
+        assert!((largest - 0.01).abs() < 1.2e-7, "{largest}");
+
+        // The same bits as with the trainer's own limits; in their place while the fit lasts, and no longer.
+        let (own, fits) = (Some(0.2), Some(0.05));
+        let clip = |norm| Clip { norm, value: None };
         let options = FitOptions {
-            epochs: 3,
-            batch_size: 64,
-            shuffle: false,
+            epochs: 2,
+            batch_size: 16,
             ..FitOptions::default()
         };
-        let mut by_hand = trainer(&device, sgd);
-        let norms: Vec<f64> = (0..3)
-            .map(|_| {
-                let norm = norm_of(&mut by_hand);
-                by_hand.apply().unwrap();
-                norm
-            })
-            .collect();
-        let near = |a: Option<f64>, b: f64| {
-            // Sums of some hundred squares in f32, and a root.
-            let a = a.unwrap();
-            assert!((a - b).abs() < 1e-4 * b, "{a} and {b}");
+        let mut by_trainer = trainer(&device, plain);
+        by_trainer.set_clip(clip(fits)).unwrap();
+        let history = by_trainer.fit(&train, &options).unwrap();
+        assert_eq!(by_trainer.clip(), clip(fits));
+        let mut by_fit = trainer(&device, plain);
+        by_fit.set_clip(clip(own)).unwrap();
+        let options = FitOptions {
+            clip_norm: fits,
+            ..options
         };
-
-        let mut plain = trainer(&device, sgd);
-        let history = plain.fit(&train, &options).unwrap();
-        assert!(history.epochs.iter().all(|e| e.grad_norm.is_none()));
-
-        let told = FitOptions {
-            grad_norm: true,
-            ..options.clone()
-        };
-        let mut recorded = trainer(&device, sgd);
-        let history = recorded.fit(&train, &told).unwrap();
-        for (record, norm) in history.epochs.iter().zip(&norms) {
-            near(record.grad_norm, *norm);
-        }
-        // Two updates an epoch: their mean.
-        let mut halves = trainer(&device, sgd);
-        halves.record_grad_norms(true);
-        for batch in train.batches(32).unwrap() {
-            halves.step(&batch).unwrap();
-        }
-        let each = halves.take_grad_norms().unwrap();
-        let options2 = FitOptions {
-            batch_size: 32,
-            ..told.clone()
-        };
-        let history = trainer(&device, sgd).fit(&train, &options2).unwrap();
-        let mean = (each[0] + each[1]) / 2.0;
-        near(history.epochs[0].grad_norm, mean);
-
-        // Clipped to a tenth, an update is a tenth as long; the norm that is told is the whole one.
-        let clipped = FitOptions {
-            epochs: 1,
-            clip_norm: Some(norms[0] / 10.0),
-            ..options.clone()
-        };
-        let mut trainer = trainer(&device, sgd);
-        let before = trainer.weights().unwrap();
-        let history = trainer.fit(&train, &clipped).unwrap();
-        near(history.epochs[0].grad_norm, norms[0]);
-        let after = trainer.weights().unwrap();
-        let pairs = before.iter().zip(after.iter());
-        let moved = pairs.flat_map(|(a, b)| a.data.iter().zip(&b.data));
-        let moved: f64 = moved.map(|(a, b)| f64::from(b - a).powi(2)).sum();
-        // Differences of weights of the order of 1, each rounded: 2⁻²⁴ of about 100, beside a step of 1e-2 of the norm.
-        let expected = 0.1 * norms[0] / 10.0;
-        assert!((moved.sqrt() - expected).abs() < 1e-3 * expected, "{moved}");
-        // Only while it fits.
-        assert_eq!(trainer.clip(), wgrad::Clip::default());
-        trainer.step(&train).unwrap();
-        assert!(trainer.take_grad_norms().unwrap().is_empty());
+        let again = by_fit.fit(&train, &options).unwrap();
+        assert_eq!(by_fit.clip(), clip(own));
+        same_bits(&by_fit.weights().unwrap(), &by_trainer.weights().unwrap());
+        assert_eq!(timeless(&again), timeless(&history));
+        assert!(again.epochs.iter().all(|e| e.grad_norm.is_some()));
+        // A fit that is dropped leaves it so, too.
+        let mut fit = Fit::new(&mut by_fit, &train, &options).unwrap();
+        assert_eq!(fit.trainer().clip(), clip(fits));
+        fit.advance(2).unwrap();
+        drop(fit);
+        assert_eq!(by_fit.clip(), clip(own));
     }
 }
 
@@ -627,23 +713,36 @@ fn more_epochs_can_be_asked_for() {
 #[test]
 fn an_epoch_may_have_more_batches_than_losses_are_kept() {
     let train = data(4200, 5);
-    let options = FitOptions {
+    let options = |grad_norm| FitOptions {
         epochs: 2,
         batch_size: 1,
         shuffle: false,
+        grad_norm,
         ..FitOptions::default()
     };
     let sgd = Sgd {
         lr: 0.01,
         ..Sgd::default()
     };
-    for device in devices() {
-        let history = trainer(&device, sgd).fit(&train, &options).unwrap();
-        let mut by_hand = trainer(&device, sgd);
+    // Norms only on the first, the CPU: a software GPU takes long with them, and what is read when is the same.
+    for (device, normed) in devices().iter().zip([true, false]) {
+        let history = trainer(device, sgd).fit(&train, &options(normed)).unwrap();
+        let mut by_hand = trainer(device, sgd);
+        by_hand.record_grad_norms(normed);
         for record in &history.epochs {
-            for batch in train.batches(1).unwrap() {
+            let mut norms = Vec::new();
+            for (i, batch) in train.batches(1).unwrap().enumerate() {
                 by_hand.step(&batch).unwrap();
+                if i % 1000 == 0 {
+                    norms.extend(by_hand.take_grad_norms().unwrap());
+                }
             }
+            norms.extend(by_hand.take_grad_norms().unwrap());
+            assert_eq!(norms.len(), if normed { 4200 } else { 0 });
+            let mean = norms.iter().sum::<f64>() / 4200.0;
+            let max = norms.iter().copied().fold(0.0, f64::max);
+            let told = record.grad_norm.map(|n| (n.mean, n.max));
+            assert_eq!(told, normed.then_some((mean, max)));
             let loss = by_hand.take_loss().unwrap();
             assert!((record.loss - loss).abs() < 1e-5 * loss, "{loss}: {record}");
         }
@@ -718,14 +817,17 @@ fn a_history_is_a_table_and_csv_and_json() {
         epochs: 3,
         validation: Validation::Data(&test),
         early_stopping: Some(EarlyStopping::default()),
+        grad_norm: true,
         ..FitOptions::default()
     };
     let history = trainer(&Device::cpu(), adam())
         .fit(&train, &options)
         .unwrap();
-    assert_eq!(history.to_string().lines().count(), 4, "{history}");
+    let table = history.to_string();
+    assert_eq!(table.lines().count(), 4, "{history}");
+    assert!(table.lines().next().unwrap().contains("gradient"));
     let mut csv = csv::Reader::from_reader(std::io::Cursor::new(history.csv()));
-    assert_eq!(csv.headers().unwrap().len(), 10);
+    assert_eq!(csv.headers().unwrap().len(), 11);
     let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 3);
     for (row, epoch) in rows.iter().zip(&history.epochs) {
@@ -734,12 +836,16 @@ fn a_history_is_a_table_and_csv_and_json() {
             row[4].parse::<f64>().unwrap(),
             epoch.validation.unwrap().loss
         );
+        let norm = epoch.grad_norm.unwrap();
+        assert_eq!(row[6].parse::<f64>().unwrap(), norm.mean);
+        assert_eq!(row[7].parse::<f64>().unwrap(), norm.max);
     }
     let json = serde_json::to_string(&history).unwrap();
     assert_eq!(serde_json::from_str::<History>(&json).unwrap(), history);
-    // A validation loss that is infinite survives JSON, which has no such number.
+    // What is infinite survives JSON, which has no such number.
     let mut broken = history.clone();
     broken.epochs[0].validation.as_mut().unwrap().loss = f64::INFINITY;
+    broken.epochs[1].grad_norm.as_mut().unwrap().max = f64::INFINITY;
     let json = serde_json::to_string(&broken).unwrap();
     assert_eq!(serde_json::from_str::<History>(&json).unwrap(), broken);
 }
@@ -786,6 +892,20 @@ fn options_that_make_no_sense_are_named() {
                 ..base()
             },
             "event_steps is 0",
+        ),
+        (
+            FitOptions {
+                clip_norm: Some(0.0),
+                ..base()
+            },
+            "norm to clip to is 0",
+        ),
+        (
+            FitOptions {
+                clip_value: Some(f64::NAN),
+                ..base()
+            },
+            "value to clip to is NaN",
         ),
         (
             FitOptions {

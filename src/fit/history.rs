@@ -19,17 +19,30 @@ pub struct EpochRecord {
     pub lr: f64,
     /// The training loss over the epoch, reduced as the criterion says, each batch with the weights of its time.
     pub loss: f64,
-    /// The mean norm of the gradients of its updates, each before it was clipped, where norms are taken: where gradients are
-    /// clipped by norm, or [`FitOptions::grad_norm`](super::FitOptions::grad_norm) asks.
-    pub grad_norm: Option<f64>,
     /// Over the validation data, with the weights that the epoch ends with.
     pub validation: Option<Evaluation>,
+    /// Of the gradients of the epoch's updates, where their norms are computed: see
+    /// [`FitOptions::grad_norm`](super::FitOptions::grad_norm).
+    pub grad_norm: Option<GradNorm>,
     /// Whether it was the best so far by what early stopping watches.
     pub best: bool,
     /// Seconds that it took, with its validation.
     pub seconds: f64,
     /// Rows trained in a second, without the validation.
     pub rows_per_second: f64,
+}
+
+/// Norms of gradients over the updates of an epoch: Euclidean, of the gradient of the loss as the criterion reduces it, all
+/// tensors together, before it is clipped and before the optimiser's penalties.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GradNorm {
+    /// Their mean.
+    #[serde(with = "crate::metrics::number")]
+    pub mean: f64,
+    /// The largest: what a limit to clip by can be chosen from.
+    #[serde(with = "crate::metrics::number")]
+    pub max: f64,
 }
 
 impl EpochRecord {
@@ -50,8 +63,8 @@ impl fmt::Display for EpochRecord {
         if let Some(validation) = &self.validation {
             write!(f, ", validation {validation}")?;
         }
-        if let Some(norm) = self.grad_norm {
-            write!(f, ", gradient norm {}", Short(norm))?;
+        if let Some(norm) = &self.grad_norm {
+            write!(f, ", gradient {}", Short(norm.mean))?;
         }
         write!(
             f,
@@ -99,19 +112,22 @@ impl History {
 
     /// One line an epoch, after a header: numbers in full, what there is not left empty.
     pub fn csv(&self) -> String {
-        let mut out = "epoch,steps,lr,loss,validation_loss,validation_accuracy,grad_norm,best,seconds,rows_per_second\n".to_string();
+        let mut out = "epoch,steps,lr,loss,validation_loss,validation_accuracy,grad_norm,grad_norm_max,best,seconds,\
+                       rows_per_second\n"
+            .to_string();
         for e in &self.epochs {
             let text = |x: Option<f64>| x.map(|x| x.to_string()).unwrap_or_default();
             let _ = writeln!(
                 out,
-                "{},{},{},{},{},{},{},{},{},{}",
+                "{},{},{},{},{},{},{},{},{},{},{}",
                 e.epoch,
                 e.steps,
                 e.lr,
                 e.loss,
                 text(e.validation.map(|v| v.loss)),
                 text(e.validation.and_then(|v| v.accuracy)),
-                text(e.grad_norm),
+                text(e.grad_norm.map(|n| n.mean)),
+                text(e.grad_norm.map(|n| n.max)),
                 u8::from(e.best),
                 e.seconds,
                 e.rows_per_second
@@ -123,9 +139,12 @@ impl History {
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A column only where there is something in it.
+        let norms = self.epochs.iter().any(|e| e.grad_norm.is_some());
+        let gradient = if norms { "    gradient" } else { "" };
         write!(
             f,
-            "epoch        loss  validation  accuracy        lr  seconds    rows/s"
+            "epoch        loss  validation  accuracy{gradient}        lr  seconds    rows/s"
         )?;
         for e in &self.epochs {
             write!(f, "\n{:>5}  {:>10}  ", e.epoch, Short(e.loss))?;
@@ -136,6 +155,11 @@ impl fmt::Display for History {
             match e.validation.and_then(|v| v.accuracy) {
                 Some(accuracy) => write!(f, "  {:>6.2} %", 100.0 * accuracy)?,
                 None => write!(f, "{:>10}", "")?,
+            }
+            match e.grad_norm {
+                Some(norm) => write!(f, "  {:>10}", Short(norm.mean))?,
+                None if norms => write!(f, "{:>12}", "")?,
+                None => {}
             }
             write!(
                 f,

@@ -46,13 +46,15 @@ pub struct FitOptions<'a> {
     pub schedule: Schedule,
     /// What a [`Plateau`](crate::schedule::Plateau) watches.
     pub plateau_monitor: Monitor,
-    /// Clips gradients to this norm, all tensors together, while it trains; see [`Clip::norm`].
+    /// Where the gradient of an update has a larger norm, it is scaled down to this: [`Clip::norm`]. With one of the two limits
+    /// given, they hold for the fit in place of what [`Trainer::set_clip`](crate::Trainer::set_clip) said, which holds again
+    /// when the fit ends; with none, the trainer clips as it does.
     pub clip_norm: Option<f64>,
-    /// Clips each element of the gradients to ± this while it trains; see [`Clip::value`]. Where neither this nor
-    /// [`clip_norm`](Self::clip_norm) is given, the trainer's own [clipping](crate::Trainer::set_clip) goes on.
+    /// Each element of the gradient is limited to ± this: [`Clip::value`].
     pub clip_value: Option<f64>,
-    /// Whether the history tells the mean norm of each epoch's gradients where nothing else asks for norms. It takes one more pass
-    /// over the gradients at each update; see [`Trainer::record_grad_norms`](crate::Trainer::record_grad_norms).
+    /// Whether the [norms of gradients](super::EpochRecord::grad_norm) are told. They are anyway while the gradient is clipped
+    /// by its norm, or if the trainer [records](crate::Trainer::record_grad_norms) them; else it is one more pass over the
+    /// gradients at each update.
     pub grad_norm: bool,
     /// How the inputs are kept on the device.
     pub storage: Storage,
@@ -142,10 +144,13 @@ impl Default for EarlyStopping {
 }
 
 impl FitOptions<'_> {
-    /// Its own clipping, if it asks for any.
+    /// The fit's own limits of gradients, if it has any.
     pub(super) fn clip(&self) -> Option<Clip> {
-        let (norm, value) = (self.clip_norm, self.clip_value);
-        (norm.is_some() || value.is_some()).then_some(Clip { norm, value })
+        let clip = Clip {
+            norm: self.clip_norm,
+            value: self.clip_value,
+        };
+        (clip != Clip::default()).then_some(clip)
     }
 
     /// Whether the options make sense by themselves; [`Trainer::fit`](crate::Trainer::fit) asks, too.
@@ -168,7 +173,9 @@ impl FitOptions<'_> {
         some("batch_size", self.batch_size as u64)?;
         some("micro_batch", self.micro_batch.map_or(1, |n| n as u64))?;
         some("event_steps", self.event_steps.unwrap_or(1))?;
-        self.clip().unwrap_or_default().check()?;
+        if let Some(clip) = self.clip() {
+            clip.check()?;
+        }
         if let Validation::Fraction(fraction) = self.validation {
             let ok = fraction > 0.0 && fraction < 1.0;
             let allowed = "in (0, 1), or Validation::None";

@@ -33,10 +33,10 @@ pub struct FitState {
     pub validation_fraction: Option<f64>,
     /// The optimiser's learning rate before the schedule.
     pub base_lr: f64,
-    /// How gradients were clipped before.
-    pub base_clip: Clip,
-    /// Whether norms were recorded before.
-    pub base_norms: bool,
+    /// How the trainer clipped before the fit, where the fit has limits of its own.
+    pub base_clip: Option<Clip>,
+    /// Whether the trainer recorded norms before the fit, where the fit has it record them.
+    pub base_grad_norms: Option<bool>,
     /// What a plateau has seen.
     pub plateau: PlateauState,
     /// The best number that early stopping has seen.
@@ -47,10 +47,14 @@ pub struct FitState {
     pub loss_sum: f64,
     /// What these rows weigh together: as much as there are, where they have no weights.
     pub loss_weight: f64,
-    /// The norms of the gradients of the epoch's updates so far, together, and how many they are.
-    pub norm_sum: f64,
-    /// See [`norm_sum`](Self::norm_sum).
-    pub norms: u64,
+    /// Norms of gradients over the updates of the epoch that had theirs computed, summed.
+    #[serde(with = "crate::metrics::number")]
+    pub grad_norm_sum: f64,
+    /// The largest of them.
+    #[serde(with = "crate::metrics::number")]
+    pub grad_norm_max: f64,
+    /// How many they are.
+    pub grad_norms: u64,
     /// Seconds of the epoch so far.
     pub seconds: f64,
     /// What was.
@@ -92,9 +96,9 @@ impl FitState {
             && self.history.best_epoch.unwrap_or_default() <= self.epoch
             && self.bad_epochs.max(self.plateau.bad) <= self.epoch
             && self.steps <= MOST
-            && self.norms <= self.steps
-            && self.base_clip.check().is_ok()
-            && [self.base_lr, self.loss_weight, self.norm_sum, self.seconds]
+            && self.grad_norms <= self.steps
+            && self.base_clip.is_none_or(|clip| clip.check().is_ok())
+            && [self.base_lr, self.loss_weight, self.seconds]
                 .into_iter()
                 .chain(self.plateau.lr)
                 .all(sound)

@@ -6,6 +6,17 @@ use crate::optimizer::{Clip, Rule};
 use crate::plan::HISTORY;
 
 impl Trainer {
+    /// How many norms were recorded in all.
+    pub(crate) fn grad_norms(&self) -> u64 {
+        self.norms.0
+    }
+
+    /// The norms after so many, the oldest first, of the latest 4,096 at most. None is taken.
+    pub(crate) fn grad_norms_since(&mut self, so_far: u64) -> Result<Vec<f64>> {
+        let count = self.norms.0.saturating_sub(so_far).min(HISTORY as u64);
+        pollster::block_on(self.latest_grad_norms(count))
+    }
+
     /// Clips gradients from the next update on, or no more; on the device, and nothing is read back. What is clipped is the
     /// gradient of the loss as the criterion reduces it, micro-batches together, before the optimiser's penalties;
     /// [`gradients`](Self::gradients) still tells it unclipped. Clipping by norm records the norms too.
@@ -41,11 +52,6 @@ impl Trainer {
         self.record_norms = record;
     }
 
-    /// Whether [`record_grad_norms`](Self::record_grad_norms) asked for norms.
-    pub(crate) fn records_norms(&self) -> bool {
-        self.record_norms
-    }
-
     /// How an update is made.
     pub(crate) fn rule(&self) -> Rule {
         Rule {
@@ -71,15 +77,18 @@ impl Trainer {
     /// # Errors
     /// As [`take_grad_norms`](Self::take_grad_norms).
     pub async fn take_grad_norms_async(&mut self) -> Result<Vec<f64>> {
-        let (end, untaken) = self.norms;
-        if untaken == 0 {
+        let norms = self.latest_grad_norms(self.norms.1 as u64).await?;
+        self.norms.1 = 0;
+        Ok(norms)
+    }
+
+    async fn latest_grad_norms(&mut self, count: u64) -> Result<Vec<f64>> {
+        if count == 0 {
             return Ok(Vec::new());
         }
         let read = self.executor.read_f64(&[self.plan.norms_view()]).await?;
-        let latest = end - untaken as u64..end;
+        let latest = self.norms.0 - count..self.norms.0;
         let norms = latest.map(|i| read[0][(i % HISTORY as u64) as usize]);
-        let norms = norms.collect();
-        self.norms.1 = 0;
-        Ok(norms)
+        Ok(norms.collect())
     }
 }

@@ -11,7 +11,7 @@ fn digits_from_a_csv_to_predictions() {
     fs::write(at.join("test.csv"), &test).unwrap();
     let said = good(
         at,
-        "train train.csv --target label --out model.safetensors --epochs 40 --device cpu",
+        "train train.csv --target label --out model.safetensors --epochs 40 --grad-norm --device cpu",
     );
     says(
         &said,
@@ -89,12 +89,17 @@ fn digits_from_a_csv_to_predictions() {
         "lr",
         "validation/loss",
         "validation/accuracy",
+        "train/grad_norm",
+        "train/grad_norm_max",
         "wall_time",
     ] {
         assert!(first[key].is_number(), "{key}: {first}");
     }
     let history = read(&run.join("history.csv"));
     assert_eq!(history.lines().count(), log.lines().count() + 1);
+    let mean = first["train/grad_norm"].to_string();
+    let row = history.lines().nth(1).unwrap();
+    assert_eq!(row.split(',').nth(6), Some(mean.as_str()), "{history}");
     let report = read(&run.join("report.md"));
     says(&report, &["64 inputs", "precision", "confusion-matrix.svg"]);
     let report = json(&read(&run.join("report.json")));

@@ -277,7 +277,7 @@ impl Folder {
     }
 
     /// Appends an epoch to log and history.
-    pub fn epoch(&mut self, record: &EpochRecord, extra: &[(&str, f64)]) -> Result<(), Failure> {
+    pub fn epoch(&mut self, record: &EpochRecord) -> Result<(), Failure> {
         let mut object = Map::new();
         object.insert("step".into(), record.steps.into());
         object.insert("epoch".into(), record.epoch.into());
@@ -292,14 +292,12 @@ impl Folder {
                 number("validation/accuracy", accuracy);
             }
         }
-        if let Some(norm) = record.grad_norm {
-            number("train/grad_norm", norm);
+        if let Some(norm) = &record.grad_norm {
+            number("train/grad_norm", norm.mean);
+            number("train/grad_norm_max", norm.max);
         }
         number("rows_per_second", record.rows_per_second);
         number("seconds", record.seconds);
-        for (name, x) in extra {
-            number(name, *x);
-        }
         object.insert("best".into(), record.best.into());
         self.log(object)?;
         let mut one = History::default();

@@ -179,7 +179,7 @@ options! {
         #[arg(long, value_name = "VALUE")]
         clip_value: f64 = "Clip each element of the gradients to this";
         #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-        grad_norm: bool = "Log the mean norm of each epoch's gradients, for a pass over them more; with --clip-norm always [default: false]" => false;
+        grad_norm: bool = "Whether to tell the norms of gradients; with clip-norm they are told anyway [default: false]" => false;
         #[arg(long, value_name = "NAME")]
         schedule: String = "constant, step(every=10,gamma=0.1), exponential(gamma=0.95), cosine(min_lr=0), one_cycle(max_lr=…), plateau(factor=0.1,patience=10) [default: constant]" => "constant".into();
         #[arg(long)]

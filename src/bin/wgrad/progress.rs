@@ -174,6 +174,9 @@ impl Progress {
                 text += &format!("  accuracy {:>6.2} %", 100.0 * accuracy);
             }
         }
+        if let Some(norm) = &record.grad_norm {
+            text += &format!("  gradient {:<9}", output::short(norm.mean));
+        }
         let steps = record.rows_per_second / self.rows_per_step;
         text += &format!(
             "  lr {:.2e}  {}  {} steps/s  {} rows/s",

@@ -640,7 +640,6 @@ fn steps(
     saver.save(fit, done(fit))?;
     let mut chunk: u64 = 1;
     let mut live = Instant::now();
-    let norms = s.clip_norm.is_some();
     loop {
         let at = done(fit);
         if interrupted() {
@@ -666,17 +665,7 @@ fn steps(
                 .is_some_and(|m| saver.when.elapsed().as_secs_f64() >= 60.0 * m);
         match event {
             Event::Epoch(record) => {
-                let mut extra = Vec::new();
-                if norms {
-                    let norms = fit.trainer().take_grad_norms()?;
-                    if !norms.is_empty() {
-                        extra.push((
-                            "train/grad_norm",
-                            norms.iter().sum::<f64>() / norms.len() as f64,
-                        ));
-                    }
-                }
-                folder.epoch(&record, &extra)?;
+                folder.epoch(&record)?;
                 // The place is that of the next epoch already.
                 let mut ended = place;
                 ended.epoch = record.epoch;
