@@ -493,6 +493,32 @@ fn a_history_has_the_norms_of_gradients() {
     }
 }
 
+/// Gradients in the range of f32, the sum of whose squares is not.
+#[test]
+fn a_norm_beyond_f32_is_kept_by_a_state() {
+    let x = Matrix::new(1, vec![1.0; 2]).unwrap();
+    let train = Dataset::values(x, Matrix::new(1, vec![1e19; 2]).unwrap()).unwrap();
+    let network = Mlp::new(1).dense(1, Identity);
+    let slow = Sgd {
+        lr: 1e-25,
+        ..Sgd::default()
+    };
+    let options = FitOptions {
+        epochs: 2,
+        batch_size: 1,
+        grad_norm: true,
+        ..FitOptions::default()
+    };
+    for device in devices() {
+        let start = || Trainer::new(&device, &network, Loss::Mse, slow, 1).unwrap();
+        let whole = start().fit(&train, &options).unwrap();
+        let history = in_pieces(&mut start(), &train, &options, &[1]);
+        // Of 2e19 in weight and bias.
+        assert_eq!(history.epochs[0].grad_norm.unwrap().mean, f64::INFINITY);
+        assert_eq!(timeless(&history), timeless(&whole));
+    }
+}
+
 #[test]
 fn a_fit_clips_and_leaves_the_trainer_as_it_was() {
     let train = data(70, 1);
@@ -559,6 +585,13 @@ fn a_fit_clips_and_leaves_the_trainer_as_it_was() {
         assert_eq!(fit.trainer().clip(), clip(fits));
         fit.advance(2).unwrap();
         drop(fit);
+        assert_eq!(by_fit.clip(), clip(own));
+        // And one that does not begin.
+        let bytes = FitOptions {
+            storage: Storage::U8 { scale: 1.0 },
+            ..options
+        };
+        by_fit.fit(&train, &bytes).unwrap_err();
         assert_eq!(by_fit.clip(), clip(own));
     }
 }
