@@ -40,8 +40,22 @@ fn wrong_data_is_named_with_file_line_column_value_and_remedy() {
         "nan.csv",
         &table("1,NaN,0\n"),
         "",
-        &["nan.csv, line 32", "\"b\"", "NaN"],
+        &["nan.csv, line 32", "\"b\"", "NaN", "--missing RULE"],
     );
+    wrong(
+        "gap.csv",
+        &table("1,,0\n"),
+        "",
+        &["gap.csv, line 32", "\"b\"", "missing", "--missing RULE"],
+    );
+    wrong(
+        "blank.csv",
+        &table("1,2,\n"),
+        "",
+        &["blank.csv, line 32", "\"y\"", "learnt", "--missing drop"],
+    );
+    let numeric = ["text.csv, line 32", "\"b\"", "many", "said to be numeric"];
+    wrong("text.csv", &table("1,many,0\n"), "--numeric b", &numeric);
     wrong(
         "inf.csv",
         &table("1,inf,0\n"),
@@ -62,13 +76,15 @@ fn wrong_data_is_named_with_file_line_column_value_and_remedy() {
     wrong("bytes.csv", b"a,b,y\n\xff\xfe,1,2\n", "", &["bytes.csv"]);
 
     let npy = sample("f4.npy");
-    wrong("short.npy", &npy[..npy.len() - 3], "", &["short.npy"]);
+    let short = ["short.npy", "77 bytes", "80", "cut short, get it again"];
+    wrong("short.npy", &npy[..npy.len() - 3], "", &short);
     wrong("x.npy", &npy, "", &["x.npy", "--targets FILE"]);
     bars(at, "b", 40);
     let mut idx = fs::read(at.join("b-images-idx3-ubyte")).unwrap();
     idx[2] = 7;
     let labels = "--targets b-labels-idx1-ubyte";
-    wrong("magic-idx3-ubyte", &idx, labels, &["magic-idx3-ubyte"]);
+    let magic = ["magic-idx3-ubyte", "magic number is wrong", "00 00 07 03"];
+    wrong("magic-idx3-ubyte", &idx, labels, &magic);
     bars(at, "few", 30);
     let few = fs::read(at.join("few-images-idx3-ubyte")).unwrap();
     wrong("few-images-idx3-ubyte", &few, labels, &["30", "40"]);
@@ -185,4 +201,47 @@ fn a_disk_that_fills_up_leaves_a_run_to_go_on_with() {
     );
     let epochs = read(&at.join("run/history.csv")).lines().count() + 5;
     good(at, &format!("train --resume run --epochs {epochs} -q"));
+}
+
+/// What cannot be written at the very beginning leaves a folder in which the run can be begun.
+#[test]
+fn a_full_disk_at_the_beginning_leaves_nothing_in_the_way() {
+    let at = folder();
+    let at = at.path();
+    fs::write(at.join("t.csv"), houses(60)).unwrap();
+    let train = "train t.csv --device cpu --epochs 2 --run run -q";
+    // The file of options has more than a block.
+    let line = format!("trap '' XFSZ; ulimit -f 1; exec '{TOOL}' {train}");
+    let said = failed(&bash(at, &line), &line, 3);
+    says(&said, &["run/config.toml", "free some space"]);
+    assert!(!at.join("run/config.toml").exists());
+    let said = bad(at, "train --resume run", 3);
+    says(&said, &["no run to go on with", "--run run"]);
+    // What a process leaves that is killed there.
+    fs::write(at.join("run/.config.toml.1.wgrad-tmp"), "half").unwrap();
+    good(at, train);
+    let names = fs::read_dir(at.join("run")).unwrap();
+    let mut names = names.map(|e| e.unwrap().file_name().into_string().unwrap());
+    assert!(!names.any(|name| name.ends_with("-tmp")));
+
+    let full = |line: &str| bash(at, &format!("'{TOOL}' {line} > /dev/full"));
+    if Path::new("/dev/full").exists() {
+        let line = "predict run t.csv --device cpu";
+        let said = failed(&full(line), line, 3);
+        says(&said, &["standard output", "No space left"]);
+        let said = bad(at, &format!("{line} --out /dev/full"), 3);
+        says(&said, &["/dev/full", "free some space"]);
+    }
+    // A file that is not whole is not left behind.
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 0; exec '{TOOL}' predict run t.csv --device cpu --out p.csv"
+    );
+    says(
+        &failed(&bash(at, &line), &line, 3),
+        &["p.csv", "free some space"],
+    );
+    let left = fs::read_dir(at).unwrap().map(|e| e.unwrap().file_name());
+    let mut left: Vec<_> = left.collect();
+    left.sort();
+    assert_eq!(left, ["run", "t.csv"]);
 }

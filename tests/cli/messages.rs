@@ -47,3 +47,56 @@ fn readers_that_go_away_are_no_error() {
     );
     assert!(!fs::metadata("/dev/null").unwrap().is_file());
 }
+
+/// A bar that lives on a terminal, no wider than it; plain lines where there is none.
+#[test]
+fn progress_is_a_bar_on_a_terminal_and_lines_elsewhere() {
+    let at = folder();
+    let at = at.path();
+    digits(at);
+    let train = "train digits.csv --device cpu --hidden 64,64 --epochs 150 --patience 0 --run";
+    let plain = good(at, &format!("{train} plain"));
+    says(
+        &plain,
+        &[
+            "epoch   2/150  loss ",
+            "validation ",
+            "accuracy ",
+            " steps/s",
+            " rows/s",
+        ],
+    );
+    says(&plain, &["epoch 150/150", "150 epochs in ", "the best"]);
+    assert!(!plain.contains(['\u{1b}', '▕', '\r']), "{plain}");
+    // Not a line for each of many epochs.
+    let lines = plain.lines().filter(|line| line.starts_with("epoch"));
+    assert!((20..=100).contains(&lines.count()));
+
+    let there = Command::new("script").arg("--version").output();
+    if !there.is_ok_and(|output| text(&output.stdout).contains("util-linux")) {
+        println!("skipped: util-linux's script is not there to make a terminal");
+        return;
+    }
+    // Ctrl-C after two seconds.
+    let run = train.replace("--epochs 150", "--epochs 1000000");
+    let run = format!("stty rows 30 cols 72; timeout -s INT 2 '{TOOL}' {run} live");
+    let line = format!("script -qec \"{run}\" log > /dev/null < /dev/null");
+    let output = bash(at, &line);
+    assert_eq!(output.status.code(), Some(124), "{}", text(&output.stderr));
+    let live = read(&at.join("log"));
+    says(
+        &live,
+        &["epoch       1/1000000 ▕", "▏ ", "/23000000 steps", " left"],
+    );
+    says(
+        &live,
+        &["stopping: the run is being saved", "stopped in epoch "],
+    );
+    says(&live, &[" steps/s", "wgrad train --resume live"]);
+    // Every state of the bar is two lines that fit, the first of which is full.
+    let states = live.split(['\r', '\n', '\u{1b}']);
+    let states = states.filter(|part| part.contains('▕'));
+    let widths: Vec<usize> = states.map(|part| part.trim_end().chars().count()).collect();
+    let fit = widths.len() > 2 && widths.iter().all(|&width| width <= 2 * 72 + "[1A".len());
+    assert!(fit, "{widths:?}");
+}

@@ -26,7 +26,35 @@ fn wrong_options_are_named_before_anything_is_done() {
     toml("epochs = -3\n", &["-3"]);
     toml("optimizer = \"adamm\"\n", &["adamm", "adamw"]);
     toml("validation = 1.5\n", &["1.5"]);
-    toml("[train]\nepochs = 3\n", &["`train`"]);
+    toml(
+        "[train]\nepochs = 3\n",
+        &[
+            "o.toml, line 1",
+            "`train` is a section",
+            "leave out [train]",
+        ],
+    );
+    toml(
+        "epochs = 3\n\n[ data ]\nx = 1",
+        &["o.toml, line 3", "`data` is a section"],
+    );
+    toml(
+        "learning_rate = 0.1\n",
+        &["o.toml, line 1", "did you mean `lr`?"],
+    );
+    toml(
+        "zzz = 0.1\n",
+        &["there is no option `zzz`", "wgrad train --help"],
+    );
+    toml(
+        "hidden = [0]\n",
+        &["o.toml", "line 1, column 10", "each 1 or more"],
+    );
+    toml(
+        "class-weights = { a = -1 }\n",
+        &["o.toml", "line 1", "\"a\" is -1"],
+    );
+    toml("schedule = \"cosin\"\n", &["cosin", "cosine, one_cycle"]);
     let said = bad(at, "train t.csv --config none.toml", 3);
     says(&said, &["none.toml", "see that the path is right"]);
 
@@ -65,6 +93,18 @@ fn wrong_options_are_named_before_anything_is_done() {
     wrong("--log-steps 0", 2, &["--log-steps"]);
     wrong("--clip-norm 0", 2, &["clip"]);
     wrong("--label-smoothing 0.1", 2, &["label_smoothing"]);
+    wrong(
+        "--class-weights balance",
+        2,
+        &["balance", "none nor balanced", "yes=5,no=1"],
+    );
+    wrong("--class-weights a=1,a=2", 2, &["\"a\" has two weights"]);
+    wrong("--class-weights a=2", 2, &["--class-weights needs classes"]);
+    wrong(
+        "--class-weights a=2 --target city",
+        2,
+        &["\"a\"", "Bonn, Essen, Köln"],
+    );
     wrong("--target prise", 3, &["prise", "did you mean \"price\""]);
     says(&bad(at, "train", 2), &["no data", "wgrad train DATA.csv"]);
     says(
@@ -150,4 +190,154 @@ fn flags_and_keys_are_the_same() {
             "\ntarget = [\"price\"]\n",
         ],
     );
+}
+
+/// Each option has its effect: the model has other bits than with any other.
+#[test]
+fn every_option_of_training_does_something() {
+    let at = folder();
+    let at = at.path();
+    // Two classes, one of them rare, that lie apart and not quite.
+    let row = |i: usize| {
+        let (x, y) = ((i * 7919) % 199, (i * 104_729) % 211);
+        format!(
+            "{x},{y},{}\n",
+            if x + y / 2 > 220 { "rare" } else { "common" }
+        )
+    };
+    let table: String = (0..240).map(row).collect();
+    fs::write(at.join("t.csv"), format!("x,y,class\n{table}")).unwrap();
+    let mut runs = 0;
+    let mut train = |options: &str| {
+        runs += 1;
+        let run = format!("r{runs}");
+        let line =
+            format!("train t.csv --device cpu --epochs 4 --plots false -q --run {run} {options}");
+        good(at, &line);
+        model(at, &run)
+    };
+    let base = train("");
+    assert!(base == train(""));
+    let options = [
+        "--hidden 100,100",
+        "--activation tanh",
+        "--norm layer",
+        "--norm batch",
+        "--dropout 0.2",
+        "--hidden 2",
+        "--hidden 2 --residual",
+        "--init he-normal",
+        "--loss output-cross-entropy",
+        "--label-smoothing 0.1",
+        "--class-weights balanced",
+        "--class-weights rare=3",
+        "--batch-size 32",
+        "--shuffle false",
+        "--seed 1",
+        "--optimizer sgd",
+        "--optimizer sgd --momentum 0.5",
+        "--optimizer sgd --nesterov",
+        "--optimizer rmsprop",
+        "--optimizer adamw",
+        "--lr 0.01",
+        "--beta1 0.8",
+        "--beta2 0.9",
+        "--eps 1e-3",
+        "--weight-decay 0.1",
+        "--l1 0.1",
+        "--clip-norm 0.1",
+        "--clip-value 0.01",
+        "--schedule step(every=2,gamma=0.5)",
+        "--schedule exponential(gamma=0.5)",
+        "--schedule cosine",
+        "--schedule cosine --schedule-per step",
+        "--schedule one_cycle(max_lr=0.01)",
+        "--schedule plateau(factor=0.1,patience=0,threshold=0.5)",
+        "--warmup 2",
+        "--validation 0.4",
+        "--scaling none",
+        // No epoch is better by 100 than the first.
+        "--min-delta 100 --patience 2",
+        "--min-delta 100 --patience 2 --restore-best false",
+    ];
+    let mut models = vec![(base, "nothing")];
+    for option in options {
+        let model = train(option);
+        if let Some((_, other)) = models.iter().find(|(with, _)| *with == model) {
+            panic!("{option} makes the same model as {other}");
+        }
+        models.push((model, option));
+    }
+    // Parts of batches make the same update, but for the order of sums.
+    good(
+        at,
+        "train t.csv --device cpu --epochs 4 --micro-batch 7 --run micro -q",
+    );
+    let loss = |run: &str| {
+        let log = read(&at.join(run).join("log.jsonl"));
+        json(log.lines().last().unwrap())["train/loss"]
+            .as_f64()
+            .unwrap()
+    };
+    assert!((loss("micro") - loss("r1")).abs() < 1e-5 * loss("r1"));
+    // What an epoch tells.
+    let log = read(&at.join("r1/log.jsonl"));
+    let told = json(log.lines().last().unwrap());
+    for key in [
+        "train/loss",
+        "validation/loss",
+        "validation/accuracy",
+        "lr",
+        "seconds",
+    ] {
+        assert!(told[key].as_f64() > Some(0.0), "{key}: {told}");
+    }
+    // A rate that was lowered is told, and norms where they are wanted.
+    let lr = |run: &str| {
+        let history = read(&at.join(run).join("history.csv"));
+        let rates = history
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').nth(2).unwrap().parse().unwrap());
+        rates.collect::<Vec<f64>>()
+    };
+    let step = options.iter().position(|o| o.contains("step("));
+    assert_eq!(
+        lr(&format!("r{}", step.unwrap() + 3)),
+        [1e-3, 1e-3, 5e-4, 5e-4]
+    );
+    assert!(!log.contains("grad_norm"));
+    let norms = "train t.csv --device cpu --epochs 4 --grad-norm --run norms -q";
+    good(at, norms);
+    assert!(model(at, "norms") == model(at, "r1"), "other bits");
+    let log = read(&at.join("norms/log.jsonl"));
+    assert!(json(log.lines().last().unwrap())["train/grad_norm"].as_f64() > Some(0.0));
+}
+
+/// Weights of classes change training and not what is measured: shares of rows stay shares of rows.
+#[test]
+fn weights_of_classes_are_for_training() {
+    let at = folder();
+    let at = at.path();
+    digits(at);
+    fs::write(
+        at.join("o.toml"),
+        "class-weights = { 3 = 7.3, \"8\" = 0.37 }\n",
+    )
+    .unwrap();
+    let begin = "train digits.csv --device cpu --epochs 2 --hidden 8 -q --json";
+    for (line, on) in [
+        ("--config o.toml", "validation"),
+        ("--class-weights 3=7.3,8=0.37 --validation 0", "training"),
+    ] {
+        let told = json(&good(at, &format!("{begin} {line}")));
+        assert_eq!(told["evaluated_on"], on);
+        let evaluation = &told["report"]["evaluation"];
+        let right = evaluation["accuracy"].as_f64().unwrap() * evaluation["rows"].as_f64().unwrap();
+        assert!((right - right.round()).abs() < 1e-6, "{right}");
+    }
+    // The file of the run has them, and it goes on with them.
+    let config = read(&at.join("runs/digits-2/config.toml"));
+    says(&config, &["class-weights = { 3 = 7.3, 8 = 0.37 }"]);
+    good(at, "train --resume runs/digits-2 --epochs 3 -q");
 }

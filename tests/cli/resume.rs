@@ -104,6 +104,17 @@ fn a_run_can_have_more_epochs_and_nothing_else() {
             "5 inputs → 9 relu",
         ],
     );
+    let said = bad(at, "train t.csv --device cpu --init-from run --hidden 9", 3);
+    let both = [
+        "run/model.safetensors",
+        "5 inputs → 8 relu",
+        "5 inputs → 9 relu",
+    ];
+    says(&said, &both);
+    good(
+        at,
+        "train t.csv --device cpu --init-from run --hidden 8 --epochs 1 --run from -q",
+    );
     says(
         &bad(at, "train --resume five --run other", 2),
         &["--run and --resume"],

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use wgrad::data::{DataFile, OpenOptions, Preparation, PreparationOptions};
-use wgrad::{ColumnRef, CsvOptions, Dataset, Matrix, Task};
+use wgrad::{ColumnRef, CsvOptions, Dataset, Error, Matrix, Task};
 
 use crate::failure::Failure;
 use crate::options::{Held, Names, Settings};
@@ -67,6 +67,24 @@ pub fn path(s: &Settings) -> Result<&Path, Failure> {
     })
 }
 
+/// The flag that does what an error advises.
+fn with_flag(error: Error) -> Failure {
+    let Error::Cell(cell) = &error else {
+        return error.into();
+    };
+    let flag = match &cell.problem {
+        problem if problem.contains("shall be learnt") || problem.contains("the target") => {
+            "--missing drop"
+        }
+        problem if problem.contains("missing") => {
+            "--missing RULE, one of drop, mean, median, most-frequent, constant(VALUE)"
+        }
+        problem if problem.contains("no number") => "--categorical NAMES",
+        _ => return error.into(),
+    };
+    Failure::File(format!("{error}\nAs an option: {flag}"))
+}
+
 /// Reads and prepares the data of a run; the preparation is fitted on it, or is the one given.
 pub fn training(s: &Settings, fitted: Option<&Preparation>) -> Result<Training, Failure> {
     let data_path = path(s)?;
@@ -80,9 +98,9 @@ pub fn training(s: &Settings, fitted: Option<&Preparation>) -> Result<Training, 
     }
     let preparation = match fitted {
         Some(fitted) => fitted.clone(),
-        None => Preparation::fit(&file, &preparation_options(s))?,
+        None => Preparation::fit(&file, &preparation_options(s)).map_err(with_flag)?,
     };
-    let data = preparation.apply(&file)?;
+    let data = preparation.apply(&file).map_err(with_flag)?;
     let validation = match &s.validation {
         Held::Share(_) => None,
         Held::File(path) => {

@@ -48,8 +48,9 @@ pub struct Folder {
     path: PathBuf,
     /// Held for as long as the run goes on.
     _lock: File,
-    log: File,
-    history: File,
+    /// There once the run's options are.
+    log: Option<File>,
+    history: Option<File>,
 }
 
 /// Replaces a file, so that at every moment the old one or the new one stands there whole.
@@ -193,12 +194,12 @@ pub fn facts(path: &Path) -> Result<Facts, Failure> {
 impl Folder {
     /// Takes hold of a folder. Another process that has it is an error.
     pub fn hold(path: PathBuf) -> Result<Self, Failure> {
-        let append = |name: &str| {
-            let file = path.join(name);
-            let opened = OpenOptions::new().create(true).append(true).open(&file);
-            opened.map_err(|e| failure::file(&file, "it cannot be written", &e))
-        };
-        let lock = append(LOCK)?;
+        let lock = path.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&lock)
+            .map_err(|e| failure::file(&lock, "it cannot be written", &e))?;
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             return Err(Failure::File(format!(
                 "{}: another process is training in this folder: wait for it, or choose another",
@@ -213,10 +214,9 @@ impl Folder {
                 }
             }
         }
-        let (log, history) = (append(LOG)?, append(HISTORY)?);
         Ok(Self {
-            log,
-            history,
+            log: None,
+            history: None,
             path,
             _lock: lock,
         })
@@ -241,7 +241,10 @@ impl Folder {
     /// Brings log and history back to where a run goes on from: what came after is done again.
     pub fn rewind(&mut self, steps: u64, history: &History) -> Result<(), Failure> {
         let log = self.file(LOG);
-        let text = fs::read(&log).map_err(|e| failure::file(&log, "it cannot be read", &e))?;
+        let text = match fs::read(&log) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(|e| failure::file(&log, "it cannot be read", &e))?,
+        };
         let mut kept = Vec::new();
         for line in text.split_inclusive(|&b| b == b'\n') {
             let step = serde_json::from_slice::<Value>(line)
@@ -256,7 +259,7 @@ impl Folder {
         let table = self.file(HISTORY);
         replace(&table, history.csv().as_bytes())?;
         let reopen = |path: &Path| {
-            let opened = OpenOptions::new().append(true).open(path);
+            let opened = OpenOptions::new().append(true).open(path).map(Some);
             opened.map_err(|e| failure::file(path, "it cannot be written", &e))
         };
         self.log = reopen(&log)?;
@@ -270,10 +273,7 @@ impl Folder {
         let seconds = now.map_or(0.0, |d| (d.as_secs_f64() * 1e3).round() / 1e3);
         object.insert("wall_time".into(), seconds.into());
         let line = format!("{}\n", Value::Object(object));
-        let path = self.file(LOG);
-        self.log
-            .write_all(line.as_bytes())
-            .map_err(|e| failure::file(&path, "it cannot be written", &e))
+        append(&mut self.log, &self.path.join(LOG), &line)
     }
 
     /// Appends an epoch to log and history.
@@ -304,11 +304,16 @@ impl Folder {
         one.epochs.push(*record);
         let text = one.csv();
         let line = text.split_inclusive('\n').nth(1).unwrap_or_default();
-        let path = self.file(HISTORY);
-        self.history
-            .write_all(line.as_bytes())
-            .map_err(|e| failure::file(&path, "it cannot be written", &e))
+        append(&mut self.history, &self.path.join(HISTORY), line)
     }
+}
+
+/// Appends a line to a file that is open.
+fn append(file: &mut Option<File>, path: &Path, line: &str) -> Result<(), Failure> {
+    let written = file
+        .as_mut()
+        .map_or(Ok(()), |file| file.write_all(line.as_bytes()));
+    written.map_err(|e| failure::file(path, "it cannot be written", &e))
 }
 
 /// A digest of prepared data: the same numbers have the same.
@@ -327,6 +332,14 @@ pub fn digest<'a>(data: impl IntoIterator<Item = &'a Dataset>) -> String {
         }
     }
     format!("{:032x}", hash.digest128())
+}
+
+/// A path as seen from the folder that the user is in, where it is within.
+pub fn near(path: &Path) -> &Path {
+    let here = std::env::current_dir().ok();
+    let near = here.and_then(|here| path.strip_prefix(here).ok());
+    near.filter(|near| !near.as_os_str().is_empty())
+        .unwrap_or(path)
 }
 
 /// A path as a shell takes it.

@@ -3,6 +3,7 @@
 //! Each option is declared once, in the table below. From it come the flag, the key, the default, the comment in the
 //! configuration that is written into a run's folder, and the check for keys that are not known.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -144,8 +145,8 @@ options! {
         loss: String = "auto, cross_entropy, output_cross_entropy, kl_divergence; mse, squared_error, huber(delta=1), binary_cross_entropy [default: auto]" => "auto".into();
         #[arg(long, value_name = "SHARE")]
         label_smoothing: f64 = "Share of each target that goes to all classes alike, with cross_entropy [default: 0]" => 0.0;
-        #[arg(long)]
-        class_weights: ClassWeights = "Weights of classes in the loss [default: none]" => ClassWeights::None;
+        #[arg(long, value_name = "WEIGHTS")]
+        class_weights: ClassWeights = "Weights of classes in the loss: none, balanced (each class counts alike), or yes=5,no=1 (others 1) [default: none]" => ClassWeights::None;
         #[arg(long, value_name = "N")]
         epochs: u64 = "Passes over the training data, at most [default: 50]" => 50;
         #[arg(long, value_name = "ROWS")]
@@ -209,7 +210,7 @@ options! {
         #[arg(long, value_name = "FOLDER")]
         run: PathBuf = "Folder of the run, new or empty [default: runs/NAME-1, or the next number that is free]";
         #[arg(long, value_name = "N")]
-        checkpoint_epochs: u64 = "A checkpoint every so many epochs; 0 for none but the first and the last [default: 1]" => 1;
+        checkpoint_epochs: u64 = "A checkpoint every so many epochs; 0 for none but the first and the last [default: each, as long as that takes no more than a twentieth of the time]";
         #[arg(long, value_name = "N")]
         checkpoint_steps: u64 = "A checkpoint every so many steps, too";
         #[arg(long, value_name = "X")]
@@ -272,12 +273,19 @@ impl Options {
     pub fn parse(text: &str, file: &str) -> Result<Self, Wrong> {
         let wrong = |e: toml::de::Error| Wrong(format!("{file}: {}", e.to_string().trim_end()));
         let table: Table = toml::from_str(text).map_err(wrong)?;
-        for name in table.keys() {
+        for (name, value) in &table {
+            let line = line_of(text, name);
+            // But for the weights of classes no option is a table.
+            if value.is_table() && name != "class-weights" {
+                return Err(Wrong(format!(
+                    "{file}{line}: `{name}` is a section, but options stand in none: leave out [{name}]"
+                )));
+            }
             if !keys().any(|known| known == *name) {
-                let line = line_of(text, name);
-                let near = nearest(name);
-                let near = near.map(|near| format!(": did you mean `{near}`?"));
-                let near = near.unwrap_or_else(|| "; `wgrad train --help` lists them".into());
+                let near = match nearest(name) {
+                    Some(near) => format!(": did you mean `{near}`?"),
+                    None => "; `wgrad train --help` lists them".into(),
+                };
                 return Err(Wrong(format!(
                     "{file}{line}: there is no option `{name}`{near}"
                 )));
@@ -323,7 +331,7 @@ impl Settings {
 /// The line on which a key stands, as a part of a message.
 fn line_of(text: &str, name: &str) -> String {
     let stands = |line: &str| {
-        let line = line.trim_start().trim_start_matches(['[', '"', '\'']);
+        let line = line.trim_start_matches([' ', '\t', '[', '"', '\'']);
         line.strip_prefix(name).is_some_and(|rest| {
             !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_')
         })
@@ -334,9 +342,28 @@ fn line_of(text: &str, name: &str) -> String {
     }
 }
 
+/// What other programs call an option, in parts of its name.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("learning-rate", "lr"),
+    ("early-stop", "patience"),
+    ("hidden-layer", "hidden"),
+    ("hidden-size", "hidden"),
+    ("scheduler", "schedule"),
+    ("n-epochs", "epochs"),
+    ("max-epochs", "epochs"),
+    ("max-iter", "epochs"),
+    ("random-state", "seed"),
+    ("alpha", "weight-decay"),
+    ("l2", "weight-decay"),
+    ("output", "out"),
+];
+
 /// The most similar key, if one is similar.
 fn nearest(name: &str) -> Option<String> {
     let name = key(name).to_lowercase();
+    if let Some((_, here)) = ELSEWHERE.iter().find(|(said, _)| name.contains(said)) {
+        return Some((*here).into());
+    }
     let scored = keys().map(|known| (strsim::jaro_winkler(&name, &known), known));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0));
     best.filter(|(score, _)| *score > 0.75)
@@ -459,10 +486,110 @@ impl<'de> Deserialize<'de> for Names {
     }
 }
 
-/// Widths of the hidden layers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Weights of classes: a word, or a weight for some of them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClassWeights {
+    /// Each row counts alike.
+    None,
+    /// Each class counts alike.
+    Balanced,
+    /// By the names of classes.
+    Given(BTreeMap<String, f64>),
+}
+
+impl FromStr for ClassWeights {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        match text {
+            "none" => return Ok(Self::None),
+            "balanced" => return Ok(Self::Balanced),
+            _ => {}
+        }
+        let wrong = || {
+            Wrong(format!(
+                "{text:?} is neither none nor balanced, nor weights of classes as in yes=5,no=1"
+            ))
+        };
+        let mut weights = BTreeMap::new();
+        for part in text.split(',') {
+            let (class, weight) = part.rsplit_once('=').ok_or_else(wrong)?;
+            let weight: f64 = weight.trim().parse().map_err(|_| wrong())?;
+            if weights.insert(class.trim().to_owned(), weight).is_some() {
+                return Err(Wrong(format!("class {class:?} has two weights")));
+            }
+        }
+        Self::given(weights)
+    }
+}
+
+impl ClassWeights {
+    fn given(weights: BTreeMap<String, f64>) -> Result<Self, Wrong> {
+        let sound = |weight: f64| weight >= 0.0 && weight.is_finite();
+        match weights.iter().find(|(_, weight)| !sound(**weight)) {
+            Some((class, weight)) => Err(Wrong(format!(
+                "the weight of class {class:?} is {weight}, but must be a number from 0 on"
+            ))),
+            None => Ok(Self::Given(weights)),
+        }
+    }
+}
+
+impl Serialize for ClassWeights {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            ClassWeights::None => to.serialize_str("none"),
+            ClassWeights::Balanced => to.serialize_str("balanced"),
+            ClassWeights::Given(weights) => weights.serialize(to),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected none, balanced, or weights of classes as in { yes = 5, no = 1 }"
+)]
+enum ClassWeightsForm {
+    Text(String),
+    Table(BTreeMap<String, f64>),
+}
+
+impl<'de> Deserialize<'de> for ClassWeights {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = match ClassWeightsForm::deserialize(from)? {
+            ClassWeightsForm::Text(text) => text.parse(),
+            ClassWeightsForm::Table(weights) => Self::given(weights),
+        };
+        read.map_err(serde::de::Error::custom)
+    }
+}
+
+/// Widths of the hidden layers: text, or a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Widths(pub Vec<usize>);
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected widths, as in [256, 128], each 1 or more; [] for a linear model"
+)]
+enum WidthsForm {
+    One(std::num::NonZeroUsize),
+    Many(Vec<std::num::NonZeroUsize>),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Widths {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(match WidthsForm::deserialize(from)? {
+            WidthsForm::One(width) => Self(vec![width.get()]),
+            WidthsForm::Many(widths) => Self(widths.into_iter().map(usize::from).collect()),
+            WidthsForm::Text(text) => text.parse().map_err(serde::de::Error::custom)?,
+        })
+    }
+}
 
 impl FromStr for Widths {
     type Err = Wrong;
@@ -687,16 +814,6 @@ pub enum NormName {
     Layer,
     /// Batch normalisation
     Batch,
-}
-
-/// Weights of classes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClassWeights {
-    /// Each row counts alike
-    None,
-    /// Each class counts alike
-    Balanced,
 }
 
 /// An optimiser.

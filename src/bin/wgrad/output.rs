@@ -76,6 +76,16 @@ pub fn short(x: f64) -> String {
     }
 }
 
+/// Names for people, not too many.
+pub fn listed(names: &[String]) -> String {
+    const MOST: usize = 20;
+    let shown = names[..names.len().min(MOST)].join(", ");
+    match names.len().saturating_sub(MOST) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 /// Seconds for people.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;

@@ -109,7 +109,7 @@ macro_rules! mesh {
             .y_labels(6)
             .x_desc("epoch")
             .y_desc($what)
-            .label_style(text(13, BLACK))
+            .label_style(text(14, BLACK))
             .axis_desc_style(text(14, BLACK))
             .x_label_formatter(&|x| format!("{x:.0}"))
             .y_label_formatter(&|y| tick(*y))
@@ -150,7 +150,7 @@ macro_rules! curves {
             .position($at)
             .background_style(WHITE.mix(0.85))
             .border_style(FAINT)
-            .label_font(text(13, BLACK))
+            .label_font(text(14, BLACK))
             .draw()?;
     }};
 }
@@ -201,6 +201,7 @@ fn both(
     folder::replace(&folder.join(format!("{name}.png")), &file)
 }
 
+/// Sizes are even: of an odd one plotters rounds the halves of pixels so that a point stands above the line.
 fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
     (SANS, size).into_font().color(&color)
 }
@@ -347,9 +348,9 @@ impl Plot for ConfusionMatrix<'_> {
         let (side, left, top) = (self.side as i32, self.left as i32, 50);
         let at = |i: usize| i as i32 * side / n as i32;
         let named = n <= NAMED;
-        let size = (side / n as i32 * 2 / 5).clamp(8, 15) as u32;
+        let size = (side / n as i32 * 2 / 5).clamp(8, 14) as u32 & !1;
         let centre = Pos::new(HPos::Center, VPos::Center);
-        let title = text(17, BLACK).pos(Pos::new(HPos::Center, VPos::Center));
+        let title = text(18, BLACK).pos(Pos::new(HPos::Center, VPos::Center));
         area.draw(&Text::new(
             "Predicted class (across) for each true class (down)",
             (left + side / 2, 24),
@@ -472,7 +473,7 @@ impl Plot for PredictedAgainstTrue<'_> {
             };
             let range = least - room..most + room;
             let mut chart = ChartBuilder::on(&panel)
-                .caption(cut(name), (SANS, 17))
+                .caption(cut(name), (SANS, 18))
                 .margin(14)
                 .margin_right(24)
                 .x_label_area_size(44)
@@ -486,7 +487,7 @@ impl Plot for PredictedAgainstTrue<'_> {
                 .y_labels(6)
                 .x_desc("true")
                 .y_desc("predicted")
-                .label_style(text(13, BLACK))
+                .label_style(text(14, BLACK))
                 .axis_desc_style(text(14, BLACK))
                 .x_label_formatter(&|x| tick(*x))
                 .y_label_formatter(&|y| tick(*y))

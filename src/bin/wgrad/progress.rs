@@ -1,12 +1,26 @@
 //! What a run tells while it goes on: a bar on a terminal, plain lines elsewhere.
 
+use std::fmt::{Arguments, Write};
 use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use wgrad::fit::{EpochRecord, Progress as Place};
 
 use crate::output;
+
+/// The bar that is on the terminal now.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// A line on standard error, above the bar where there is one. From any thread.
+pub fn note(text: Arguments<'_>) {
+    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match bar {
+        Some(bar) => bar.suspend(|| output::note(text)),
+        None => output::note(text),
+    }
+}
 
 /// Who is told what.
 pub struct Voice {
@@ -56,6 +70,8 @@ pub struct Progress {
     last: (Instant, u64),
     rate: f64,
     rows_per_step: f64,
+    /// What the bar says of time.
+    left: Arc<Mutex<String>>,
     loss: Option<f64>,
     record: Option<EpochRecord>,
     last_line: Option<u64>,
@@ -65,12 +81,21 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(mut voice: Voice, rows_per_step: f64) -> Self {
+        let left: Arc<Mutex<String>> = Arc::default();
         if !voice.quiet && std::io::stderr().is_terminal() {
             let bar =
                 ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
-            let style = ProgressStyle::with_template("{prefix} ▕{bar:30}▏ {pos}/{len} steps{msg}");
+            // Two lines, neither wider than the terminal.
+            let style = ProgressStyle::with_template(
+                "{prefix} ▕{wide_bar}▏ {pos}/{len} steps{left}\n  {wide_msg}",
+            );
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            let told = Arc::clone(&left);
+            let style = style.with_key("left", move |_: &ProgressState, to: &mut dyn Write| {
+                let _ = to.write_str(&told.lock().unwrap_or_else(PoisonError::into_inner));
+            });
             bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+            *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
             voice.bar = Some(bar);
         }
         let now = Instant::now();
@@ -81,6 +106,7 @@ impl Progress {
             last: (now, 0),
             rate: 0.0,
             rows_per_step,
+            left,
             loss: None,
             record: None,
             last_line: None,
@@ -114,35 +140,36 @@ impl Progress {
             self.last = (Instant::now(), done);
         }
         let Some(bar) = &self.voice.bar else { return };
-        bar.set_length(all);
-        bar.set_position(done);
         let width = place.epochs.to_string().len();
         bar.set_prefix(format!("epoch {:>width$}/{}", place.epoch, place.epochs));
         let made = done.saturating_sub(before);
-        let mut message = String::new();
         let elapsed = self.began.elapsed().as_secs_f64();
         if made > 0 && elapsed > 0.5 {
             let left = all.saturating_sub(done) as f64 * elapsed / made as f64;
-            message += &format!(", {} left", output::duration(left));
+            let text = match left {
+                0.0..1.0 => ", 1 s left".into(),
+                _ => format!(", {} left", output::duration(left)),
+            };
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = text;
         }
-        message += "\n ";
+        let mut parts = Vec::new();
         if let Some(loss) = self.loss {
-            message += &format!(" loss {}", output::short(loss));
+            parts.push(format!("loss {}", output::short(loss)));
         }
         if let Some(v) = self.record.and_then(|r| r.validation) {
-            message += &format!(", validation {}", output::short(v.loss));
+            parts.push(format!("validation {}", output::short(v.loss)));
             if let Some(accuracy) = v.accuracy {
-                message += &format!(", accuracy {:.2} %", 100.0 * accuracy);
+                parts.push(format!("accuracy {:.2} %", 100.0 * accuracy));
             }
         }
         if self.rate > 0.0 {
             let rows = output::count((self.rate * self.rows_per_step) as u64);
-            message += &format!(
-                " · {} steps/s, {rows} rows/s",
-                output::count(self.rate as u64)
-            );
+            parts.push(format!("{} steps/s", output::count(self.rate as u64)));
+            parts.push(format!("{rows} rows/s"));
         }
-        bar.set_message(message);
+        bar.set_message(parts.join(", "));
+        bar.set_length(all);
+        bar.set_position(done);
     }
 
     /// An epoch ended.
@@ -194,8 +221,11 @@ impl Progress {
     /// The run has ended, or stops here.
     pub fn end(mut self) -> Voice {
         if let Some(bar) = self.voice.bar.take() {
+            *BAR.lock().unwrap_or_else(PoisonError::into_inner) = None;
             bar.finish_and_clear();
-        } else if let Some(record) = self.record
+        }
+        // On a terminal it is what stays of the bar.
+        if let Some(record) = self.record
             && self.last_line != Some(record.epoch)
         {
             let epochs = self.epochs;

@@ -10,7 +10,7 @@ use wgrad::{
 };
 
 use crate::failure::Failure;
-use crate::options::{Held, MonitorName, Named, NormName, OptimizerName, Settings, Wrong, whole};
+use crate::options::{MonitorName, Named, NormName, OptimizerName, Settings, Wrong, whole};
 
 /// Which device, and why.
 pub struct Chosen {
@@ -270,12 +270,7 @@ pub fn fit_options<'a>(
     s: &Settings,
     validation: Option<&'a Dataset>,
 ) -> Result<FitOptions<'a>, Failure> {
-    let validation = match (&s.validation, validation) {
-        (_, Some(data)) => Validation::Data(data),
-        (Held::Share(share), None) if *share > 0.0 => Validation::Fraction(*share),
-        _ => Validation::None,
-    };
-    let held = !matches!(validation, Validation::None);
+    let held = validation.is_some();
     let monitor = match s.monitor {
         MonitorName::Auto if held => Monitor::ValidationLoss,
         MonitorName::Auto | MonitorName::TrainLoss => Monitor::TrainLoss,
@@ -308,7 +303,7 @@ pub fn fit_options<'a>(
         micro_batch: s.micro_batch,
         shuffle: s.shuffle,
         seed: s.seed,
-        validation,
+        validation: validation.map_or(Validation::None, Validation::Data),
         early_stopping: watching.then_some(stopping),
         schedule: schedule(s)?,
         plateau_monitor: monitor,

@@ -1,5 +1,6 @@
 //! `wgrad train`.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Map;
-use wgrad::fit::{Event, Fit, FitOptions, FitState, History, Stop, Validation};
+use wgrad::data::Targets;
+use wgrad::fit::{Event, Fit, FitOptions, FitState, History, Stop};
 use wgrad::{
     Checkpoint, CheckpointFolder, Criterion, Dataset, Device, Error, Mlp, Model, Preparation,
     Trainer,
@@ -19,7 +21,7 @@ use crate::model;
 use crate::options::{ARCHITECTURE, CHANGEABLE, ClassWeights, Held, Options, Settings, Wrong};
 use crate::output;
 use crate::plots;
-use crate::progress::{Progress, Voice};
+use crate::progress::{self, Progress, Voice};
 use crate::report::{self, Summary};
 use crate::setup;
 
@@ -81,8 +83,8 @@ fn watch_signals() -> Result<(), Failure> {
         if before > 0 || !TRAINING.load(Ordering::SeqCst) {
             std::process::exit(130);
         }
-        output::note(format_args!(
-            "\nstopping: the run is being saved (once more to stop at once, without)"
+        progress::note(format_args!(
+            "stopping: the run is being saved (once more to stop at once, without)"
         ));
     };
     ctrlc::set_handler(handler).map_err(|e| Failure::File(format!("Ctrl-C cannot be watched: {e}")))
@@ -245,9 +247,16 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
             before.rows
         )));
     }
-    let mut data = read.data;
-    if settings.class_weights == ClassWeights::Balanced {
-        let weights = data.balanced_class_weights()?;
+    // Rows to train on and rows held out. Weights of classes are for training alone: what is held out tells how good it is.
+    let (mut data, validation) = match (read.validation, &settings.validation) {
+        (Some(file), _) => (read.data, Some(file)),
+        (None, Held::Share(share)) if *share > 0.0 => {
+            let (data, held) = read.data.split(1.0 - share, settings.seed)?;
+            (data, Some(held))
+        }
+        (None, _) => (read.data, None),
+    };
+    if let Some(weights) = class_weights(&settings, &data, &read.preparation)? {
         data = data.with_class_weights(&weights)?;
     }
 
@@ -277,9 +286,20 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
                 settings.seed,
             )?;
             if let Some(path) = &settings.init_from {
-                let (source, _) = model::open(path)?;
-                let weights = source.model()?;
-                trainer.set_weights(weights.weights())?;
+                let (source, path) = model::open(path)?;
+                let source = source.model()?;
+                if source.network().to_string() != network.to_string() {
+                    return Err(Error::Architecture {
+                        what: path.display().to_string(),
+                        found: source.network().to_string(),
+                        expected: network.to_string(),
+                        advice:
+                            "give options that make the network the same, or leave --init-from out"
+                                .into(),
+                    }
+                    .into());
+                }
+                trainer.set_weights(source.weights())?;
             }
             trainer
         }
@@ -287,7 +307,7 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
 
     let job = Job {
         data,
-        validation: read.validation,
+        validation,
         preparation: read.preparation,
         device: chosen.device.clone(),
         network,
@@ -350,20 +370,42 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
     );
     outcome.map_err(|failure| with_advice(failure, folder.path()))?;
 
-    let validation = fit.validation().cloned();
     let history = fit.finish()?;
-    let summary = finish(
-        &voice,
-        &job,
-        &mut trainer,
-        &folder,
-        validation.as_ref(),
-        history,
-    )?;
+    let summary = finish(&voice, &job, &mut trainer, &folder, history)
+        .map_err(|failure| with_advice(failure, folder.path()))?;
     if a.json {
         output::json(&summary)?;
     }
     Ok(())
+}
+
+/// The weight of each class, where they have any.
+fn class_weights(
+    s: &Settings,
+    data: &Dataset,
+    preparation: &Preparation,
+) -> Result<Option<Vec<f32>>, Failure> {
+    let given = match &s.class_weights {
+        ClassWeights::None => return Ok(None),
+        ClassWeights::Balanced => return Ok(Some(data.balanced_class_weights()?)),
+        ClassWeights::Given(given) => given,
+    };
+    let Some(classes) = preparation.classes() else {
+        return Err(Wrong(
+            "--class-weights needs classes, but the targets are numbers: leave it out, or give --task classification".into(),
+        )
+        .into());
+    };
+    let names = classes.names();
+    if let Some(unknown) = given.keys().find(|&class| !names.contains(class)) {
+        return Err(Wrong(format!(
+            "--class-weights has a weight for {unknown:?}, but there is no such class; there are {}",
+            output::listed(names)
+        ))
+        .into());
+    }
+    let weight = |name: &String| given.get(name).map_or(1.0, |&weight| weight as f32);
+    Ok(Some(names.iter().map(weight).collect()))
 }
 
 /// What can be seen to be wrong before the data is read.
@@ -466,25 +508,16 @@ fn introduce(
     let rows = job.data.rows();
     voice.say(format_args!(
         "data       {}: {what}",
-        crate::data::path(s)?.display()
+        folder::near(crate::data::path(s)?).display()
     ));
     voice.say(format_args!("           {}", job.preparation));
-    let held = match options.validation {
-        Validation::None => 0,
-        Validation::Data(data) => data.rows(),
-        Validation::Fraction(share) => rows - job.data.split(1.0 - share, options.seed)?.0.rows(),
-    };
-    let trained = match options.validation {
-        Validation::Fraction(_) => rows - held,
-        _ => rows,
-    };
-    let validation = match held {
-        0 => "none to validate with".into(),
-        n => format!("{} to validate with", output::count(n as u64)),
+    let validation = match &job.validation {
+        None => "none to validate with".into(),
+        Some(held) => format!("{} to validate with", output::count(held.rows() as u64)),
     };
     voice.say(format_args!(
         "           {} rows to train on, {validation}",
-        output::count(trained as u64)
+        output::count(rows as u64)
     ));
     voice.say("network    layer  output                        parameters");
     let mut inputs = job.network.inputs();
@@ -510,8 +543,8 @@ fn introduce(
         "           in all {} parameters",
         output::count(job.network.parameters())
     ));
-    let batch = options.batch_size.min(trained);
-    let per_epoch = trained.div_ceil(batch);
+    let batch = options.batch_size.min(rows);
+    let per_epoch = rows.div_ceil(batch);
     voice.say(format_args!(
         "training   {}, {}, learning rate {}{}{}",
         job.criterion,
@@ -540,10 +573,10 @@ fn introduce(
         }
     ));
     let outputs = match job.data.targets() {
-        wgrad::data::Targets::Classes(_) => 1,
-        wgrad::data::Targets::Values(values) => values.cols(),
+        Targets::Classes(_) => 1,
+        Targets::Values(values) => values.cols(),
     };
-    let resident = trained as u64 * 4 * (job.network.inputs() + outputs) as u64;
+    let resident = rows as u64 * 4 * (job.network.inputs() + outputs) as u64;
     voice.say(format_args!(
         "memory     {} for the network, its optimiser and a batch; {} for the data",
         output::bytes(trainer.bytes()),
@@ -557,10 +590,14 @@ fn introduce(
 struct Saver<'a> {
     checkpoints: &'a CheckpointFolder,
     preparation: serde_json::Value,
-    /// Steps at the last checkpoint, and when.
+    /// Steps at the last checkpoint, when that was, and how long it took.
     saved: Option<u64>,
     when: Instant,
+    took: Duration,
 }
+
+/// So many times the time that a checkpoint takes pass before the next, where nobody says how often.
+const SELDOM: u32 = 20;
 
 impl Saver<'_> {
     /// Saves, unless that was done at this step.
@@ -568,12 +605,22 @@ impl Saver<'_> {
         if self.saved == Some(steps) {
             return Ok(());
         }
+        let began = Instant::now();
         let mut checkpoint = fit.checkpoint()?;
         checkpoint.preparation = Some(self.preparation.clone());
         self.checkpoints.save(&checkpoint)?;
         self.saved = Some(steps);
         self.when = Instant::now();
+        self.took = self.when - began;
         Ok(())
+    }
+
+    /// Whether a checkpoint is due at the end of this epoch.
+    fn is_due(&self, every: Option<u64>, epoch: u64) -> bool {
+        match every {
+            Some(every) => every > 0 && epoch.is_multiple_of(every),
+            None => self.when.elapsed() >= SELDOM * self.took,
+        }
     }
 }
 
@@ -635,6 +682,7 @@ fn steps(
         preparation,
         saved: resumed.then(|| done(fit)),
         when: Instant::now(),
+        took: Duration::ZERO,
     };
     // A run that is killed at once can go on, too.
     saver.save(fit, done(fit))?;
@@ -671,7 +719,7 @@ fn steps(
                 ended.epoch = record.epoch;
                 ended.step = ended.steps;
                 progress.epoch(&ended, &record);
-                due |= s.checkpoint_epochs > 0 && record.epoch.is_multiple_of(s.checkpoint_epochs);
+                due |= saver.is_due(s.checkpoint_epochs, record.epoch);
             }
             _ => {
                 let logged = s.log_steps.is_some_and(|n| at.is_multiple_of(n));
@@ -714,7 +762,6 @@ fn finish(
     job: &Job,
     trainer: &mut Trainer,
     folder: &Folder,
-    validation: Option<&Dataset>,
     history: History,
 ) -> Result<serde_json::Value, Failure> {
     let mut model: Model = trainer.model()?;
@@ -730,11 +777,19 @@ fn finish(
         saved.push(out.clone());
     }
 
-    let (data, on) = match validation {
-        Some(validation) => (validation, "validation"),
-        None => (&job.data, "training"),
+    let (data, on) = match (&job.validation, job.data.targets()) {
+        (Some(validation), _) => (Cow::Borrowed(validation), "validation"),
+        // Without the weights that classes were trained with.
+        (None, Targets::Classes(labels)) if job.data.weights().is_some() => {
+            let inputs = job.data.inputs().clone();
+            (
+                Cow::Owned(Dataset::classes(inputs, labels.clone())?),
+                "training",
+            )
+        }
+        (None, _) => (Cow::Borrowed(&job.data), "training"),
     };
-    let result = report::evaluate(trainer, data, &job.preparation)?;
+    let result = report::evaluate(trainer, &data, &job.preparation)?;
     let summary = Summary::new(job_facts(job), history, on, result.report);
     if job.settings.plots {
         plots::run(
@@ -746,26 +801,30 @@ fn finish(
     }
     summary.write(folder.path(), job.settings.plots)?;
 
-    match (summary.history.stop, summary.history.best_epoch) {
-        (Some(Stop::Patience), Some(best)) => {
-            voice.say(format_args!(
-                "stopped: no improvement since epoch {best}, whose weights the model has"
-            ));
-        }
-        (_, Some(best)) if job.settings.restore_best => {
-            voice.say(format_args!(
-                "done; the model has the weights of the best epoch, {best}"
-            ));
-        }
-        _ => voice.say("done"),
+    let history = &summary.history;
+    let mut done = format!(
+        "{} epochs in {}",
+        output::count(history.epochs.len() as u64),
+        output::duration(history.seconds())
+    );
+    if history.stop == Some(Stop::Patience) {
+        done += &format!(": no improvement for {}", job.settings.patience);
     }
+    match history.best_epoch {
+        Some(best) if job.settings.restore_best => {
+            done += &format!("; the model has the weights of epoch {best}, the best");
+        }
+        Some(best) => done += &format!("; epoch {best} was the best, the model is of the last"),
+        None => {}
+    }
+    voice.say(done);
     let rows = output::count(data.rows() as u64);
     voice.say(format_args!("on the {rows} rows of {on} data:"));
     for line in summary.scores().lines() {
         voice.say(format_args!("  {line}"));
     }
     for path in &saved {
-        voice.say(format_args!("model      {}", path.display()));
+        voice.say(format_args!("model      {}", folder::near(path).display()));
     }
     voice.say(format_args!(
         "report     {}",
@@ -784,7 +843,7 @@ fn job_facts(job: &Job) -> report::Facts {
     report::Facts {
         version: job.facts.version.clone(),
         data: job.settings.data.clone().unwrap_or_default(),
-        rows: job.data.rows(),
+        rows: job.facts.rows,
         preparation: job.preparation.to_string(),
         network: job.network.to_string(),
         parameters: job.network.parameters(),
