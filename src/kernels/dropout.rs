@@ -59,9 +59,13 @@ impl Twin for Dropout {
         let (count, mask, scale) = (p.count as usize, p.mask(), F::of(p.scale));
         cpu::for_rows(&mut h[..count], BLOCK, count.div_ceil(BLOCK), BLOCK, #[inline(always)] |block, h| {
             let first = block * BLOCK;
+            // Two loops without a branch, so that both can be vectorised.
+            for (h, &a) in h.iter_mut().zip(&a[first..]) {
+                *h = scale * a;
+            }
             for (i, (h, &a)) in h.iter_mut().zip(&a[first..]).enumerate() {
-                let kept = mask.keeps(first + i) || !a.is_finite();
-                *h = if kept { scale * a } else { F::of(0.0) };
+                let kept = mask.keeps(first + i) | !a.is_finite();
+                *h = if kept { *h } else { F::of(0.0) };
             }
             if p.residual != 0 {
                 for (h, &x) in h.iter_mut().zip(&x[first..]) {

@@ -70,9 +70,11 @@ impl Twin for DropoutGrad {
             }
         };
         let derive = |first: usize, delta: &mut [F]| {
-            for (i, d) in delta.iter_mut().enumerate() {
-                *d = if mask.keeps(first + i) { scale * *d } else { F::of(0.0) };
-            }
+            cpu::vectorised::<F, _>(#[inline(always)] || {
+                for (i, d) in delta.iter_mut().enumerate() {
+                    *d = if mask.keeps(first + i) { scale * *d } else { F::of(0.0) };
+                }
+            });
             phi.scale_by_grad(delta, &saved[first..]);
         };
         if p.store_total != 0 {

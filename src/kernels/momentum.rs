@@ -60,17 +60,17 @@ impl Twin for Momentum {
         let n = p.count as usize;
         let first = (F::of(p.step.into()) - ledger[word::REFUSED]).value() <= 1.0;
         let (lr, momentum) = (F::of(p.lr), F::of(p.momentum));
-        let one_minus_dampening = F::of(p.one_minus_dampening);
+        let (one_minus_dampening, nesterov) = (F::of(p.one_minus_dampening), p.nesterov != 0);
         let update = move |w: &mut F, v: &mut F, g: F| {
             let next_v = if !first {
                 momentum * *v + one_minus_dampening * g
             } else {
                 g
             };
-            let direction = if p.nesterov == 0 {
-                next_v
-            } else {
+            let direction = if nesterov {
                 g + momentum * next_v
+            } else {
+                next_v
             };
             let next = *w - lr * direction;
             let fine = next.is_finite() & next_v.is_finite();

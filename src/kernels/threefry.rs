@@ -4,7 +4,7 @@
 pub(crate) const WGSL: &str = include_str!("../../shaders/threefry.wgsl");
 
 /// Random words from a key and a counter (Salmon, Moraes, Dror and Shaw, *Parallel random numbers: as easy as 1, 2, 3*, 2011).
-#[inline]
+#[inline(always)]
 pub(crate) fn threefry(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
     const ROUNDS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
     let keys = [key[0], key[1], key[0] ^ key[1] ^ 0x1bd1_1bda];
@@ -44,7 +44,7 @@ impl Mask {
         (p * 4_294_967_296.0).round() as u32
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn keeps(&self, element: usize) -> bool {
         threefry(self.key, [element as u32, self.batch])[0] >= self.threshold
     }
