@@ -410,6 +410,33 @@ pub struct Cell {
     pub problem: String,
     /// What to do.
     pub advice: String,
+    /// What is wrong with it, for programs.
+    pub kind: CellKind,
+}
+
+/// What is wrong with a value of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CellKind {
+    /// An input is missing, and nothing says what becomes of it.
+    MissingInput,
+    /// A target is missing.
+    MissingTarget,
+    /// Text where a number must be.
+    NotANumber,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+impl Error {
+    /// A [`Cell`] of this kind, if it is one.
+    pub(crate) fn of_kind(mut self, kind: CellKind) -> Self {
+        if let Error::Cell(cell) = &mut self {
+            cell.kind = kind;
+        }
+        self
+    }
 }
 
 impl Cell {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::wording::{column_label, listed, nearest, shortened};
-use crate::error::{Cell, Error, Result};
+use crate::error::{Cell, CellKind, Error, Result};
 use records::{Dialect, Mark, Records, guess_delimiter};
 
 /// How a table of text is written. What is not said is guessed from the file; [`Table::delimiter`] and [`Table::names`] tell
@@ -313,6 +313,7 @@ impl Table {
             )),
             problem: "is not UTF-8".into(),
             advice: "save the file as UTF-8".into(),
+            kind: CellKind::Other,
         }
         .into_error()
     }
@@ -411,6 +412,7 @@ impl Table {
             value: shortened(value),
             problem: problem.into(),
             advice: advice.into(),
+            kind: CellKind::Other,
         }
         .into_error()
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use wgrad::data::{DataFile, OpenOptions, Preparation, PreparationOptions};
+use wgrad::error::CellKind;
 use wgrad::{ColumnRef, CsvOptions, Dataset, Error, Matrix, Task};
 
 use crate::failure::Failure;
@@ -72,14 +73,12 @@ fn with_flag(error: Error) -> Failure {
     let Error::Cell(cell) = &error else {
         return error.into();
     };
-    let flag = match &cell.problem {
-        problem if problem.contains("shall be learnt") || problem.contains("the target") => {
-            "--missing drop"
-        }
-        problem if problem.contains("missing") => {
+    let flag = match cell.kind {
+        CellKind::MissingTarget => "--missing drop",
+        CellKind::MissingInput => {
             "--missing RULE, one of drop, mean, median, most-frequent, constant(VALUE)"
         }
-        problem if problem.contains("no number") => "--categorical NAMES",
+        CellKind::NotANumber => "--categorical NAMES",
         _ => return error.into(),
     };
     Failure::File(format!("{error}\nAs an option: {flag}"))

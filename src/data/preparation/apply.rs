@@ -8,7 +8,7 @@ use crate::data::array::{check_rows, reserved};
 use crate::data::stream::Source;
 use crate::data::table::{Row, Table, number};
 use crate::data::{Dataset, Matrix, Targets};
-use crate::error::{Cell, Error, Result};
+use crate::error::{Cell, CellKind, Error, Result};
 
 /// Rows of an array that are read at a time.
 const CHUNK: usize = 1024;
@@ -18,11 +18,13 @@ pub(super) fn finite(row: &Row<'_>, column: usize, text: &str) -> Result<f64> {
     match number(text) {
         None => {
             let advice = not_a_number(row.line, text);
-            Err(row.error(
-                column,
-                "is no number, but the column's values must be",
-                advice,
-            ))
+            Err(row
+                .error(
+                    column,
+                    "is no number, but the column's values must be",
+                    advice,
+                )
+                .of_kind(CellKind::NotANumber))
         }
         Some(x) if !(x as f32).is_finite() => Err(row.error(
             column,
@@ -245,11 +247,13 @@ impl Preparation {
     fn push_targets(&self, row: &Row<'_>, places: &Places, out: &mut Rows) -> Result<()> {
         for (i, &c) in places.targets.iter().enumerate() {
             let Some(text) = row.present(c)? else {
-                return Err(row.error(
-                    c,
-                    "is missing, but it is the target",
-                    "fill it in, or leave that row out",
-                ));
+                return Err(row
+                    .error(
+                        c,
+                        "is missing, but it is the target",
+                        "fill it in, or leave that row out",
+                    )
+                    .of_kind(CellKind::MissingTarget));
             };
             match &self.target {
                 TargetEncoding::None => {}
@@ -346,6 +350,7 @@ impl Preparation {
                                 "{}: correct it, or train with it",
                                 classes.known(&label.to_string())
                             ),
+                            kind: CellKind::Other,
                         }
                         .into_error()
                     })

@@ -13,7 +13,7 @@ use crate::data::class_map::ClassMap;
 use crate::data::standardizer::{Moments, Standardizer};
 use crate::data::table::{Row, number};
 use crate::data::wording::shortened;
-use crate::error::{Error, Result};
+use crate::error::{CellKind, Error, Result};
 
 impl Preparation {
     /// Fits a preparation to training data: a [`Table`](crate::Table), [`Arrays`](crate::Arrays), a [`Dataset`](crate::Dataset), or a
@@ -51,6 +51,7 @@ pub(super) fn is_missing(row: &Row<'_>, column: usize) -> Error {
         "fill it in, or choose what becomes of missing values: the row is dropped, or the column's mean, median, most \
          frequent value or a constant stands in",
     )
+    .of_kind(CellKind::MissingInput)
 }
 
 fn one_class(classes: &ClassMap, file: &str, column: &str, rows: usize) -> Result<()> {

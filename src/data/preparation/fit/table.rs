@@ -12,7 +12,7 @@ use crate::data::preparation::{
 };
 use crate::data::standardizer::Moments;
 use crate::data::table::{ColumnRef, Row, Table, number};
-use crate::error::{Error, Result};
+use crate::error::{CellKind, Error, Result};
 
 /// Different whole numbers that a target of classes may have, unless the task is said.
 const CLASSES: usize = 20;
@@ -52,12 +52,14 @@ impl Seen {
             None => Ok(true),
             Some((line, value)) if stated || 2 * self.numbers > self.present => {
                 let problem = if stated {
-                    "is no number, but the column was said to be numeric".into()
+                    "is no number, but the column was said to be numeric".to_owned()
                 } else {
                     let (numbers, present) = (self.numbers, self.present);
                     format!("is no number, but {numbers} of the column's {present} values are")
                 };
-                Err(table.cell(*line, column, value, problem, not_a_number(*line, value)))
+                let advice = not_a_number(*line, value);
+                let error = table.cell(*line, column, value, problem, advice);
+                Err(error.of_kind(CellKind::NotANumber))
             }
             Some(_) => Ok(false),
         }
@@ -254,11 +256,13 @@ impl<'a> Fit<'a> {
             }
             for (moments, &c) in moments.iter_mut().zip(&self.targets) {
                 let Some(text) = row.present(c)? else {
-                    return Err(row.error(
-                        c,
-                        "is missing, but it is what shall be learnt",
-                        "fill it in, or have rows with missing values dropped",
-                    ));
+                    return Err(row
+                        .error(
+                            c,
+                            "is missing, but it is what shall be learnt",
+                            "fill it in, or have rows with missing values dropped",
+                        )
+                        .of_kind(CellKind::MissingTarget));
                 };
                 match kinds.classes {
                     true => count(&mut names, text),
