@@ -20,7 +20,7 @@ mod onnx;
 mod weights;
 
 pub use checkpoint::Checkpoint;
-pub(crate) use checkpoint::{LOSSES, MOST, NORMS, State};
+pub(crate) use checkpoint::{LOSSES, MOST, NORMS, State, architecture};
 pub(crate) use container::{Array, Numbers};
 pub use folder::{CheckpointFolder, Found, Skipped};
 pub use model::Model;

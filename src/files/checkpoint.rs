@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::container::{self, Array, Entry, Numbers, take};
+use super::container::{self, Array, Entry, take};
 use super::disk;
 use super::model::{Model, absent, complete, prefixed, take_tensors};
 use crate::activation::Activation;
@@ -47,7 +47,7 @@ const KIND: &str = "checkpoint";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     pub(crate) state: State,
-    /// Weights, optimiser state, ledger, losses and, where micro-batches wait, gradients.
+    /// Weights, optimiser state, ledger, losses and, where micro-batches wait, gradients: those of [`State::arrays`], in its order.
     pub(crate) arrays: Vec<Array>,
     version: String,
     /// State of the loop around the trainer: epoch, place in the permutation, schedule, what has been seen so far.
@@ -138,9 +138,13 @@ impl State {
 
     /// Network, loss and optimiser in one line.
     pub fn architecture(&self) -> String {
-        let optimizer = self.optimizer.name();
-        format!("{}; {}; {optimizer}", self.network, self.criterion)
+        architecture(&self.network, self.criterion, &self.optimizer)
     }
+}
+
+/// Network, loss and optimiser in one line.
+pub(crate) fn architecture(network: &Mlp, criterion: Criterion, optimizer: &Optimizer) -> String {
+    format!("{network}; {criterion}; {}", optimizer.name())
 }
 
 impl Checkpoint {
@@ -317,11 +321,5 @@ impl Checkpoint {
         };
         complete(&checkpoint.state.network, checkpoint.weights(), file)?;
         Ok(checkpoint)
-    }
-
-    /// The array of this name.
-    pub(crate) fn numbers(&self, name: &str) -> Option<&Numbers> {
-        let array = self.arrays.iter().find(|array| array.name == name)?;
-        Some(&array.numbers)
     }
 }

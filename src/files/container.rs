@@ -270,12 +270,12 @@ pub(crate) fn tensors<'a>(
     metadata.offset_keys().into_iter().map(tensor).collect()
 }
 
-/// Body and arrays of a file of a kind, and the version of the crate that wrote it. `name` is what errors call the file.
+/// Body and arrays by their names of a file of a kind, and the version of the crate that wrote it. `name` is what errors call the file.
 pub(crate) fn read_sealed<T: DeserializeOwned>(
     bytes: &[u8],
     kind: &str,
     name: &str,
-) -> Result<(T, Vec<Array>, String)> {
+) -> Result<(T, HashMap<String, Array>, String)> {
     let fail = |problem: String, advice: &str| Error::File {
         file: name.to_owned(),
         problem,
@@ -336,11 +336,12 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
                 return Err(fail(problem, "only F32 and F64 are known here"));
             }
         };
-        Ok(Array {
+        let array = Array {
             name: raw.name,
             shape: raw.shape,
             numbers,
-        })
+        };
+        Ok((array.name.clone(), array))
     });
     Ok((body.body, arrays.collect::<Result<_>>()?, seal.version))
 }
@@ -353,10 +354,12 @@ pub(crate) fn elements<const N: usize, T>(bytes: &[u8], of: impl Fn([u8; N]) -> 
         .collect()
 }
 
-/// The array of this name taken out of the list, if it is there with this shape.
-pub(crate) fn take(arrays: &mut Vec<Array>, name: &str, shape: &[usize]) -> Option<Array> {
-    let i = arrays
-        .iter()
-        .position(|array| array.name == name && array.shape == shape)?;
-    Some(arrays.swap_remove(i))
+/// The array of this name taken out of those of a file, if it is there with this shape.
+pub(crate) fn take(
+    arrays: &mut HashMap<String, Array>,
+    name: &str,
+    shape: &[usize],
+) -> Option<Array> {
+    let found = arrays.get(name)?;
+    (found.shape == shape).then(|| arrays.remove(name))?
 }

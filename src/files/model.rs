@@ -1,5 +1,6 @@
 //! Models: a network with its weights, ready to predict.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -208,7 +209,7 @@ pub(crate) fn complete(network: &Mlp, weights: Tensors, what: &str) -> Result<Te
 
 /// The network's tensors, with a prefix to their names, from a file's arrays.
 pub(super) fn take_tensors(
-    arrays: &mut Vec<Array>,
+    arrays: &mut HashMap<String, Array>,
     network: &Mlp,
     prefix: &str,
     file: &str,

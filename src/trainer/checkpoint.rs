@@ -149,11 +149,7 @@ impl Trainer {
     /// [`Error::DeviceLost`].
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let there = checkpoint.state.architecture();
-        let optimizer = self.optimizer.name();
-        let here = format!(
-            "{}; {}; {optimizer}",
-            self.plan.network, self.plan.criterion
-        );
+        let here = files::architecture(&self.plan.network, self.plan.criterion, &self.optimizer);
         if there != here || checkpoint.state.criterion != self.plan.criterion {
             return Err(Error::Architecture {
                 what: "the checkpoint".into(),
@@ -185,10 +181,7 @@ impl Trainer {
         self.history.reserve(HISTORY - self.history.len());
         self.template = None;
         let views = self.checkpoint_views(state);
-        for ((name, _), views) in state.arrays().iter().zip(views) {
-            let Some(numbers) = checkpoint.numbers(name) else {
-                unreachable!("a checkpoint has all arrays of its state")
-            };
+        for (Array { name, numbers, .. }, views) in checkpoint.arrays.iter().zip(views) {
             if name == files::LOSSES {
                 let ring = numbers.placed(&self.history_slots(), HISTORY);
                 self.executor.write_numbers(&views, &ring)?;
