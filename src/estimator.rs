@@ -238,17 +238,11 @@ impl Prepared {
         Ok(model)
     }
 
-    /// What stands with a model of either estimator, if it fits its network.
-    pub(crate) fn of_any(model: &Model) -> Result<Self> {
-        let name = model.preparation.as_ref().and_then(|p| p.get("estimator"));
-        match name.and_then(serde_json::Value::as_str) {
-            Some("regressor") => Self::of(model, "a regressor"),
-            _ => Self::of(model, "a classifier"),
-        }
-    }
-
-    /// What stands with a model, if it fits its network.
-    fn of(model: &Model, wanted: &str) -> Result<Self> {
+    /// What stands with a model of an estimator, if it fits its network.
+    pub(crate) fn of(model: &Model) -> Result<Self> {
+        let value = model.preparation.clone().unwrap_or_default();
+        let prepared: Self = serde_json::from_value(value)
+            .map_err(|_| refused("it was not made by an estimator".into()))?;
         let (inputs, outputs) = (model.network().inputs(), model.network().outputs());
         let fits = |standardizer: &Option<Standardizer>, cols: usize| {
             let Some(s) = standardizer else { return true };
@@ -258,32 +252,34 @@ impl Prepared {
                 && s.shift.iter().all(sound)
                 && s.factor.iter().all(|x| sound(x) && *x != 0.0)
         };
-        let value = model.preparation.clone().unwrap_or_default();
-        let problem = match serde_json::from_value::<Self>(value) {
-            Err(_) => "it was not made by one".to_string(),
-            Ok(prepared) => {
-                let (name, fits) = match &prepared {
-                    Self::Classifier { classes, inputs: x } => {
-                        let logits = model.criterion().loss == Loss::CrossEntropy;
-                        let fits = classes.len() == outputs && logits && fits(x, inputs);
-                        ("a classifier", fits)
-                    }
-                    Self::Regressor { inputs: x, targets } => {
-                        ("a regressor", fits(x, inputs) && fits(targets, outputs))
-                    }
-                };
-                match (name == wanted, fits) {
-                    (true, true) => return Ok(prepared),
-                    (true, false) => "its preparation does not fit its network".into(),
-                    (false, _) => format!("it is {name}"),
-                }
+        let fits = match &prepared {
+            Self::Classifier { classes, inputs: x } => {
+                let logits = model.criterion().loss == Loss::CrossEntropy;
+                classes.len() == outputs && logits && fits(x, inputs)
             }
+            Self::Regressor { inputs: x, targets } => fits(x, inputs) && fits(targets, outputs),
         };
-        Err(Error::File {
-            file: "the model".into(),
-            problem: format!("it cannot be loaded as {wanted}: {problem}"),
-            advice: "give the file that save() of such an estimator wrote, or use Model".into(),
-        })
+        match fits {
+            true => Ok(prepared),
+            false => Err(refused("its preparation does not fit its network".into())),
+        }
+    }
+
+    /// The error where the other estimator is wanted.
+    fn is_not(&self, wanted: &str) -> Error {
+        let name = match self {
+            Self::Classifier { .. } => "a classifier",
+            Self::Regressor { .. } => "a regressor",
+        };
+        refused(format!("it is {name}, not {wanted}"))
+    }
+}
+
+fn refused(problem: String) -> Error {
+    Error::File {
+        file: "the model".into(),
+        problem,
+        advice: "give the file that save() of such an estimator wrote, or use Model".into(),
     }
 }
 

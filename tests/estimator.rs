@@ -337,10 +337,10 @@ fn a_stored_estimator_answers_as_before() {
     let mut classes = good.clone();
     classes["classes"] = serde_json::json!(["left", "middle", "right"]);
     for (preparation, words) in [
-        (None, "not made by one"),
+        (None, "not made by an estimator"),
         (
             Some(serde_json::json!({"estimator": "oracle"})),
-            "not made by one",
+            "not made by an estimator",
         ),
         (Some(short), "does not fit"),
         (Some(zero), "does not fit"),

@@ -130,9 +130,9 @@ impl FittedClassifier {
     /// # Errors
     /// [`Error::File`] if no such estimator made it; as [`Model::trainer`].
     pub fn from_model(model: &Model, device: &Device) -> Result<Self> {
-        let prepared = Prepared::of(model, "a classifier")?;
-        let Prepared::Classifier { classes, inputs } = prepared else {
-            unreachable!("Prepared::of gives what is wanted")
+        let (classes, inputs) = match Prepared::of(model)? {
+            Prepared::Classifier { classes, inputs } => (classes, inputs),
+            other => return Err(other.is_not("a classifier")),
         };
         Ok(Self {
             classes,

@@ -115,9 +115,9 @@ impl FittedRegressor {
     /// # Errors
     /// [`Error::File`](crate::Error::File) if no such estimator made it; as [`Model::trainer`].
     pub fn from_model(model: &Model, device: &Device) -> Result<Self> {
-        let prepared = Prepared::of(model, "a regressor")?;
-        let Prepared::Regressor { inputs, targets } = prepared else {
-            unreachable!("Prepared::of gives what is wanted")
+        let (inputs, targets) = match Prepared::of(model)? {
+            Prepared::Regressor { inputs, targets } => (inputs, targets),
+            other => return Err(other.is_not("a regressor")),
         };
         Ok(Self {
             inputs,

@@ -306,7 +306,7 @@ impl Scales {
         };
         if value.get("estimator").is_some() {
             let names = |classes: ClassMap| classes.names().to_vec();
-            return Ok(match Prepared::of_any(model)? {
+            return Ok(match Prepared::of(model)? {
                 Prepared::Classifier { classes, inputs: x } => {
                     let targets = Targets::Classes(names(classes));
                     Self::numbers(inputs, x, targets, "a classifier's")
