@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wgrad::data::{Dataset, Targets};
 use wgrad::fit::{EpochRecord, History};
+use wgrad::{CheckpointFolder, Found};
 
 use crate::failure::{self, Failure};
 use crate::options::{Options, Settings};
@@ -76,6 +77,15 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         let _ = fs::remove_file(&temporary);
         fail(e)
     })
+}
+
+/// The newest checkpoint of a run, if it has one.
+pub fn newest(run: &Path) -> Result<Option<Found>, Failure> {
+    let checkpoints = run.join(CHECKPOINTS);
+    match checkpoints.is_dir() {
+        true => Ok(CheckpointFolder::new(&checkpoints, 1)?.latest()?),
+        false => Ok(None),
+    }
 }
 
 /// Whether a folder has nothing but what a run that never began leaves behind.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 use wgrad::fit::FitState;
-use wgrad::{Checkpoint, CheckpointFolder, Criterion, Mlp, Preparation, Tensors};
+use wgrad::{Checkpoint, Criterion, Mlp, Preparation, Tensors};
 
 use crate::failure::Failure;
 use crate::folder;
@@ -98,12 +98,7 @@ fn of_run(path: &Path, facts: &mut Facts) -> Result<(), Failure> {
         .ok()
         .and_then(|text| serde_json::from_str::<Value>(&text).ok());
     // A run that went on after its report has more epochs by now.
-    let checkpoints = path.join(folder::CHECKPOINTS);
-    let newest = match checkpoints.is_dir() {
-        true => CheckpointFolder::new(&checkpoints, 1)?.latest()?,
-        false => None,
-    };
-    let state = newest.and_then(|found| FitState::of(&found.checkpoint).ok());
+    let state = folder::newest(path)?.and_then(|found| FitState::of(&found.checkpoint).ok());
     let now = state.map(|state| (state.epoch, state.row));
     let told = report.as_ref().and_then(|report| report["epochs"].as_u64());
     let finished = now.zip(told).is_some_and(|(now, told)| now == (told, 0));

@@ -145,11 +145,7 @@ fn settings(a: &Arguments, voice: &Voice) -> Result<(Settings, bool, Option<Resu
                 "--run and --resume exclude each other: a run stays in its folder".into(),
             ));
         }
-        let checkpoints = path.join(folder::CHECKPOINTS);
-        let found = match checkpoints.is_dir() {
-            true => CheckpointFolder::new(&checkpoints, 1)?.latest()?,
-            false => None,
-        };
+        let found = folder::newest(path)?;
         if let Some(found) = &found {
             for skipped in &found.skipped {
                 voice.say(format_args!("note: {skipped}"));
@@ -215,10 +211,8 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
     check_paths(&settings, resumed.as_ref())?;
 
     // The data, prepared as it was where the run goes on.
-    let stored = resumed
-        .as_ref()
-        .and_then(|r| r.checkpoint.as_ref())
-        .and_then(|c| c.preparation.clone());
+    let checkpoint = resumed.as_ref().and_then(|r| r.checkpoint.as_ref());
+    let stored = checkpoint.and_then(|c| c.preparation.clone());
     let fitted: Option<Preparation> = match stored {
         None => None,
         Some(value) => Some(serde_json::from_value(value).map_err(|e| {
@@ -264,12 +258,12 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
     let criterion = setup::criterion(&settings, &read.preparation)?;
     let network = setup::network(&settings, &read.preparation, criterion.loss)?;
     let optimizer = setup::optimizer(&settings);
-    if let Some(checkpoint) = resumed.as_ref().and_then(|r| r.checkpoint.as_ref()) {
+    if let Some(checkpoint) = checkpoint {
         check_architecture(checkpoint, &network, criterion, optimizer.name())?;
     }
     let chosen = setup::device(&settings.device)?;
     facts.device = chosen.device.to_string();
-    let mut trainer = match resumed.as_ref().and_then(|r| r.checkpoint.as_ref()) {
+    let mut trainer = match checkpoint {
         Some(checkpoint) if a.elsewhere => Trainer::resume_elsewhere(&chosen.device, checkpoint)?,
         Some(checkpoint) => Trainer::resume(&chosen.device, checkpoint).map_err(|e| match e {
             Error::OtherDevice { .. } => Failure::Device(format!(
@@ -324,10 +318,7 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
     introduce(&voice, &job, &options, &trainer, &read.summary, &chosen.why)?;
 
     // Whether the options are right is known when the fit begins; nothing has been written until then.
-    let state = match resumed.as_ref().and_then(|r| r.checkpoint.as_ref()) {
-        Some(checkpoint) => Some(FitState::of(checkpoint)?),
-        None => None,
-    };
+    let state = checkpoint.map(FitState::of).transpose()?;
     let began_at = state.as_ref().map(|s| (s.epoch, s.steps));
     let mut fit = match state {
         Some(state) => Fit::resume(&mut trainer, &job.data, &options, state)?,
@@ -586,6 +577,12 @@ fn introduce(
     Ok(())
 }
 
+/// The preparation as it stands with checkpoints and models.
+fn stored(preparation: &Preparation) -> Result<serde_json::Value, Failure> {
+    serde_json::to_value(preparation)
+        .map_err(|e| Failure::File(format!("the preparation cannot be stored: {e}")))
+}
+
 /// Where the run saves what it has.
 struct Saver<'a> {
     checkpoints: &'a CheckpointFolder,
@@ -670,16 +667,13 @@ fn steps(
     resumed: bool,
 ) -> Result<Option<(u64, u64)>, Failure> {
     let s = &job.settings;
-    let preparation = serde_json::to_value(&job.preparation);
-    let preparation =
-        preparation.map_err(|e| Failure::File(format!("the preparation cannot be stored: {e}")))?;
     let done = |fit: &Fit<'_>| {
         let place = fit.progress();
         (place.epoch - 1) * place.steps + place.step
     };
     let mut saver = Saver {
         checkpoints,
-        preparation,
+        preparation: stored(&job.preparation)?,
         saved: resumed.then(|| done(fit)),
         when: Instant::now(),
         took: Duration::ZERO,
@@ -765,10 +759,7 @@ fn finish(
     history: History,
 ) -> Result<serde_json::Value, Failure> {
     let mut model: Model = trainer.model()?;
-    let preparation = serde_json::to_value(&job.preparation);
-    model.preparation = Some(
-        preparation.map_err(|e| Failure::File(format!("the preparation cannot be stored: {e}")))?,
-    );
+    model.preparation = Some(stored(&job.preparation)?);
     let path = folder.file(folder::MODEL);
     model.save(&path)?;
     let mut saved = vec![path];
