@@ -1,50 +1,18 @@
 //! Damaged and hostile files of data: cut short at every byte, with bits turned, with sizes that no file has. Each is read or
 //! refused; none makes a panic, and none an allocation that the file's own size does not account for.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "common/hostile.rs"]
+mod hostile;
+
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
+use hostile::{LARGEST, Random};
 use wgrad::{CsvOptions, DataFile, OpenOptions, Preparation, PreparationOptions, Table};
-
-struct Largest;
-
-/// The largest allocation since it was last set to 0.
-static LARGEST: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: everything is handed to the system's allocator as it came.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Largest {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Largest = Largest;
 
 /// What no reading of a file of a few hundred bytes may exceed in one piece: deflate unpacks at most 1032 times its bytes, an
 /// 8-bit number takes 8 bytes as an index, and readers have buffers of some tens of KiB.
 const MOST: usize = 1 << 20;
-
-/// Numbers that look random.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        ((self.0 >> 33) as usize) % n
-    }
-}
 
 /// Reads and prepares; says whether it went well.
 fn read(name: &str, bytes: &[u8]) -> bool {

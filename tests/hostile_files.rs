@@ -1,10 +1,13 @@
 //! Damaged and hostile checkpoints, models and weights: cut short at every byte, with bits turned, and forged: with a checksum that
 //! fits what was changed. None makes a panic, and none an allocation that its own size does not account for.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "common/hostile.rs"]
+mod hostile;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use hostile::{LARGEST, Random};
 use serde_json::Value;
 use wgrad::fit::{EarlyStopping, Fit, FitState};
 use wgrad::{
@@ -12,41 +15,6 @@ use wgrad::{
     Model, Schedule, Tensors, Trainer, Validation,
 };
 use xxhash_rust::xxh3::xxh3_128;
-
-struct Largest;
-
-/// The largest allocation since it was last set to 0.
-static LARGEST: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: everything is handed to the system's allocator as it came.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Largest {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Largest = Largest;
-
-/// Numbers that look random.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        ((self.0 >> 33) as usize) % n
-    }
-}
 
 fn data() -> Dataset {
     let x = (0..60).map(|i| (i * 7919 % 199) as f32 / 100.0 - 1.0);
