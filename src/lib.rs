@@ -58,7 +58,7 @@
 //! | `src/kernels/form.rs`, `shaders/form/`, `shaders/operand/` | the forms of the matmul, the loads of its matrices, the default table |
 //! | `src/gpu.rs`, `gpu/*.rs` | the only place that names wgpu; the tuner |
 //! | `src/tuning.rs` | recorded choices, their cache, what was measured |
-//! | `src/cpu.rs`, `scalar.rs`, `bounded.rs`, `elementary.rs` | the CPU executor, its number types and its elementary functions |
+//! | `src/cpu.rs`, `cpu/pool.rs`, `scalar.rs`, `bounded.rs`, `elementary.rs` | the CPU executor, its threads, its number types and its elementary functions |
 //! | `src/trainer.rs`, `trainer/*.rs` | steps, micro-batches, evaluation; whole epochs, small networks |
 //! | `src/fit.rs`, `fit/*.rs`, `schedule.rs` | training without a loop: options, history, state, early stopping; learning rates |
 //! | `src/estimator.rs`, `estimator/*.rs` | classifier and regressor as in scikit-learn |
