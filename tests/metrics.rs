@@ -280,6 +280,28 @@ fn a_report_says_what_the_functions_say() {
     }
 }
 
+/// Classes have their names in both tables, or numbers beside names that are too long to stand above a column.
+#[test]
+fn a_confusion_matrix_names_its_classes() {
+    let x = Matrix::new(2, vec![1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0]).unwrap();
+    let data = Dataset::classes(x, vec![0, 0, 1, 1]).unwrap();
+    let report = echo(2, Identity, Loss::CrossEntropy, &Device::cpu())
+        .report(&data)
+        .unwrap();
+    let table = |names: [&str; 2]| {
+        let text = report.clone().named(&names).to_string();
+        let lines = text.lines().rev().take(3).map(str::trim_start);
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(table(["1", "2"]), ["2 1 1", "1 2 0", "t \\ p 1 2"]);
+    assert_eq!(
+        table(["no", "yes"]),
+        ["yes   1   1", "no   2   0", "t \\ p  no yes"]
+    );
+    let long = ["virginica (1) 1 1", "x (0) 2 0", "t \\ p 0 1"];
+    assert_eq!(table(["x", "virginica"]), long);
+}
+
 #[test]
 fn two_classes_have_a_curve() {
     let x = common::numbers(2 * 300, 5);

@@ -93,16 +93,48 @@ impl Confusion {
 /// A table: targets down, predictions across.
 impl fmt::Display for Confusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = (0..self.classes()).map(|c| c.to_string()).collect();
+        self.write(f, &names, 8)
+    }
+}
+
+/// Characters of a name that fits above a column.
+const SHORT: usize = 8;
+
+impl Confusion {
+    /// The table with names of classes, in a first column of this width or wider. Where a name is too long to stand above a
+    /// column all of them have numbers.
+    pub(crate) fn write(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        names: &[String],
+        width: usize,
+    ) -> fmt::Result {
+        let length = |name: &String| name.chars().count();
+        let numbered = names.iter().any(|name| length(name) > SHORT);
+        let number = |c: usize| c.to_string();
+        let (down, across): (Vec<String>, Vec<String>) = match numbered {
+            true => {
+                let named = names
+                    .iter()
+                    .enumerate()
+                    .map(|(c, name)| format!("{name} ({c})"));
+                (named.collect(), (0..names.len()).map(number).collect())
+            }
+            false => (names.to_vec(), names.to_vec()),
+        };
+        let first = down.iter().map(length).max().unwrap_or(0).max(width);
         let most = self.counts.iter().flatten().max().copied().unwrap_or(0);
-        let width = most.max(self.classes() as u64).to_string().len() + 1;
-        write!(f, "{:>8}", "t \\ p")?;
-        for p in 0..self.classes() {
-            write!(f, "{p:>width$}")?;
+        let column = across.iter().map(length).max().unwrap_or(0);
+        let column = column.max(most.to_string().len()) + 1;
+        write!(f, "{:>first$}", "t \\ p")?;
+        for name in &across {
+            write!(f, "{name:>column$}")?;
         }
-        for (t, row) in self.counts.iter().enumerate() {
-            write!(f, "\n{t:>8}")?;
+        for (name, row) in down.iter().zip(&self.counts) {
+            write!(f, "\n{name:>first$}")?;
             for n in row {
-                write!(f, "{n:>width$}")?;
+                write!(f, "{n:>column$}")?;
             }
         }
         Ok(())

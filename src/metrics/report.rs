@@ -137,7 +137,10 @@ impl fmt::Display for Classification {
             write!(f, "\n({} classes more)", self.names.len() - SHOWN)?;
         }
         match &self.confusion {
-            Some(confusion) if confusion.classes() <= SHOWN => write!(f, "\n{confusion}"),
+            Some(confusion) if confusion.classes() <= SHOWN => {
+                writeln!(f)?;
+                confusion.write(f, &self.names, width)
+            }
             _ => Ok(()),
         }
     }

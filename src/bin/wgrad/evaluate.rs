@@ -16,7 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   wgrad evaluate model.safetensors test.csv
   wgrad evaluate runs/iris-1 test.csv --json
-  wgrad evaluate model.safetensors test.csv --at-least 0.95   # exit code 1 if accuracy, or R², is lower
+  wgrad evaluate model.safetensors test.csv --at-least 0.95
 
 Classes: accuracy, log loss, precision, recall, F1, confusion matrix; ROC-AUC of two. Numbers:
 R², MAE, RMSE, in the units of the training data. The loss is that of training.";
@@ -57,11 +57,6 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
             &json!({ "model": a.model, "data": a.data, "loss": model.criterion.to_string(), "report": report }),
         )?;
     } else {
-        output::line(format_args!(
-            "loss {} is {}",
-            model.criterion.loss.name(),
-            output::short(report.evaluation.loss)
-        ))?;
         output::line(&report)?;
     }
     let Some(least) = a.at_least else {

@@ -17,9 +17,10 @@ Examples:
 
 The weights are a safetensors file under the names that PyTorch's nn.Sequential gives them:
   model.load_state_dict(safetensors.torch.load_file('weights.safetensors'))
-The ONNX file holds the preparation of the data too. Its input x are the numbers of the columns as they stand in the data; a column
-of categories is as many inputs as it has categories, 1 at the row's and 0 elsewhere. It gives values, or logits, probabilities and
-class, the index of the most probable. The names are lists in its metadata: input_names, class_names, target_names.";
+The ONNX file holds the preparation of the data too. Its input x are the numbers of the columns
+as they stand in the data; a column of categories is as many inputs as it has categories, 1 at the
+row's and 0 elsewhere. It gives values, or logits, probabilities and class, the index of the most
+probable. The names are lists in its metadata: input_names, class_names, target_names.";
 
 /// A model in other forms
 #[derive(Debug, Args)]

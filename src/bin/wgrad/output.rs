@@ -67,6 +67,11 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// So many things, as `1 epoch` or `2,000 epochs`.
+pub fn counted(n: u64, what: &str) -> String {
+    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
 /// A number in a few characters.
 pub fn short(x: f64) -> String {
     match x.abs() {

@@ -344,9 +344,9 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
     voice.say(format_args!("run        {}", folder.path().display()));
     if let Some((epoch, steps)) = began_at {
         voice.say(format_args!(
-            "           goes on in epoch {}, after {} steps",
+            "           goes on in epoch {}, after {}",
             epoch + 1,
-            output::count(steps)
+            output::counted(steps, "step")
         ));
     }
     voice.say("");
@@ -553,10 +553,10 @@ fn introduce(
         },
     ));
     voice.say(format_args!(
-        "           at most {} epochs of {} steps of {} rows{}",
-        output::count(options.epochs),
-        output::count(per_epoch as u64),
-        output::count(batch as u64),
+        "           at most {} of {} of {}{}",
+        output::counted(options.epochs, "epoch"),
+        output::counted(per_epoch as u64, "step"),
+        output::counted(batch as u64, "row"),
         match &options.early_stopping {
             Some(stopping) if stopping.patience < u64::MAX =>
                 format!(", patience {}", stopping.patience),
@@ -647,8 +647,8 @@ fn train(
         None => Ok(()),
         Some((epoch, step)) => {
             output::note(format_args!(
-                "stopped in epoch {epoch}, after {} steps, and saved; to go on:\n  wgrad train --resume {}",
-                output::count(step),
+                "stopped in epoch {epoch}, after {}, and saved; to go on:\n  wgrad train --resume {}",
+                output::counted(step, "step"),
                 shown(folder.path())
             ));
             Err(Failure::Interrupted)
@@ -794,8 +794,8 @@ fn finish(
 
     let history = &summary.history;
     let mut done = format!(
-        "{} epochs in {}",
-        output::count(history.epochs.len() as u64),
+        "{} in {}",
+        output::counted(history.epochs.len() as u64, "epoch"),
         output::duration(history.seconds())
     );
     if history.stop == Some(Stop::Patience) {
