@@ -79,8 +79,10 @@ static TRAINING: AtomicBool = AtomicBool::new(false);
 
 fn watch_signals() -> Result<(), Failure> {
     let handler = || {
+        // In this order: training ends soon after it has been asked to, and then must not be cut off while it says so.
+        let training = TRAINING.load(Ordering::SeqCst);
         let before = ASKED.fetch_add(1, Ordering::SeqCst);
-        if before > 0 || !TRAINING.load(Ordering::SeqCst) {
+        if before > 0 || !training {
             std::process::exit(130);
         }
         progress::note(format_args!(
