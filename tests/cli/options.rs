@@ -192,6 +192,42 @@ fn flags_and_keys_are_the_same() {
     );
 }
 
+/// The file of the run, in TOML, has whole numbers up to 2^63 − 1.
+#[test]
+fn numbers_that_the_file_of_the_run_cannot_hold_are_refused_at_once() {
+    let at = folder();
+    let at = at.path();
+    fs::write(at.join("t.csv"), houses(60)).unwrap();
+    let (most, beyond) = ("9223372036854775807", "9223372036854775808");
+    let refused = |line: &str, parts: &[&str]| {
+        says(&bad(at, &format!("train {line}"), 2), parts);
+    };
+    for n in [beyond, "18446744073709551615"] {
+        for flag in ["--seed", "--epochs", "--keep", "--hidden"] {
+            let said = format!("{flag} is {n}");
+            refused(&format!("t.csv {flag} {n}"), &[&said, "at most", most]);
+        }
+        fs::write(at.join("o.toml"), format!("epochs = 1\nseed = {n}\n")).unwrap();
+        refused(
+            "t.csv --config o.toml",
+            &["o.toml", "line 2", n, "go up to", most],
+        );
+    }
+    assert!(!at.join("runs").exists());
+    // The largest goes all the way.
+    good(
+        at,
+        &format!("train t.csv --device cpu --epochs 1 --run run -q --seed {most}"),
+    );
+    let config = read(&at.join("run/config.toml"));
+    says(&config, &[&format!("\nseed = {most}\n")]);
+    refused(
+        &format!("--resume run --epochs {beyond}"),
+        &["--epochs is", "at most", most],
+    );
+    good(at, "train --resume run --epochs 2 -q");
+}
+
 /// Each option has its effect: the model has other bits than with any other.
 #[test]
 fn every_option_of_training_does_something() {

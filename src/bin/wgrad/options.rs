@@ -254,6 +254,16 @@ pub const ARCHITECTURE: &[&str] = &[
     "optimizer",
 ];
 
+/// The largest whole number that TOML has, and so the largest of an option: the file of the run holds them all.
+const MOST: u64 = i64::MAX as u64;
+
+/// Whether this is a whole number beyond that.
+fn is_too_large(text: &str) -> bool {
+    let digits = text.replace('_', "");
+    let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    whole && digits.parse::<i64>().is_err()
+}
+
 /// A key, as it stands in a file and behind `--`.
 fn key(name: &str) -> String {
     name.replace('_', "-")
@@ -271,7 +281,14 @@ impl Options {
     /// # Errors
     /// If it is no TOML, if a key is not known (with the nearest that is), or if a value cannot be.
     pub fn parse(text: &str, file: &str) -> Result<Self, Wrong> {
-        let wrong = |e: toml::de::Error| Wrong(format!("{file}: {}", e.to_string().trim_end()));
+        let wrong = |e: toml::de::Error| {
+            let there = e.span().and_then(|span| text.get(span));
+            let allowed = match there.is_some_and(is_too_large) {
+                true => format!(": whole numbers go up to {MOST}"),
+                false => String::new(),
+            };
+            Wrong(format!("{file}: {}{allowed}", e.to_string().trim_end()))
+        };
         let table: Table = toml::from_str(text).map_err(wrong)?;
         for (name, value) in &table {
             let line = line_of(text, name);
@@ -302,8 +319,27 @@ impl Options {
     }
 
     /// What is given, by keys.
+    ///
+    /// # Errors
+    /// For what a TOML file, and so the file of the run, cannot hold.
     pub fn table(&self) -> Result<Table, Wrong> {
-        Table::try_from(self).map_err(|e| Wrong(e.to_string()))
+        Table::try_from(self).map_err(|e| self.too_large().unwrap_or_else(|| Wrong(e.to_string())))
+    }
+
+    /// What is wrong where a number is larger than TOML's.
+    fn too_large(&self) -> Option<Wrong> {
+        // JSON has these numbers, and the same keys.
+        let json = serde_json::to_value(self).ok()?;
+        json.as_object()?.iter().find_map(|(name, value)| {
+            let mut numbers = match value.as_array() {
+                Some(list) => list.iter(),
+                None => std::slice::from_ref(value).iter(),
+            };
+            let n = numbers.find_map(|n| n.as_u64().filter(|&n| n > MOST))?;
+            Some(Wrong(format!(
+                "--{name} is {n}, but must be at most {MOST}"
+            )))
+        })
     }
 }
 
