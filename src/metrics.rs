@@ -119,6 +119,24 @@ pub(crate) fn argmax(row: &[f64]) -> usize {
     best
 }
 
+/// The probabilities of these logits, `exp(zᵢ) / Σⱼ exp(zⱼ)`: what the outputs of a network for
+/// [cross entropy](crate::Loss::CrossEntropy) say of a row's classes.
+///
+/// ```
+/// use wgrad::metrics::softmax;
+///
+/// assert_eq!(softmax(&[0.0, 1e3]), [0.0, 1.0]); // no exponential overflows
+/// assert_eq!(softmax(&[-7.0; 4]), [0.25; 4]);
+/// ```
+pub fn softmax(logits: &[f64]) -> Vec<f64> {
+    // Less the largest, so that no exponential overflows.
+    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut powers: Vec<f64> = logits.iter().map(|z| (z - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter_mut().for_each(|p| *p /= sum);
+    powers
+}
+
 /// A 1 for each row whose largest output (of `cols`) is the class, else a 0; nothing if targets are no classes.
 pub(crate) fn hits(outputs: &[f64], cols: usize, targets: &Targets) -> Vec<f64> {
     let Targets::Classes(labels) = targets else {

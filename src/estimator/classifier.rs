@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::files::Model;
 use crate::fit::{Event, Fit, History};
 use crate::loss::Loss;
-use crate::metrics::{Report, argmax};
+use crate::metrics::{Report, argmax, softmax};
 use crate::optimizer::Adam;
 use crate::trainer::Trainer;
 
@@ -168,14 +168,8 @@ impl FittedClassifier {
     pub fn predict_classes(&mut self, x: &Matrix) -> Result<Vec<u32>> {
         let x = self.prepare(x)?;
         let logits = self.trainer.predict(&x)?;
-        let row = |r| {
-            logits
-                .row(r)
-                .iter()
-                .map(|&z| f64::from(z))
-                .collect::<Vec<_>>()
-        };
-        Ok((0..logits.rows()).map(|r| argmax(&row(r)) as u32).collect())
+        let row = |r| argmax(&wide(logits.row(r))) as u32;
+        Ok((0..logits.rows()).map(row).collect())
     }
 
     /// The probability of each class for each row, (N, C).
@@ -187,12 +181,8 @@ impl FittedClassifier {
         let logits = self.trainer.predict(&x)?;
         let mut data = Vec::with_capacity(logits.data().len());
         for r in 0..logits.rows() {
-            let row = logits.row(r);
-            // Less the largest, so that no exponential overflows.
-            let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let power = |z: &f32| (f64::from(*z) - f64::from(most)).exp();
-            let sum: f64 = row.iter().map(power).sum();
-            data.extend(row.iter().map(|z| (power(z) / sum) as f32));
+            let probabilities = softmax(&wide(logits.row(r)));
+            data.extend(probabilities.iter().map(|&p| p as f32));
         }
         Matrix::new(logits.cols(), data)
     }
@@ -228,6 +218,10 @@ impl FittedClassifier {
         let data = Dataset::classes(self.prepare(x)?, labels)?;
         Ok(self.trainer.report(&data)?.named(self.classes.names()))
     }
+}
+
+fn wide(row: &[f32]) -> Vec<f64> {
+    row.iter().map(|&z| f64::from(z)).collect()
 }
 
 /// The indices of these classes.

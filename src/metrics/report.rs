@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::classification::Counts;
 use super::ranking::{rank, surprise};
 use super::regression::RegressionSums;
-use super::{Averages, Confusion, Evaluation, Regression, argmax, roc_auc};
+use super::{Averages, Confusion, Evaluation, Regression, argmax, roc_auc, softmax};
 use crate::data::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
@@ -280,12 +280,7 @@ impl ClassSums {
         self.surprise += surprise(match self.kind {
             Outputs::Probabilities if row.iter().any(|p| !(0.0..=1.0).contains(p)) => f64::NAN,
             Outputs::Probabilities => row[t],
-            Outputs::Logits | Outputs::Logit => {
-                // Largest first, so that no exponential overflows.
-                let most = row[predicted];
-                let sum: f64 = row.iter().map(|z| (z - most).exp()).sum();
-                (row[t] - most).exp() / sum
-            }
+            Outputs::Logits | Outputs::Logit => softmax(row)[t],
         });
         if self.classes == 2 {
             self.scores.push(match self.kind {

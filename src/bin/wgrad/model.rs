@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use wgrad::data::{ClassMap, Preparation, TargetEncoding};
+use wgrad::metrics::softmax;
 use wgrad::{Checkpoint, CheckpointFolder, Criterion, Device, Loss, Matrix, Model, Sgd, Trainer};
 
 use crate::failure::Failure;
@@ -143,13 +144,10 @@ pub fn answers(
                 // The first of equals.
                 let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 indices.push(row.iter().position(|&x| x == most).unwrap_or(0) as u32);
-                if loss == Loss::CrossEntropy {
-                    let powers: Vec<f64> = row.iter().map(|z| (z - most).exp()).collect();
-                    let sum: f64 = powers.iter().sum();
-                    probabilities.extend(powers.iter().map(|p| p / sum));
-                } else {
-                    probabilities.extend(row);
-                }
+                probabilities.extend(match loss {
+                    Loss::CrossEntropy => softmax(&row),
+                    _ => row,
+                });
             }
             Ok(Answers::Classes {
                 indices,
