@@ -7,8 +7,10 @@
 //! All are safetensors files but one: [`Model::save_onnx`] writes an ONNX file, which other runtimes run and this crate does not
 //! read.
 //!
-//! A file is written beside its final place, synced and renamed; after a crash there is the old file or the new one, whole. A
-//! model or a checkpoint has a checksum over every byte: a damaged, truncated or foreign file is an
+//! A file is written beside its final place, synced and renamed; after a crash there is the old file or the new one, whole.
+//! [`replace`] and [`Replacement`] do so with files of any kind.
+//!
+//! A model or a checkpoint has a checksum over every byte: a damaged, truncated or foreign file is an
 //! [`Error::File`](crate::Error::File) that says what is wrong.
 
 mod checkpoint;
@@ -22,6 +24,7 @@ mod weights;
 pub use checkpoint::Checkpoint;
 pub(crate) use checkpoint::{LOSSES, MOST, NORMS, State, architecture};
 pub(crate) use container::{Array, Numbers};
+pub use disk::{Replacement, replace};
 pub use folder::{CheckpointFolder, Found, Skipped};
 pub use model::Model;
 pub(crate) use model::complete;

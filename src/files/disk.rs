@@ -109,6 +109,7 @@ pub(crate) fn sweep_folder(folder: &Path, ours: impl Fn(&str) -> bool) {
 }
 
 /// A temporary file, removed unless it became what it was made for.
+#[derive(Debug)]
 struct Temporary {
     path: PathBuf,
     kept: bool,
@@ -122,54 +123,125 @@ impl Drop for Temporary {
     }
 }
 
-/// Writes a file so that at every moment, whatever fails, the old one or the new one stands there whole: into a temporary file
-/// in the same folder, synced, renamed, and the folder synced.
-pub(crate) fn replace(
+/// A file in the making that takes the place of another, or of none, when it is [finished](Self::finish); until then, and where
+/// that does not happen, what was there stays as it is.
+///
+/// It is written beside its place, as `.NAME.….wgrad-tmp`. One that a process left behind when it was killed is removed when the
+/// same file is next written.
+///
+/// ```
+/// use std::io::Write;
+/// use wgrad::files::Replacement;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("answers.csv");
+/// let mut file = Replacement::create(&path)?;
+/// for row in 0..3 {
+///     writeln!(file, "{row},{}", row * row)?;
+/// }
+/// assert!(!path.exists());
+/// file.finish()?;
+/// assert_eq!(std::fs::read_to_string(&path)?, "0,0\n1,1\n2,4\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Replacement {
+    path: PathBuf,
+    // Closed before it is removed.
+    writer: BufWriter<File>,
+    temporary: Temporary,
+}
+
+impl Replacement {
+    /// Begins the file for this place.
+    ///
+    /// # Errors
+    /// [`Error::File`] if nothing can be written there.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let path = path.as_ref();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(name) = name else {
+            return Err(Error::File {
+                file: path.display().to_string(),
+                problem: "this is no name for a file".into(),
+                advice: "give a path that ends in a file's name, in Unicode".into(),
+            });
+        };
+        let folder = folder_of(path);
+        sweep(folder, name);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let process = std::process::id();
+        let prefix = temporary_prefix(name);
+        let temporary = folder.join(format!("{prefix}{process}-{count}{TEMPORARY}"));
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).open(&temporary);
+        let file = file.map_err(|error| write_error(path, &error))?;
+        // Where the file system has no locks, another writer of the same name might take this file for abandoned; its rename fails.
+        let _ = file.try_lock();
+        Ok(Self {
+            path: path.into(),
+            writer: BufWriter::with_capacity(1 << 20, file),
+            temporary: Temporary {
+                path: temporary,
+                kept: false,
+            },
+        })
+    }
+
+    /// Puts it in its place, to stay there whatever happens to the machine: synced, renamed, and the folder synced.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be written; what was there before is there then.
+    pub fn finish(mut self) -> Result<()> {
+        self.put().map_err(|error| write_error(&self.path, &error))
+    }
+
+    fn put(&mut self) -> io::Result<()> {
+        self.writer.flush()?;
+        self.writer.get_ref().sync_all()?;
+        fs::rename(&self.temporary.path, &self.path)?;
+        self.temporary.kept = true;
+        sync_folder(folder_of(&self.path))
+    }
+}
+
+impl Write for Replacement {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Writes a file so that at every moment, whatever fails, the old one or the new one stands there whole: a [`Replacement`] of
+/// these bytes.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("notes.txt");
+/// wgrad::files::replace(&path, b"first")?;
+/// wgrad::files::replace(&path, b"second")?;
+/// assert_eq!(std::fs::read(&path)?, b"second");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Error::File`] if it cannot be written; what was there before is there then.
+pub fn replace(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    write(path.as_ref(), |to| to.write_all(bytes))
+}
+
+/// [`replace`] for what is not in memory as one piece.
+pub(crate) fn write(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let Some(name) = name else {
-        return Err(Error::File {
-            file: path.display().to_string(),
-            problem: "this is no name for a file".into(),
-            advice: "give a path that ends in a file's name, in Unicode".into(),
-        });
-    };
-    let folder = folder_of(path);
-    sweep(folder, name);
-    write_and_rename(path, folder, name, content).map_err(|error| write_error(path, &error))
-}
-
-fn write_and_rename(
-    path: &Path,
-    folder: &Path,
-    name: &str,
-    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let process = std::process::id();
-    let prefix = temporary_prefix(name);
-    let temporary = folder.join(format!("{prefix}{process}-{count}{TEMPORARY}"));
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&temporary)?;
-    let mut temporary = Temporary {
-        path: temporary,
-        kept: false,
-    };
-    // Where the file system has no locks, another writer of the same name might take this file for abandoned; its rename fails.
-    let _ = file.try_lock();
-    let mut writer = BufWriter::with_capacity(1 << 20, &file);
-    content(&mut writer)?;
-    writer.flush()?;
-    drop(writer);
-    file.sync_all()?;
-    fs::rename(&temporary.path, path)?;
-    temporary.kept = true;
-    sync_folder(folder)
+    let mut file = Replacement::create(path)?;
+    content(&mut file).map_err(|error| write_error(path, &error))?;
+    file.finish()
 }
 
 /// Makes renames and removals in a folder durable. Windows has no such call, and needs none.
@@ -248,9 +320,9 @@ mod tests {
     fn a_file_is_the_old_one_or_the_new_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        replace(&path, |to| to.write_all(b"old")).unwrap();
+        replace(&path, b"old").unwrap();
         // The disk fills up after some bytes have been written.
-        let full = replace(&path, |to| {
+        let full = write(&path, |to| {
             to.write_all(&[0; 3 << 20])?;
             Err(ErrorKind::StorageFull.into())
         });
@@ -259,7 +331,7 @@ mod tests {
         assert!(error.contains(path.to_str().unwrap()), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["file"]);
-        replace(&path, |to| to.write_all(b"new")).unwrap();
+        replace(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(names(folder.path()), ["file"]);
     }
@@ -273,7 +345,7 @@ mod tests {
         fs::write(at(".file.notes"), "a user's").unwrap();
         let held = File::create(at(".file.2-0.wgrad-tmp")).unwrap();
         held.try_lock().unwrap();
-        replace(&at("file"), |to| to.write_all(b"new")).unwrap();
+        replace(at("file"), b"new").unwrap();
         let left = [
             ".file.2-0.wgrad-tmp",
             ".file.notes",

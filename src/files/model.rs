@@ -126,7 +126,7 @@ impl Model {
     /// # Errors
     /// [`Error::File`] if it cannot be written; what was there is unchanged then.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        disk::replace(path.as_ref(), |to| self.write(to))
+        disk::write(path.as_ref(), |to| self.write(to))
     }
 
     /// The bytes that [`save`](Self::save) writes.

@@ -83,7 +83,7 @@ impl Model {
     /// ```
     pub fn save_onnx(&self, path: impl AsRef<Path>) -> Result<()> {
         let bytes = self.to_onnx()?;
-        disk::replace(path.as_ref(), |to| to.write_all(&bytes))
+        disk::replace(path, &bytes)
     }
 
     /// The bytes that [`save_onnx`](Self::save_onnx) writes.

@@ -43,7 +43,7 @@ impl Tensors {
                 });
             }
         }
-        disk::replace(path.as_ref(), |to| {
+        disk::write(path.as_ref(), |to| {
             let entries = self.iter().map(entry).collect();
             container::write_plain(to, entries)
         })

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wgrad::data::{Dataset, Targets};
+use wgrad::files::replace;
 use wgrad::fit::{EpochRecord, History};
 use wgrad::{CheckpointFolder, Found};
 
@@ -32,6 +33,7 @@ pub const HISTORY: &str = "history.csv";
 pub const MODEL: &str = "model.safetensors";
 pub const REPORT: &str = "report";
 const LOCK: &str = ".lock";
+/// How the names of files end that are being written, as [`Replacement`](wgrad::files::Replacement) says.
 const TEMPORARY: &str = ".wgrad-tmp";
 
 /// What a run says of itself apart from its options.
@@ -52,31 +54,6 @@ pub struct Folder {
     /// There once the run's options are.
     log: Option<File>,
     history: Option<File>,
-}
-
-/// Replaces a file, so that at every moment the old one or the new one stands there whole.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let fail = |e: std::io::Error| failure::file(path, "it cannot be written", &e);
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}{TEMPORARY}", std::process::id()));
-    let written = (|| {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        #[cfg(unix)]
-        File::open(folder)?.sync_all()?;
-        Ok(())
-    })();
-    written.map_err(|e| {
-        // Nothing is lost if it stays.
-        let _ = fs::remove_file(&temporary);
-        fail(e)
-    })
 }
 
 /// The newest checkpoint of a run, if it has one.
@@ -244,8 +221,9 @@ impl Folder {
     pub fn write_config(&self, settings: &Settings, facts: &Facts) -> Result<(), Failure> {
         let json = serde_json::to_string_pretty(facts);
         let json = json.map_err(|e| Failure::File(format!("{RUN}: {e}")))?;
-        replace(&self.file(RUN), json.as_bytes())?;
-        replace(&self.file(CONFIG), settings.text()?.as_bytes())
+        replace(self.file(RUN), json.as_bytes())?;
+        replace(self.file(CONFIG), settings.text()?.as_bytes())?;
+        Ok(())
     }
 
     /// Brings log and history back to where a run goes on from: what came after is done again.

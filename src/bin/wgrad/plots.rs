@@ -11,11 +11,11 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 use wgrad::Matrix;
 use wgrad::data::Preparation;
+use wgrad::files::replace;
 use wgrad::fit::History;
 use wgrad::metrics::{Confusion, Scores};
 
 use crate::failure::Failure;
-use crate::folder;
 use crate::model;
 use crate::report::Summary;
 
@@ -182,7 +182,7 @@ fn both(
         plot.draw(&area).map_err(fail)?;
         area.present().map_err(|e| fail(e.into()))?;
     }
-    folder::replace(&folder.join(format!("{name}.svg")), svg.as_bytes())?;
+    replace(folder.join(format!("{name}.svg")), svg.as_bytes())?;
 
     let mut pixels = vec![0; (width * height * 3) as usize];
     {
@@ -198,7 +198,8 @@ fn both(
         encoder.write_header()?.write_image_data(&pixels)
     })();
     written.map_err(|e| fail(e.into()))?;
-    folder::replace(&folder.join(format!("{name}.png")), &file)
+    replace(folder.join(format!("{name}.png")), &file)?;
+    Ok(())
 }
 
 /// Sizes are even: of an odd one plotters rounds the halves of pixels so that a point stands above the line.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value};
+use wgrad::files::Replacement;
 
 use crate::data::{New, Reading};
 use crate::failure::{self, Failure};
@@ -151,8 +152,7 @@ fn line(cells: &[String]) -> Result<Vec<u8>, Failure> {
 enum Target {
     Standard,
     File {
-        file: File,
-        temporary: PathBuf,
+        file: Replacement,
         path: PathBuf,
     },
     /// A pipe or a device, which cannot be replaced.
@@ -179,48 +179,28 @@ impl Target {
             });
         }
         crate::folder::check_out(path)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}.wgrad-tmp", std::process::id()));
-        let file = File::create(&temporary).map_err(fail)?;
         Ok(Self::File {
-            file,
-            temporary,
+            file: Replacement::create(path)?,
             path: path.into(),
         })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let (file, path) = match self {
+        let (written, path) = match self {
             Target::Standard => return output::write(bytes),
-            Target::File { file, path, .. } | Target::Special { file, path } => (file, path),
+            Target::File { file, path } => (file.write_all(bytes), path),
+            Target::Special { file, path } => (file.write_all(bytes), path),
         };
-        match file.write_all(bytes) {
+        match written {
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Closed),
             written => written.map_err(|e| failure::file(path, "it cannot be written", &e)),
         }
     }
 
-    fn finish(mut self) -> Result<(), Failure> {
-        if let Target::File {
-            file,
-            temporary,
-            path,
-        } = &mut self
-        {
-            let done = file
-                .sync_all()
-                .and_then(|()| std::fs::rename(&*temporary, &*path));
-            done.map_err(|e| failure::file(path, "it cannot be written", &e))?;
+    fn finish(self) -> Result<(), Failure> {
+        if let Target::File { file, .. } = self {
+            file.finish()?;
         }
         Ok(())
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        if let Target::File { temporary, .. } = self {
-            // It is gone where it was renamed.
-            let _ = std::fs::remove_file(temporary);
-        }
     }
 }

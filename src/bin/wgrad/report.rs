@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use wgrad::data::{Dataset, Preparation, TargetEncoding, Targets};
+use wgrad::files::replace;
 use wgrad::fit::{History, Stop};
 use wgrad::metrics::{Regression, Report, Scores};
 use wgrad::{Loss, Matrix, Trainer};
@@ -106,14 +107,10 @@ impl Summary {
         let json = serde_json::to_string_pretty(self);
         let json =
             json.map_err(|e| Failure::File(format!("the report cannot be written as JSON: {e}")))?;
-        folder::replace(
-            &folder.join(format!("{}.json", folder::REPORT)),
-            json.as_bytes(),
-        )?;
-        folder::replace(
-            &folder.join(format!("{}.md", folder::REPORT)),
-            self.markdown(plots).as_bytes(),
-        )
+        let file = |kind| folder.join(format!("{}.{kind}", folder::REPORT));
+        replace(file("json"), json.as_bytes())?;
+        replace(file("md"), self.markdown(plots).as_bytes())?;
+        Ok(())
     }
 
     fn markdown(&self, plots: bool) -> String {
