@@ -69,19 +69,18 @@ var<workgroup> values: array<f32, VALUES>;
 var<workgroup> partial: array<f32, GROUP>;
 // Where the output's columns begin.
 var<private> output_base: u32;
+// The rows of a batch. They come by way of workgroup memory because lavapipe compiles a kernel for the values of a few uniforms that
+// loops depend on, and this one anew in every dispatch then (4 ms).
+var<workgroup> shared_rows: u32;
+var<private> rows: u32;
 
+// Selects, because a switch with a return in each case, inlined a dozen times, takes SwiftShader 33 s to compile.
 fn width(l: u32) -> u32 {
-    switch l {
-        case 0u: { return params.width0; }
-        case 1u: { return params.width1; }
-        case 2u: { return params.width2; }
-        case 3u: { return params.width3; }
-        case 4u: { return params.width4; }
-        case 5u: { return params.width5; }
-        case 6u: { return params.width6; }
-        case 7u: { return params.width7; }
-        default: { return params.width8; }
-    }
+    let lower = vec4<u32>(params.width0, params.width1, params.width2, params.width3);
+    let upper = vec4<u32>(params.width4, params.width5, params.width6, params.width7);
+    let four = select(lower, upper, l >= 4u);
+    let two = select(four.xy, four.zw, (l & 2u) != 0u);
+    return select(select(two.x, two.y, (l & 1u) != 0u), params.width8, l == 8u);
 }
 
 // Tensors begin on multiples of 64 elements.
@@ -90,7 +89,7 @@ fn padded(count: u32) -> u32 {
 }
 
 fn place(column: u32, r: u32) -> u32 {
-    return column * (params.rows + 1u) + r;
+    return column * (rows + 1u) + r;
 }
 
 fn output(r: u32, c: u32) -> f32 {
@@ -135,10 +134,10 @@ fn forward(local: u32, l: u32, base: u32, weight_at: u32) {
     let outputs = width(l + 1u);
     let bias_at = weight_at + padded(inputs * outputs);
     let next = base + inputs;
-    let items = params.rows * ((outputs + 3u) / 4u);
+    let items = rows * ((outputs + 3u) / 4u);
     for (var item = local; item < items; item += GROUP) {
-        let r = item % params.rows;
-        let o = item / params.rows * 4u;
+        let r = item % rows;
+        let o = item / rows * 4u;
         let last = outputs - 1u;
         let at = weight_at + inputs * vec4<u32>(o, min(o + 1u, last), min(o + 2u, last), min(o + 3u, last));
         var sum = vec4<f32>();
@@ -170,7 +169,7 @@ fn gradients(local: u32, l: u32, base: u32, weight_at: u32) {
         let at = vec4<u32>(place(next + o, 0u), place(next + min(o + 1u, last), 0u),
             place(next + min(o + 2u, last), 0u), place(next + min(o + 3u, last), 0u));
         var sum = vec4<f32>();
-        for (var r = 0u; r < params.rows; r++) {
+        for (var r = 0u; r < rows; r++) {
             var a = 1.0;
             if (i < inputs) {
                 a = values[place(base + i, r)];
@@ -194,10 +193,10 @@ fn backward(local: u32, l: u32, base: u32, weight_at: u32) {
     let inputs = width(l);
     let outputs = width(l + 1u);
     let next = base + inputs;
-    let items = params.rows * ((inputs + 3u) / 4u);
+    let items = rows * ((inputs + 3u) / 4u);
     for (var item = local; item < items; item += GROUP) {
-        let r = item % params.rows;
-        let i = item / params.rows * 4u;
+        let r = item % rows;
+        let i = item / rows * 4u;
         let last = inputs - 1u;
         let at = weight_at + vec4<u32>(i, min(i + 1u, last), min(i + 2u, last), min(i + 3u, last));
         var sum = vec4<f32>();
@@ -247,9 +246,13 @@ fn update(local: u32, t: f32) {
 
 @compute @workgroup_size(GROUP)
 fn small_network(@builtin(local_invocation_index) local: u32) {
+    if (local == 0u) {
+        shared_rows = params.rows;
+    }
+    rows = workgroupUniformLoad(&shared_rows);
     for (var s = 0u; s < params.steps; s++) {
-        let start = params.start + s * params.rows;
-        for (var e = local; e < params.rows * params.width0; e += GROUP) {
+        let start = params.start + s * rows;
+        for (var e = local; e < rows * params.width0; e += GROUP) {
             let r = e / params.width0;
             let c = e % params.width0;
             values[place(c, r)] = input(r, start, c);
@@ -267,7 +270,7 @@ fn small_network(@builtin(local_invocation_index) local: u32) {
 
         output_base = base;
         var loss = 0.0;
-        for (var r = local; r < params.rows; r += GROUP) {
+        for (var r = local; r < rows; r += GROUP) {
             loss += row_loss(r, start);
         }
         partial[local] = loss;

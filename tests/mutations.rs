@@ -425,7 +425,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ),
     (
         "small_network",
-        "params.start + s * params.rows",
+        "params.start + s * rows",
         "params.start",
     ),
     (

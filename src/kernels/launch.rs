@@ -17,13 +17,13 @@ pub(crate) enum Work {
     Network { values: u32 },
 }
 
-/// Bytes of workgroup memory, in steps of which small networks come; and beside these, for a reduction.
+/// Bytes of workgroup memory, in steps of which small networks come; and of these, for a reduction and the number of rows.
 const NETWORK_STEP: u32 = 4096;
-const NETWORK_PARTIAL: u32 = 1024;
+const NETWORK_FIXED: u32 = 1024 + 16;
 
 /// Bytes of workgroup memory that a small network takes.
 pub(crate) fn network_memory(values: u32) -> u32 {
-    (4 * values + NETWORK_PARTIAL).next_multiple_of(NETWORK_STEP)
+    (4 * values + NETWORK_FIXED).next_multiple_of(NETWORK_STEP)
 }
 
 /// Override constants of a compiled kernel.
@@ -88,7 +88,7 @@ impl Work {
             (Work::Rows { cols, .. }, _) => Constants::Lanes(1 << lanes_log2(cols)),
             (Work::Columns { .. } | Work::Elements { .. }, _) => Constants::None,
             (Work::Network { values }, _) => {
-                Constants::Values((network_memory(values) - NETWORK_PARTIAL) / 4)
+                Constants::Values((network_memory(values) - NETWORK_FIXED) / 4)
             }
         }
     }
