@@ -1,6 +1,8 @@
 // What every form of the matmul C (m, n) = A (m, k) . B (k, n) shares: blocks of 4 x 4 elements, whichever way they lie in
 // memory. The kernel supplies extents(), four_a, four_b, A_ALONG_K and B_ALONG_K (whether neighbours along k, else along m
 // or n, are neighbours in memory), and finish(m, n, four) and finish_sum(m, four), which take the results.
+// Loads go without branches, joined by & since && is one: outside a matrix they read the nearest element inside and select 0. An if
+// around each load hinders compilers: SwiftShader took minutes for a form with many of them, llvmpipe a third longer.
 
 // The part of k that this workgroup sums over: all of it, or one of `parts` equal slices where the grid has that depth.
 fn k_range(part: u32, parts: u32) -> vec2<u32> {
@@ -11,18 +13,24 @@ fn k_range(part: u32, parts: u32) -> vec2<u32> {
 
 // Columns k, ..., k + 3 of A, each with rows m, ..., m + 3.
 fn block_a(m: u32, k: u32) -> mat4x4<f32> {
+    var block = mat4x4<f32>();
     if (A_ALONG_K) {
-        return transpose(mat4x4<f32>(four_a(m, k), four_a(m + 1u, k), four_a(m + 2u, k), four_a(m + 3u, k)));
+        block = transpose(mat4x4<f32>(four_a(m, k), four_a(m + 1u, k), four_a(m + 2u, k), four_a(m + 3u, k)));
+    } else {
+        block = mat4x4<f32>(four_a(m, k), four_a(m, k + 1u), four_a(m, k + 2u), four_a(m, k + 3u));
     }
-    return mat4x4<f32>(four_a(m, k), four_a(m, k + 1u), four_a(m, k + 2u), four_a(m, k + 3u));
+    return block;
 }
 
 // Rows k, ..., k + 3 of B, each with columns n, ..., n + 3.
 fn block_b(k: u32, n: u32) -> mat4x4<f32> {
+    var block = mat4x4<f32>();
     if (B_ALONG_K) {
-        return transpose(mat4x4<f32>(four_b(k, n), four_b(k, n + 1u), four_b(k, n + 2u), four_b(k, n + 3u)));
+        block = transpose(mat4x4<f32>(four_b(k, n), four_b(k, n + 1u), four_b(k, n + 2u), four_b(k, n + 3u)));
+    } else {
+        block = mat4x4<f32>(four_b(k, n), four_b(k + 1u, n), four_b(k + 2u, n), four_b(k + 3u, n));
     }
-    return mat4x4<f32>(four_b(k, n), four_b(k + 1u, n), four_b(k + 2u, n), four_b(k + 3u, n));
+    return block;
 }
 
 // Row i of c += (row i of a) * b, for four rows.

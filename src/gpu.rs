@@ -58,8 +58,6 @@ pub(crate) struct Gpu {
     shader_checks: bool,
     /// The size of its subgroups, where kernels may use them.
     subgroup: Option<u32>,
-    /// Forms that keep their blocks in registers alone are not used: see [`can_run`](Self::can_run).
-    no_register_forms: bool,
     /// Whether rows of whole vec4s are loaded by vec4.
     pub vec4: bool,
     /// How much work one submission may have.
@@ -91,7 +89,6 @@ impl Gpu {
         let subgroups = adapter.features() & wgpu::Features::SUBGROUP;
         let one_size = info.subgroup_min_size == info.subgroup_max_size;
         let subgroup = (!subgroups.is_empty() && one_size).then_some(info.subgroup_min_size);
-        let no_register_forms = info.name.contains("SwiftShader");
         // For profiling; costs nothing while no pass is timed.
         let timestamps = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
         let (device, queue) = adapter
@@ -139,7 +136,6 @@ impl Gpu {
             binding_limit: options.binding_limit.unwrap_or(u64::MAX),
             shader_checks: options.shader_checks,
             subgroup,
-            no_register_forms,
             vec4: !options.scalar_loads,
             pace: Pace::default(),
             tuner,
@@ -197,14 +193,12 @@ impl Gpu {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
-    /// Whether a form of the matmul can run here. SwiftShader's compiler takes minutes for the forms without workgroup memory
-    /// (over 100 s for direct_64x32 and subgroup_16x32 each, where the tiles take half a second).
+    /// Whether a form of the matmul can run here.
     pub fn can_run(&self, form: &Form) -> bool {
         let (x, y) = form.invocations;
         x * y <= self.limits.max_compute_invocations_per_workgroup
             && x <= self.limits.max_compute_workgroup_size_x
             && y <= self.limits.max_compute_workgroup_size_y
-            && !(self.no_register_forms && form.workgroup_memory == 0)
             && form.workgroup_memory <= self.limits.max_compute_workgroup_storage_size
             && form
                 .subgroup

@@ -4,14 +4,10 @@ alias DeltaWord = f32;
 
 // delta[r, first + o], ..., delta[r, first + o + 3]; 0 outside.
 fn delta_four(r: u32, o: u32) -> vec4<f32> {
-    var four = vec4<f32>();
-    if (r < p.rows && o < p.outputs) {
-        let at = r * p.stride + p.first + o;
-        let left = p.outputs - o;
-        four.x = delta[at];
-        if (left > 1u) { four.y = delta[at + 1u]; }
-        if (left > 2u) { four.z = delta[at + 2u]; }
-        if (left > 3u) { four.w = delta[at + 3u]; }
-    }
-    return four;
+    let last = p.outputs - 1u;
+    let row = min(r, p.rows - 1u) * p.stride + p.first;
+    let four = vec4<f32>(delta[row + min(o, last)], delta[row + min(o + 1u, last)], delta[row + min(o + 2u, last)],
+        delta[row + min(o + 3u, last)]);
+    let columns = vec4<u32>(o, o + 1u, o + 2u, o + 3u);
+    return select(vec4<f32>(), four, (columns <= vec4<u32>(last)) & vec4<bool>(r < p.rows));
 }

@@ -4,14 +4,10 @@ alias WeightWord = f32;
 
 // weight[o, i], ..., weight[o, i + 3]; 0 outside.
 fn weight_four(o: u32, i: u32) -> vec4<f32> {
-    var four = vec4<f32>();
-    if (o < p.outputs && i < p.inputs) {
-        let at = o * p.inputs + i;
-        let left = p.inputs - i;
-        four.x = weight[at];
-        if (left > 1u) { four.y = weight[at + 1u]; }
-        if (left > 2u) { four.z = weight[at + 2u]; }
-        if (left > 3u) { four.w = weight[at + 3u]; }
-    }
-    return four;
+    let last = p.inputs - 1u;
+    let row = min(o, p.outputs - 1u) * p.inputs;
+    let four = vec4<f32>(weight[row + min(i, last)], weight[row + min(i + 1u, last)], weight[row + min(i + 2u, last)],
+        weight[row + min(i + 3u, last)]);
+    let columns = vec4<u32>(i, i + 1u, i + 2u, i + 3u);
+    return select(vec4<f32>(), four, (columns <= vec4<u32>(last)) & vec4<bool>(o < p.outputs));
 }

@@ -4,23 +4,22 @@
 alias InputWord = vec4<u32>;
 
 fn x_four(r: u32, c: u32) -> vec4<f32> {
+    let row = order[p.start + min(r, p.rows - 1u)];
+    let column = min(c, p.inputs - 1u);
     var four = vec4<f32>();
-    if (r < p.rows && c < p.inputs) {
-        let row = order[p.start + r];
-        if (p.format == 1u) {
-            four = bitcast<vec4<f32>>(x[row * ((p.inputs + 3u) / 4u) + c / 4u]);
-        } else if (p.format == 2u) {
-            let word = x[row * ((p.inputs + 7u) / 8u) + c / 8u];
-            let half = select(word.xy, word.zw, (c & 4u) != 0u);
-            four = vec4<f32>(unpack2x16float(half.x), unpack2x16float(half.y));
-        } else {
-            let word = x[row * ((p.inputs + 15u) / 16u) + c / 16u];
-            let lower = select(word.x, word.y, (c & 4u) != 0u);
-            let upper = select(word.z, word.w, (c & 4u) != 0u);
-            let bytes = select(lower, upper, (c & 8u) != 0u);
-            four = p.scale * vec4<f32>(
-                f32(bytes & 255u), f32((bytes >> 8u) & 255u), f32((bytes >> 16u) & 255u), f32(bytes >> 24u));
-        }
+    if (p.format == 1u) {
+        four = bitcast<vec4<f32>>(x[row * ((p.inputs + 3u) / 4u) + column / 4u]);
+    } else if (p.format == 2u) {
+        let word = x[row * ((p.inputs + 7u) / 8u) + column / 8u];
+        let half = select(word.xy, word.zw, (c & 4u) != 0u);
+        four = vec4<f32>(unpack2x16float(half.x), unpack2x16float(half.y));
+    } else {
+        let word = x[row * ((p.inputs + 15u) / 16u) + column / 16u];
+        let lower = select(word.x, word.y, (c & 4u) != 0u);
+        let upper = select(word.z, word.w, (c & 4u) != 0u);
+        let bytes = select(lower, upper, (c & 8u) != 0u);
+        four = p.scale * vec4<f32>(
+            f32(bytes & 255u), f32((bytes >> 8u) & 255u), f32((bytes >> 16u) & 255u), f32(bytes >> 24u));
     }
-    return four;
+    return select(vec4<f32>(), four, (r < p.rows) & (c < p.inputs));
 }

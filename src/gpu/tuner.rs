@@ -197,7 +197,7 @@ impl Gpu {
     fn default_choice(&self, call: &Call, extents: Extents) -> Choice {
         let adapter = AdapterKind {
             software: self.is_software(),
-            subgroup: self.subgroup.filter(|_| !self.no_register_forms),
+            subgroup: self.subgroup,
         };
         let can_split = matches!(call, Call::DenseBackwardParams(_));
         let choice = default_choice(adapter, extents, can_split);
