@@ -1,0 +1,123 @@
+//! What comes of a run: the model, the report, the plots.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use wgrad::data::Targets;
+use wgrad::fit::{History, Stop};
+use wgrad::{Dataset, Model, Trainer};
+
+use super::prepare::Job;
+use crate::failure::Failure;
+use crate::folder::{self, Folder};
+use crate::output;
+use crate::plots;
+use crate::progress::Voice;
+use crate::report::{self, Summary};
+use crate::setup;
+
+/// What a run says in the end, in JSON.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    run: &'a Path,
+    model: PathBuf,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+/// The model, the report and the plots.
+pub fn finish(
+    voice: &Voice,
+    job: &Job,
+    trainer: &mut Trainer,
+    folder: &Folder,
+    history: History,
+) -> Result<serde_json::Value, Failure> {
+    let mut model: Model = trainer.model()?;
+    model.preparation = Some(super::stored(&job.preparation)?);
+    let path = folder.file(folder::MODEL);
+    model.save(&path)?;
+    let mut saved = vec![path];
+    if let Some(out) = &job.settings.out {
+        model.save(out)?;
+        saved.push(out.clone());
+    }
+
+    let (data, on) = match (&job.validation, job.data.targets()) {
+        (Some(validation), _) => (Cow::Borrowed(validation), "validation"),
+        // Without the weights that classes were trained with.
+        (None, Targets::Classes(labels)) if job.data.weights().is_some() => {
+            let inputs = job.data.inputs().clone();
+            (
+                Cow::Owned(Dataset::classes(inputs, labels.clone())?),
+                "training",
+            )
+        }
+        (None, _) => (Cow::Borrowed(&job.data), "training"),
+    };
+    let result = report::evaluate(trainer, &data, &job.preparation)?;
+    let summary = Summary::new(facts(job), history, on, result.report);
+    if job.settings.plots {
+        plots::run(
+            folder.path(),
+            &summary,
+            result.pairs.as_ref(),
+            &job.preparation,
+        )?;
+    }
+    summary.write(folder.path(), job.settings.plots)?;
+
+    let history = &summary.history;
+    let mut done = format!(
+        "{} in {}",
+        output::counted(history.epochs.len() as u64, "epoch"),
+        output::duration(history.seconds())
+    );
+    if history.stop == Some(Stop::Patience) {
+        done += &format!(": no improvement for {}", job.settings.patience);
+    }
+    match history.best_epoch {
+        Some(best) if job.settings.restore_best => {
+            done += &format!("; the model has the weights of epoch {best}, the best");
+        }
+        Some(best) => done += &format!("; epoch {best} was the best, the model is of the last"),
+        None => {}
+    }
+    voice.say(done);
+    let rows = output::count(data.rows() as u64);
+    voice.say(format_args!("on the {rows} rows of {on} data:"));
+    for line in summary.scores().lines() {
+        voice.say(format_args!("  {line}"));
+    }
+    for path in &saved {
+        voice.say(format_args!("model      {}", folder::near(path).display()));
+    }
+    voice.say(format_args!(
+        "report     {}",
+        folder.file("report.md").display()
+    ));
+    let outcome = Outcome {
+        run: folder.path(),
+        model: saved.pop().unwrap_or_default(),
+        summary: &summary,
+    };
+    serde_json::to_value(&outcome)
+        .map_err(|e| Failure::File(format!("the outcome cannot be written as JSON: {e}")))
+}
+
+/// What the report says of the run.
+fn facts(job: &Job) -> report::Facts {
+    report::Facts {
+        version: job.facts.version.clone(),
+        data: job.settings.data.clone().unwrap_or_default(),
+        rows: job.facts.rows,
+        preparation: job.preparation.to_string(),
+        network: job.network.to_string(),
+        parameters: job.network.parameters(),
+        loss: job.criterion.to_string(),
+        optimizer: setup::optimizer(&job.settings).name().into(),
+        device: job.device.to_string(),
+        seed: job.settings.seed,
+    }
+}

@@ -1,0 +1,194 @@
+//! All that a run needs before its first step: data, network, trainer.
+
+use wgrad::{Checkpoint, Criterion, Dataset, Device, Error, Mlp, Optimizer, Preparation, Trainer};
+
+use super::start::Start;
+use crate::failure::Failure;
+use crate::folder::{self, Facts};
+use crate::model;
+use crate::options::{ClassWeights, Held, Settings, Wrong};
+use crate::output;
+use crate::setup;
+
+/// What is trained, on what.
+pub struct Job {
+    pub settings: Settings,
+    pub data: Dataset,
+    pub validation: Option<Dataset>,
+    pub preparation: Preparation,
+    pub device: Device,
+    pub network: Mlp,
+    pub criterion: Criterion,
+    pub facts: Facts,
+    /// What was read.
+    pub read: String,
+    /// Why it is this device.
+    pub why: String,
+}
+
+/// The job, and the trainer for it, with the weights that it begins with or goes on with.
+pub fn job(start: &Start) -> Result<(Job, Trainer), Failure> {
+    let mut settings = start.settings.clone();
+    // The data, prepared as it was where the run goes on.
+    let checkpoint = start.checkpoint();
+    let stored = checkpoint.and_then(|c| c.preparation.clone());
+    let fitted: Option<Preparation> = match stored {
+        None => None,
+        Some(value) => Some(serde_json::from_value(value).map_err(|e| {
+            Failure::File(format!("the checkpoint's preparation cannot be read ({e}): take one that `wgrad train` made"))
+        })?),
+    };
+    let read = crate::data::training(&settings, fitted.as_ref())?;
+    let rows = read.data.rows();
+    if !start.share_asked && rows < setup::FEW {
+        settings.validation = Held::Share(0.0);
+    }
+    let mut facts = Facts {
+        version: env!("CARGO_PKG_VERSION").into(),
+        device: String::new(),
+        data: folder::digest(std::iter::once(&read.data).chain(&read.validation)),
+        rows,
+    };
+    if let Some(before) = start.resumed.as_ref().and_then(|r| r.facts.as_ref())
+        && before.data != facts.data
+    {
+        return Err(Failure::File(format!(
+            "{}: the data has changed since the run began ({} rows now, {} then, or other values): put back what it was, or \
+             begin anew with --init-from for the weights",
+            crate::data::path(&settings)?.display(),
+            rows,
+            before.rows
+        )));
+    }
+    // Rows to train on and rows held out. Weights of classes are for training alone: what is held out tells how good it is.
+    let (mut data, validation) = match (read.validation, &settings.validation) {
+        (Some(file), _) => (read.data, Some(file)),
+        (None, Held::Share(share)) if *share > 0.0 => {
+            let (data, held) = read.data.split(1.0 - share, settings.seed)?;
+            (data, Some(held))
+        }
+        (None, _) => (read.data, None),
+    };
+    if let Some(weights) = class_weights(&settings, &data, &read.preparation)? {
+        data = data.with_class_weights(&weights)?;
+    }
+
+    // The network, and what it is trained by.
+    let criterion = setup::criterion(&settings, &read.preparation)?;
+    let network = setup::network(&settings, &read.preparation, criterion.loss)?;
+    let optimizer = setup::optimizer(&settings);
+    if let Some(checkpoint) = checkpoint {
+        check_architecture(checkpoint, &network, criterion, optimizer.name())?;
+    }
+    let chosen = setup::device(&settings.device)?;
+    facts.device = chosen.device.to_string();
+    let trainer = trainer(start, &chosen.device, &network, criterion, optimizer)?;
+    let job = Job {
+        data,
+        validation,
+        preparation: read.preparation,
+        device: chosen.device,
+        network,
+        criterion,
+        facts,
+        settings,
+        read: read.summary,
+        why: chosen.why,
+    };
+    Ok((job, trainer))
+}
+
+/// The trainer of the checkpoint, or a new one.
+fn trainer(
+    start: &Start,
+    device: &Device,
+    network: &Mlp,
+    criterion: Criterion,
+    optimizer: Optimizer,
+) -> Result<Trainer, Failure> {
+    if let Some(resumed) = &start.resumed
+        && let Some(checkpoint) = &resumed.checkpoint
+    {
+        if resumed.elsewhere {
+            return Ok(Trainer::resume_elsewhere(device, checkpoint)?);
+        }
+        return Trainer::resume(device, checkpoint).map_err(|e| match e {
+            Error::OtherDevice { .. } => Failure::Device(format!(
+                "{e}\n(`--elsewhere` goes on here all the same, with other bits)"
+            )),
+            e => e.into(),
+        });
+    }
+    let mut trainer = Trainer::new(device, network, criterion, optimizer, start.settings.seed)?;
+    if let Some(path) = &start.settings.init_from {
+        let (source, path) = model::open(path)?;
+        let source = source.model()?;
+        if source.network().to_string() != network.to_string() {
+            return Err(Error::Architecture {
+                what: path.display().to_string(),
+                found: source.network().to_string(),
+                expected: network.to_string(),
+                advice: "give options that make the network the same, or leave --init-from out"
+                    .into(),
+            }
+            .into());
+        }
+        trainer.set_weights(source.weights())?;
+    }
+    Ok(trainer)
+}
+
+/// The weight of each class, where they have any.
+fn class_weights(
+    s: &Settings,
+    data: &Dataset,
+    preparation: &Preparation,
+) -> Result<Option<Vec<f32>>, Failure> {
+    let given = match &s.class_weights {
+        ClassWeights::None => return Ok(None),
+        ClassWeights::Balanced => return Ok(Some(data.balanced_class_weights()?)),
+        ClassWeights::Given(given) => given,
+    };
+    let Some(classes) = preparation.classes() else {
+        return Err(Wrong(
+            "--class-weights needs classes, but the targets are numbers: leave it out, or give --task classification".into(),
+        )
+        .into());
+    };
+    let names = classes.names();
+    if let Some(unknown) = given.keys().find(|&class| !names.contains(class)) {
+        return Err(Wrong(format!(
+            "--class-weights has a weight for {unknown:?}, but there is no such class; there are {}",
+            output::listed(names)
+        ))
+        .into());
+    }
+    let weight = |name: &String| given.get(name).map_or(1.0, |&weight| weight as f32);
+    Ok(Some(names.iter().map(weight).collect()))
+}
+
+/// That the options make what the checkpoint is of.
+fn check_architecture(
+    found: &Checkpoint,
+    network: &Mlp,
+    criterion: Criterion,
+    optimizer: &str,
+) -> Result<(), Failure> {
+    let there = format!(
+        "{}; {}; {}",
+        found.network(),
+        found.criterion(),
+        found.optimizer().name()
+    );
+    let here = format!("{network}; {criterion}; {optimizer}");
+    if there == here {
+        return Ok(());
+    }
+    Err(Error::Architecture {
+        what: "the checkpoint".into(),
+        found: there,
+        expected: here,
+        advice: "leave the options out that differ, or begin a new run with them".into(),
+    }
+    .into())
+}

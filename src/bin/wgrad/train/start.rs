@@ -1,0 +1,177 @@
+//! What a call of `wgrad train` begins with: its options, and the run that it goes on with.
+
+use std::path::{Path, PathBuf};
+
+use wgrad::Checkpoint;
+
+use super::Arguments;
+use crate::failure::{self, Failure};
+use crate::folder::{self, Facts, shown};
+use crate::options::{ARCHITECTURE, CHANGEABLE, Held, Options, Settings, Wrong};
+use crate::progress::Voice;
+
+/// What to train by.
+pub struct Start {
+    pub settings: Settings,
+    /// Whether somebody said what to hold out.
+    pub share_asked: bool,
+    pub resumed: Option<Resumed>,
+}
+
+/// The run to go on with.
+pub struct Resumed {
+    pub folder: PathBuf,
+    /// Whether it may go on on another device than it began on.
+    pub elsewhere: bool,
+    pub facts: Option<Facts>,
+    pub checkpoint: Option<Checkpoint>,
+}
+
+impl Start {
+    /// From the command line and the files that it names; what can be seen to be wrong before the data is read, is.
+    pub fn of(a: &Arguments, voice: &Voice) -> Result<Self, Failure> {
+        let start = match &a.resume {
+            Some(path) => resume(a, path, voice)?,
+            None => begin(a)?,
+        };
+        check(&start)?;
+        Ok(start)
+    }
+
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.resumed.as_ref()?.checkpoint.as_ref()
+    }
+}
+
+/// A new run.
+fn begin(a: &Arguments) -> Result<Start, Failure> {
+    let file = match &a.config {
+        None => Options::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|e| failure::file(path, "it cannot be read", &e))?;
+            Options::parse(&text, &path.display().to_string())?
+        }
+    };
+    let given = a.options.over(&file)?;
+    Ok(Start {
+        share_asked: given.validation.is_some(),
+        settings: anchored(Settings::of(given))?,
+        resumed: None,
+    })
+}
+
+/// The run in a folder, with the options that may change.
+fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
+    let stored = folder::config(path)?;
+    let given = Settings::of(a.options.over(&stored)?);
+    let settings = anchored(given)?;
+    let (new, old) = (settings.options().table()?, stored.table()?);
+    let fixed = |key: &&String| !CHANGEABLE.contains(&key.as_str());
+    let changed = new
+        .keys()
+        .filter(fixed)
+        .find(|key| old.get(*key) != new.get(*key));
+    if a.options.run.is_some() {
+        return Err(Failure::Usage(
+            "--run and --resume exclude each other: a run stays in its folder".into(),
+        ));
+    }
+    let found = folder::newest(path)?;
+    if let Some(found) = &found {
+        for skipped in &found.skipped {
+            voice.say(format_args!("note: {skipped}"));
+        }
+    }
+    let checkpoint = found.map(|found| found.checkpoint);
+    if let Some(key) = changed
+        && !ARCHITECTURE.contains(&key.as_str())
+    {
+        let value = |table: &toml::Table| match table.get(key) {
+            Some(value) => format!("with --{key} {value}"),
+            None => format!("without --{key}"),
+        };
+        return Err(Failure::Usage(format!(
+            "the run in {} began {}, and cannot go on {}: leave it out, or begin anew, with --init-from {} for the \
+             weights",
+            path.display(),
+            value(&old),
+            value(&new),
+            shown(path)
+        )));
+    }
+    let facts = match &checkpoint {
+        Some(_) => Some(folder::facts(path)?),
+        None => None,
+    };
+    Ok(Start {
+        settings,
+        share_asked: stored.validation.is_some(),
+        resumed: Some(Resumed {
+            folder: path.to_owned(),
+            elsewhere: a.elsewhere,
+            facts,
+            checkpoint,
+        }),
+    })
+}
+
+fn absolute(path: &mut Option<PathBuf>) -> Result<(), Failure> {
+    if let Some(path) = path {
+        *path =
+            std::path::absolute(&*path).map_err(|e| failure::file(path, "it has no place", &e))?;
+    }
+    Ok(())
+}
+
+/// All paths made to hold wherever the run goes on from.
+fn anchored(mut s: Settings) -> Result<Settings, Failure> {
+    for path in [
+        &mut s.data,
+        &mut s.targets,
+        &mut s.validation_targets,
+        &mut s.out,
+        &mut s.init_from,
+    ] {
+        absolute(path)?;
+    }
+    if let Held::File(path) = &s.validation {
+        let mut path = Some(path.clone());
+        absolute(&mut path)?;
+        s.validation = Held::File(path.unwrap_or_default());
+    }
+    Ok(s)
+}
+
+/// What can be seen to be wrong before the data is read.
+fn check(start: &Start) -> Result<(), Failure> {
+    let s = &start.settings;
+    if let Some(out) = &s.out {
+        folder::check_out(out)?;
+    }
+    if let (None, Some(run)) = (&start.resumed, &s.run) {
+        folder::check_new(run)?;
+    }
+    if s.keep == 0 {
+        return Err(Wrong("--keep is 0, but at least 1 checkpoint must be kept".into()).into());
+    }
+    for (name, n) in [
+        ("checkpoint-steps", s.checkpoint_steps),
+        ("log-steps", s.log_steps),
+    ] {
+        if n == Some(0) {
+            return Err(Wrong(format!(
+                "--{name} is 0, but must be 1 or more; leave it out for none"
+            ))
+            .into());
+        }
+    }
+    if s.checkpoint_minutes
+        .is_some_and(|m| !(m > 0.0 && m.is_finite()))
+    {
+        return Err(
+            Wrong("--checkpoint-minutes must be above 0; leave it out for none".into()).into(),
+        );
+    }
+    Ok(())
+}
