@@ -1,0 +1,486 @@
+//! The values that options take, each the same as a flag's text and in a TOML file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use toml::Value;
+
+use super::Wrong;
+
+/// A name with arguments, as `step(every=10,gamma=0.1)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    pub name: String,
+    pub arguments: Vec<(String, f64)>,
+}
+
+impl Named {
+    /// From its text.
+    pub fn parse(what: &str, text: &str) -> Result<Self, Wrong> {
+        let fail = || {
+            Wrong(format!(
+                "{what} {text:?} is not of the form name or name(key=number, …)"
+            ))
+        };
+        let (name, rest) = match text.split_once('(') {
+            Some((name, rest)) => (name, rest.trim_end().strip_suffix(')').ok_or_else(fail)?),
+            None => (text, ""),
+        };
+        let mut arguments = Vec::new();
+        for argument in rest.split(',').filter(|a| !a.trim().is_empty()) {
+            let (key, value) = argument.split_once('=').ok_or_else(fail)?;
+            let value: f64 = value.trim().parse().map_err(|_| fail())?;
+            arguments.push((key.trim().replace('-', "_"), value));
+        }
+        let name = name.trim().replace('-', "_").to_lowercase();
+        Ok(Self { name, arguments })
+    }
+
+    /// The arguments in this order, a default for each that is not given.
+    pub fn arguments(&self, known: &[(&str, f64)]) -> Result<Vec<f64>, Wrong> {
+        if let Some((key, _)) = self
+            .arguments
+            .iter()
+            .find(|(key, _)| known.iter().all(|(k, _)| k != key))
+        {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            let has = if names.is_empty() {
+                "takes no arguments".into()
+            } else {
+                format!("takes {}", names.join(", "))
+            };
+            return Err(Wrong(format!(
+                "{} has no argument {key}: it {has}",
+                self.name
+            )));
+        }
+        let value = |(name, default): &(&str, f64)| {
+            self.arguments
+                .iter()
+                .rev()
+                .find(|(key, _)| key == name)
+                .map_or(*default, |(_, value)| *value)
+        };
+        Ok(known.iter().map(value).collect())
+    }
+}
+
+/// A whole number that stands where any number may.
+pub fn whole(what: &str, x: f64) -> Result<u64, Wrong> {
+    if x >= 0.0 && x.fract() == 0.0 && x < 9e15 {
+        return Ok(x as u64);
+    }
+    Err(Wrong(format!("{what} is {x}, but must be a whole number")))
+}
+
+/// Names of columns: one text with commas, or a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Names(pub Vec<String>);
+
+impl FromStr for Names {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+        if names.iter().any(String::is_empty) {
+            return Err(Wrong(
+                "a name is empty; names with commas can be given in a TOML file".into(),
+            ));
+        }
+        Ok(Self(names))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a name, a number, or a list of these")]
+enum NamesForm {
+    Number(u32),
+    One(String),
+    Many(Vec<NameForm>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a name or a number")]
+enum NameForm {
+    Number(u32),
+    Name(String),
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self(match NamesForm::deserialize(from)? {
+            NamesForm::Number(n) => vec![n.to_string()],
+            NamesForm::One(name) => vec![name],
+            NamesForm::Many(names) => {
+                let name = |of| match of {
+                    NameForm::Number(n) => n.to_string(),
+                    NameForm::Name(name) => name,
+                };
+                names.into_iter().map(name).collect()
+            }
+        }))
+    }
+}
+
+/// Weights of classes: a word, or a weight for some of them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClassWeights {
+    /// Each row counts alike.
+    None,
+    /// Each class counts alike.
+    Balanced,
+    /// By the names of classes.
+    Given(BTreeMap<String, f64>),
+}
+
+impl FromStr for ClassWeights {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        match text {
+            "none" => return Ok(Self::None),
+            "balanced" => return Ok(Self::Balanced),
+            _ => {}
+        }
+        let wrong = || {
+            Wrong(format!(
+                "{text:?} is neither none nor balanced, nor weights of classes as in yes=5,no=1"
+            ))
+        };
+        let mut weights = BTreeMap::new();
+        for part in text.split(',') {
+            let (class, weight) = part.rsplit_once('=').ok_or_else(wrong)?;
+            let weight: f64 = weight.trim().parse().map_err(|_| wrong())?;
+            if weights.insert(class.trim().to_owned(), weight).is_some() {
+                return Err(Wrong(format!("class {class:?} has two weights")));
+            }
+        }
+        Self::given(weights)
+    }
+}
+
+impl ClassWeights {
+    fn given(weights: BTreeMap<String, f64>) -> Result<Self, Wrong> {
+        let sound = |weight: f64| weight >= 0.0 && weight.is_finite();
+        match weights.iter().find(|(_, weight)| !sound(**weight)) {
+            Some((class, weight)) => Err(Wrong(format!(
+                "the weight of class {class:?} is {weight}, but must be a number from 0 on"
+            ))),
+            None => Ok(Self::Given(weights)),
+        }
+    }
+}
+
+impl Serialize for ClassWeights {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            ClassWeights::None => to.serialize_str("none"),
+            ClassWeights::Balanced => to.serialize_str("balanced"),
+            ClassWeights::Given(weights) => weights.serialize(to),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected none, balanced, or weights of classes as in { yes = 5, no = 1 }"
+)]
+enum ClassWeightsForm {
+    Text(String),
+    Table(BTreeMap<String, f64>),
+}
+
+impl<'de> Deserialize<'de> for ClassWeights {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = match ClassWeightsForm::deserialize(from)? {
+            ClassWeightsForm::Text(text) => text.parse(),
+            ClassWeightsForm::Table(weights) => Self::given(weights),
+        };
+        read.map_err(serde::de::Error::custom)
+    }
+}
+
+/// Widths of the hidden layers: text, or a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Widths(pub Vec<usize>);
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected widths, as in [256, 128], each 1 or more; [] for a linear model"
+)]
+enum WidthsForm {
+    One(std::num::NonZeroUsize),
+    Many(Vec<std::num::NonZeroUsize>),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Widths {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(match WidthsForm::deserialize(from)? {
+            WidthsForm::One(width) => Self(vec![width.get()]),
+            WidthsForm::Many(widths) => Self(widths.into_iter().map(usize::from).collect()),
+            WidthsForm::Text(text) => text.parse().map_err(serde::de::Error::custom)?,
+        })
+    }
+}
+
+impl FromStr for Widths {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        if text.trim().eq_ignore_ascii_case("none") {
+            return Ok(Self(Vec::new()));
+        }
+        let width = |part: &str| {
+            let width: usize = part.trim().parse().map_err(|_| ())?;
+            if width == 0 { Err(()) } else { Ok(width) }
+        };
+        let widths: Result<Vec<usize>, ()> = text.split(',').map(width).collect();
+        let widths = widths.map_err(|()| {
+            Wrong(format!(
+                "{text:?} is no list of widths: write 256,128 or none"
+            ))
+        })?;
+        Ok(Self(widths))
+    }
+}
+
+/// What is held out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Held {
+    Share(f64),
+    File(PathBuf),
+}
+
+impl FromStr for Held {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        match text.parse::<f64>() {
+            Ok(share) if (0.0..1.0).contains(&share) => Ok(Self::Share(share)),
+            Ok(share) => Err(Wrong(format!(
+                "{share} is no share of the rows: give one in [0, 1), or a file"
+            ))),
+            Err(_) => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+impl Serialize for Held {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Held::Share(share) => to.serialize_f64(*share),
+            Held::File(path) => path.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Held {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = match Value::deserialize(from)? {
+            Value::Integer(n) => n.to_string(),
+            Value::Float(x) => x.to_string(),
+            Value::String(path) => path,
+            other => {
+                return Err(serde::de::Error::custom(format!(
+                    "{other} is neither a share of the rows nor a file"
+                )));
+            }
+        };
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What becomes of missing values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MissingRule(pub wgrad::Missing);
+
+impl FromStr for MissingRule {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        use wgrad::Missing::{Constant, Drop, Error, Mean, Median, MostFrequent};
+        Ok(Self(match text {
+            "error" => Error,
+            "drop" => Drop,
+            "mean" => Mean,
+            "median" => Median,
+            "most-frequent" => MostFrequent,
+            _ => match text
+                .strip_prefix("constant(")
+                .and_then(|rest| rest.strip_suffix(')'))
+            {
+                Some(value) => Constant(value.into()),
+                None => {
+                    return Err(Wrong(format!(
+                        "{text:?} is none of error, drop, mean, median, most-frequent, constant(VALUE)"
+                    )));
+                }
+            },
+        }))
+    }
+}
+
+impl fmt::Display for MissingRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use wgrad::Missing::{Constant, Drop, Error, Mean, Median, MostFrequent};
+        match &self.0 {
+            Error => f.write_str("error"),
+            Drop => f.write_str("drop"),
+            Mean => f.write_str("mean"),
+            Median => f.write_str("median"),
+            MostFrequent => f.write_str("most-frequent"),
+            Constant(value) => write!(f, "constant({value})"),
+        }
+    }
+}
+
+impl Serialize for MissingRule {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MissingRule {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Names to choose among, the same for flags and keys.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $variant:ident => $value:expr),* $(,)? } -> $target:ty) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name { $($(#[$attr])* $variant),* }
+
+        impl From<$name> for $target {
+            fn from(name: $name) -> Self {
+                match name { $($name::$variant => $value),* }
+            }
+        }
+    };
+}
+
+choice! {
+    /// Whether targets are classes or numbers.
+    TaskName {
+        /// Classes if they are text or few whole numbers
+        Auto => wgrad::Task::Auto,
+        /// Classes
+        Classification => wgrad::Task::Classification,
+        /// Numbers
+        Regression => wgrad::Task::Regression,
+    } -> wgrad::Task
+}
+
+choice! {
+    /// What becomes of unknown categories.
+    UnseenRule {
+        /// They are an error
+        Error => wgrad::Unseen::Error,
+        /// They are none of the known ones
+        Zeros => wgrad::Unseen::Zeros,
+    } -> wgrad::Unseen
+}
+
+choice! {
+    /// How inputs are scaled.
+    ScalingRule {
+        /// Bytes by 1/255, all else as standard
+        Auto => wgrad::Scaling::Auto,
+        /// To mean 0 and standard deviation 1
+        Standard => wgrad::Scaling::Standard,
+        /// Not at all
+        None => wgrad::Scaling::None,
+    } -> wgrad::Scaling
+}
+
+choice! {
+    /// How weights begin.
+    InitName {
+        /// Uniform in ±1/√inputs
+        Pytorch => wgrad::Init::PyTorch,
+        /// For tanh and sigmoid
+        GlorotUniform => wgrad::Init::GlorotUniform,
+        /// For tanh and sigmoid
+        GlorotNormal => wgrad::Init::GlorotNormal,
+        /// For ReLU
+        HeUniform => wgrad::Init::HeUniform,
+        /// For ReLU
+        HeNormal => wgrad::Init::HeNormal,
+        /// All zeros
+        Zeros => wgrad::Init::Zeros,
+    } -> wgrad::Init
+}
+
+choice! {
+    /// How inputs are kept on a GPU.
+    StorageName {
+        /// As they are
+        F32 => wgrad::Storage::F32,
+        /// In half precision
+        F16 => wgrad::Storage::F16,
+    } -> wgrad::Storage
+}
+
+choice! {
+    /// What a schedule counts.
+    PerName {
+        /// Epochs
+        Epoch => wgrad::schedule::Per::Epoch,
+        /// Updates
+        Step => wgrad::schedule::Per::Step,
+    } -> wgrad::schedule::Per
+}
+
+/// A normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormName {
+    /// None
+    None,
+    /// Layer normalisation
+    Layer,
+    /// Batch normalisation
+    Batch,
+}
+
+/// An optimiser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerName {
+    /// Adam
+    Adam,
+    /// Adam with decoupled weight decay
+    Adamw,
+    /// Gradient descent, with momentum
+    Sgd,
+    /// RMSprop
+    Rmsprop,
+}
+
+/// What early stopping watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MonitorName {
+    /// The validation loss, or without validation the training loss
+    Auto,
+    /// The validation loss
+    ValidationLoss,
+    /// The validation accuracy
+    ValidationAccuracy,
+    /// The training loss
+    TrainLoss,
+}
