@@ -1,27 +1,35 @@
 //! Ctrl-C: the first saves the run, the second stops at once.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 use crate::progress;
 
-/// How often the user has asked to stop.
-static ASKED: AtomicU32 = AtomicU32::new(0);
+/// When the user asked to stop.
+static ASKED: OnceLock<Instant> = OnceLock::new();
 /// Whether there is anything to save when that happens.
 static TRAINING: AtomicBool = AtomicBool::new(false);
+
+/// Signals within this time are one request: `timeout` sends one to the tool and one to its process group.
+const ONE_REQUEST: Duration = Duration::from_millis(200);
 
 /// To be called once, before anything takes long.
 pub fn watch() -> Result<(), Failure> {
     let handler = || {
-        // In this order: training ends soon after it has been asked to, and then must not be cut off while it says so.
+        // Looked at before it is asked to stop: training ends soon after, and then must not be cut off while it says so.
         let training = TRAINING.load(Ordering::SeqCst);
-        let before = ASKED.fetch_add(1, Ordering::SeqCst);
-        if before > 0 || !training {
-            std::process::exit(130);
+        match ASKED.get() {
+            Some(asked) if asked.elapsed() < ONE_REQUEST => {}
+            None if training => {
+                ASKED.get_or_init(Instant::now);
+                progress::note(format_args!(
+                    "stopping: the run is being saved (once more to stop at once, without)"
+                ));
+            }
+            _ => std::process::exit(130),
         }
-        progress::note(format_args!(
-            "stopping: the run is being saved (once more to stop at once, without)"
-        ));
     };
     ctrlc::set_handler(handler).map_err(|e| Failure::File(format!("Ctrl-C cannot be watched: {e}")))
 }
@@ -33,5 +41,5 @@ pub fn training(on: bool) {
 
 /// Whether the user has asked to stop.
 pub fn interrupted() -> bool {
-    ASKED.load(Ordering::SeqCst) > 0
+    ASKED.get().is_some()
 }
