@@ -1,8 +1,19 @@
 // What every form of the matmul C (m, n) = A (m, k) . B (k, n) shares: blocks of 4 x 4 elements, whichever way they lie in
 // memory. The kernel supplies extents(), four_a, four_b, A_ALONG_K and B_ALONG_K (whether neighbours along k, else along m
 // or n, are neighbours in memory), and finish(m, n, four) and finish_sum(m, four), which take the results.
-// Loads go without branches, joined by & since && is one: outside a matrix they read the nearest element inside and select 0. An if
+// Loads go without branches, & in place of && among them: outside a matrix they read the nearest element inside and select 0. An if
 // around each load hinders compilers: SwiftShader took minutes for a form with many of them, llvmpipe a third longer.
+
+// Where the elements c, ..., c + 3 of a row of `count` lie that begins at `row`; those outside at the row's last.
+fn four_places(row: u32, c: u32, count: u32) -> vec4<u32> {
+    return vec4<u32>(row) + min(vec4<u32>(c, c + 1u, c + 2u, c + 3u), vec4<u32>(count - 1u));
+}
+
+// 0 for those of the elements c, ..., c + 3 that are outside a row of `count`, and for all if the row is not inside.
+fn four_inside(four: vec4<f32>, inside: bool, c: u32, count: u32) -> vec4<f32> {
+    let columns = vec4<u32>(c, c + 1u, c + 2u, c + 3u) < vec4<u32>(count);
+    return select(vec4<f32>(), four, columns & vec4<bool>(inside));
+}
 
 // The part of k that this workgroup sums over: all of it, or one of `parts` equal slices where the grid has that depth.
 fn k_range(part: u32, parts: u32) -> vec2<u32> {

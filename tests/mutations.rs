@@ -47,14 +47,10 @@ const FAULTS: &[(&str, &str, &str)] = &[
     // How the matrices are loaded: each operand, each load.
     (
         "dense_forward",
-        "(columns <= vec4<u32>(last)) & vec4<bool>(o",
-        "(columns < vec4<u32>(last)) & vec4<bool>(o",
+        "c + 3u) < vec4<u32>(count)",
+        "c + 3u) < vec4<u32>(count - 1u)",
     ),
-    (
-        "dense_forward",
-        "weight[row + min(i + 1u, last)]",
-        "weight[row + min(i, last)]",
-    ),
+    ("dense_forward", "weight[at.y]", "weight[at.x]"),
     (
         "dense_forward",
         "p.inputs + min(i, p.inputs - 4u)) / 4u]",
@@ -65,17 +61,17 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "p.inputs + min(c, p.inputs - 4u)) / 4u]",
         "p.inputs) / 4u]",
     ),
-    (
-        "dense_forward",
-        "x[row + min(c + 2u, last)]",
-        "x[row + min(c + 3u, last)]",
-    ),
+    ("dense_forward", "x[at.z]", "x[at.w]"),
     (
         "dense_forward",
         "(r < p.rows) & (c < p.inputs)",
         "(r < p.rows) & (c < 4u)",
     ),
-    ("dense_backward_input", "p.stride + p.first;", "p.stride;"),
+    (
+        "dense_backward_input",
+        "p.stride + p.first, o",
+        "p.stride, o",
+    ),
     (
         "dense_backward_input",
         "p.stride + p.first + min(o",
@@ -83,18 +79,18 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ),
     (
         "dense_backward_input",
-        "let row = min(o, p.outputs - 1u) * p.inputs",
-        "let row = min(o, p.outputs - 1u) * p.outputs",
+        "four_places(min(o, p.outputs - 1u) * p.inputs",
+        "four_places(min(o, p.outputs - 1u) * p.outputs",
     ),
     (
         "dense_backward_params",
-        "let row = min(r, p.rows - 1u) * p.inputs",
-        "let row = min(r / 2u, p.rows - 1u) * p.inputs",
+        "four_places(min(r, p.rows - 1u) * p.inputs",
+        "four_places(min(r / 2u, p.rows - 1u) * p.inputs",
     ),
     (
         "dense_backward_params",
-        "vec4<bool>(r < p.rows)",
-        "vec4<bool>(r < p.rows && r < 65536u)",
+        "four, r < p.rows",
+        "four, r < p.rows && r < 65536u",
     ),
     ("dense_forward", "order[p.start + min(r", "order[min(r"),
     (
@@ -616,8 +612,8 @@ fn the_verifier_names_the_op_that_is_wrong() {
         ),
         (
             "dense_backward_input",
-            "let row = min(o, p.outputs - 1u) * p.inputs",
-            "let row = min(o, p.outputs - 1u) * p.outputs",
+            "four_places(min(o, p.outputs - 1u) * p.inputs",
+            "four_places(min(o, p.outputs - 1u) * p.outputs",
             "dense_backward_input, layer 4",
         ),
         (
