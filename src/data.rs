@@ -35,14 +35,39 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::error::{Error, Result};
 
-/// A row-major matrix of finite numbers, (rows, cols).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Matrix {
-    cols: usize,
-    data: Vec<f32>,
+/// The number type of a [`Matrix`]: f32, what a network computes with, or f64, what files hold and answers are told in.
+pub trait Real: Copy + PartialEq + std::fmt::Debug + Into<f64> + sealed::Sealed + 'static {
+    /// The nearest number of this type.
+    fn nearest(x: f64) -> Self;
 }
 
-impl Matrix {
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+impl Real for f32 {
+    fn nearest(x: f64) -> Self {
+        x as f32
+    }
+}
+
+impl Real for f64 {
+    fn nearest(x: f64) -> Self {
+        x
+    }
+}
+
+/// A row-major matrix of finite numbers, (rows, cols): of f32 unless another type is named. What a network takes and gives is f32;
+/// numbers on the user's own scale, before they are standardised and after answers are brought back, are f64.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix<T = f32> {
+    cols: usize,
+    data: Vec<T>,
+}
+
+impl<T: Real> Matrix<T> {
     /// A matrix of `cols` columns from its elements, row after row.
     ///
     /// # Errors
@@ -53,7 +78,7 @@ impl Matrix {
     /// assert_eq!((x.rows(), x.cols()), (2, 2));
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    pub fn new(cols: usize, data: Vec<f32>) -> Result<Self> {
+    pub fn new(cols: usize, data: Vec<T>) -> Result<Self> {
         if cols == 0 {
             return Err(Error::Shape {
                 what: "a matrix".into(),
@@ -70,10 +95,10 @@ impl Matrix {
                 advice: "give whole rows".into(),
             });
         }
-        if let Some(i) = data.iter().position(|x| !x.is_finite()) {
+        if let Some(i) = data.iter().position(|&x| !x.into().is_finite()) {
             return Err(Error::Value {
                 what: "a matrix".into(),
-                value: data[i],
+                value: data[i].into(),
                 row: i / cols,
                 col: i % cols,
                 allowed: "finite".into(),
@@ -86,7 +111,7 @@ impl Matrix {
     ///
     /// # Errors
     /// As [`Matrix::new`]; [`Error::Shape`] names the first row of another length.
-    pub fn from_rows<R: AsRef<[f32]>>(rows: &[R]) -> Result<Self> {
+    pub fn from_rows<R: AsRef<[T]>>(rows: &[R]) -> Result<Self> {
         let cols = rows.first().map_or(0, |row| row.as_ref().len());
         if let Some(r) = rows.iter().position(|row| row.as_ref().len() != cols) {
             return Err(Error::Shape {
@@ -116,7 +141,7 @@ impl Matrix {
     }
 
     /// All elements, row after row.
-    pub fn data(&self) -> &[f32] {
+    pub fn data(&self) -> &[T] {
         &self.data
     }
 
@@ -124,8 +149,27 @@ impl Matrix {
     ///
     /// # Panics
     /// If there is no such row.
-    pub fn row(&self, r: usize) -> &[f32] {
+    pub fn row(&self, r: usize) -> &[T] {
         &self.data[r * self.cols..][..self.cols]
+    }
+
+    /// The same numbers in f64, exactly.
+    pub fn to_f64(&self) -> Matrix<f64> {
+        Matrix {
+            cols: self.cols,
+            data: self.data.iter().map(|&x| x.into()).collect(),
+        }
+    }
+
+    /// The nearest numbers in f32.
+    ///
+    /// # Errors
+    /// [`Error::Value`] at the first that is beyond the range of f32.
+    pub fn to_f32(&self) -> Result<Matrix> {
+        Matrix::new(
+            self.cols,
+            self.data.iter().map(|&x| f32::nearest(x.into())).collect(),
+        )
     }
 
     fn select(&self, rows: &[usize]) -> Self {

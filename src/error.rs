@@ -105,7 +105,7 @@ pub enum Error {
         /// What was given.
         what: String,
         /// The number.
-        value: f32,
+        value: f64,
         /// Row, from 0.
         row: usize,
         /// Column, from 0.
@@ -427,6 +427,11 @@ pub enum CellKind {
     /// Anything else.
     #[default]
     Other,
+}
+
+/// The f64 whose shortest decimal form is that of this f32, for a message: 0.1, not 0.10000000149011612.
+pub(crate) fn shortest(x: f32) -> f64 {
+    x.to_string().parse().unwrap_or(f64::from(x))
 }
 
 impl Error {

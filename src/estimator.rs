@@ -35,7 +35,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 use crate::activation::Activation;
-use crate::data::{ClassMap, Dataset, Matrix, Standardizer};
+use crate::data::{ClassMap, Dataset, Matrix, Real, Standardizer};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files::Model;
@@ -284,9 +284,9 @@ fn refused(problem: String) -> Error {
 }
 
 /// Standardised, if that is wanted.
-fn scaled(standardizer: &Option<Standardizer>, x: &Matrix) -> Result<Matrix> {
+fn scaled<T: Real>(standardizer: &Option<Standardizer>, x: &Matrix<T>) -> Result<Matrix> {
     match standardizer {
         Some(standardizer) => standardizer.apply(x),
-        None => Ok(x.clone()),
+        None => x.to_f32(),
     }
 }

@@ -123,8 +123,8 @@ pub use activation::Activation;
 pub use data::{
     Array, Arrays, Batches, ClassMap, Column, ColumnRef, CsvOptions, DataFile, Dataset, Element,
     Encoding, Folds, InputColumn, Matrix, Missing, OpenOptions, Preparation, PreparationOptions,
-    Prepared, Raw, Scaling, Source, Standardizer, Stream, Table, TargetEncoding, Targets, Task,
-    Unseen,
+    Prepared, Raw, Real, Scaling, Source, Standardizer, Stream, Table, TargetEncoding, Targets,
+    Task, Unseen,
 };
 #[doc(inline)]
 pub use device::{AdapterChoice, AdapterDescription, AdapterDetails, Device, DeviceOptions, Fault};

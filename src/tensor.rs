@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortest};
 
 /// A named, row-major array.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,7 +104,7 @@ pub(crate) fn check(tensor: &Tensor, shape: &[usize]) -> Result<()> {
         let cols = shape.last().copied().unwrap_or(1);
         return Err(Error::Value {
             what: format!("tensor {}", tensor.name),
-            value: tensor.data[i],
+            value: shortest(tensor.data[i]),
             row: i / cols,
             col: i % cols,
             allowed: "finite".into(),

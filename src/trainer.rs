@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Matrix, Targets};
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortest};
 use crate::executor::Executor;
 use crate::init::layer_rng;
 use crate::kernels::word;
@@ -563,7 +563,7 @@ impl Trainer {
         if let Some(i) = data.iter().position(|x| !x.is_finite()) {
             return Err(Error::Value {
                 what: "the network's output".into(),
-                value: data[i],
+                value: shortest(data[i]),
                 row: i / cols,
                 col: i % cols,
                 allowed: "finite: some sum overflowed f32; scale the inputs or look at the weights"
@@ -777,7 +777,7 @@ impl Trainer {
             if let (true, Some(col)) = (tensor.name.ends_with(".running_var"), negative) {
                 return Err(Error::Value {
                     what: format!("tensor {}", tensor.name),
-                    value: tensor.data[col],
+                    value: shortest(tensor.data[col]),
                     row: 0,
                     col,
                     allowed: "at least 0, as variances are".into(),

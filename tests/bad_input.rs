@@ -479,7 +479,7 @@ fn a_matrix_needs_whole_rows_of_one_length() {
         ["7 elements", "at least one column"]
     );
     refused!(
-        Matrix::new(0, vec![]),
+        Matrix::new(0, Vec::<f32>::new()),
         Error::Shape { .. },
         ["at least one column"]
     );

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::{Dataset, Matrix, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortest};
 
 /// The type of an array's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,7 +215,7 @@ impl Array {
         if let Some(i) = data.iter().position(|x: &f32| !x.is_finite()) {
             return Err(Error::Value {
                 what: self.name.clone(),
-                value: data[i],
+                value: shortest(data[i]),
                 row: rows.start + i / self.cols,
                 col: i % self.cols,
                 allowed: "finite as an f32: mend it or leave that row out".into(),
@@ -250,7 +250,7 @@ impl Array {
         match bad {
             Some((i, x)) => Err(Error::Value {
                 what: self.name.clone(),
-                value: x as f32,
+                value: x,
                 row: rows.start + i,
                 col: 0,
                 allowed:

@@ -14,7 +14,7 @@ use super::class_map::ClassMap;
 use super::standardizer::Standardizer;
 use super::table::{ColumnRef, Table};
 use super::wording::{column_label, listed};
-use super::{Dataset, Matrix};
+use super::{Dataset, Matrix, Real};
 use crate::error::{Error, Result};
 
 /// Data that a [`Preparation`] is fitted on or applied to.
@@ -355,7 +355,7 @@ impl Preparation {
     ///
     /// # Errors
     /// [`Error::Targets`] if the targets are no values; as [`Standardizer::inverse`].
-    pub fn inverse_target(&self, answers: &Matrix) -> Result<Matrix> {
+    pub fn inverse_target<T: Real>(&self, answers: &Matrix<T>) -> Result<Matrix<f64>> {
         match &self.target {
             TargetEncoding::Values { standardizer, .. } => standardizer.inverse(answers),
             other => Err(Error::Targets {

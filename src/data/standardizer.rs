@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Matrix;
+use super::{Matrix, Real};
 use crate::error::{Error, Result};
 
 /// For each column `y = (x − shift)·factor`, computed in f64: with the column's mean as shift and 1 over its standard deviation
@@ -33,14 +33,14 @@ impl Standardizer {
     ///
     /// # Errors
     /// [`Error::EmptyData`] without rows.
-    pub fn fit(x: &Matrix) -> Result<Self> {
+    pub fn fit<T: Real>(x: &Matrix<T>) -> Result<Self> {
         if x.rows() == 0 {
             return Err(Error::EmptyData { what: "x".into() });
         }
         let mut moments = vec![Moments::default(); x.cols()];
         for row in 0..x.rows() {
             for (moments, &x) in moments.iter_mut().zip(x.row(row)) {
-                moments.add(f64::from(x));
+                moments.add(x.into());
             }
         }
         let mut standardizer = Self::default();
@@ -83,23 +83,27 @@ impl Standardizer {
         (x - self.shift[col]) * self.factor[col]
     }
 
-    /// Brings a matrix to the scale.
+    /// Brings a matrix to the scale, in f64; the results alone are rounded to f32, which a network takes.
     ///
     /// # Errors
     /// [`Error::Shape`] for another number of columns; [`Error::Value`] for a number that overflows.
-    pub fn apply(&self, x: &Matrix) -> Result<Matrix> {
+    pub fn apply<T: Real>(&self, x: &Matrix<T>) -> Result<Matrix> {
         self.each(x, |col, x| self.forward(col, x))
     }
 
-    /// Brings a matrix back.
+    /// Brings a matrix back to the numbers' own scale, in f64: an f32 cannot hold small differences of large numbers.
     ///
     /// # Errors
     /// [`Error::Shape`] for another number of columns; [`Error::Value`] for a number that overflows.
-    pub fn inverse(&self, y: &Matrix) -> Result<Matrix> {
+    pub fn inverse<T: Real>(&self, y: &Matrix<T>) -> Result<Matrix<f64>> {
         self.each(y, |col, y| y / self.factor[col] + self.shift[col])
     }
 
-    fn each(&self, x: &Matrix, f: impl Fn(usize, f64) -> f64) -> Result<Matrix> {
+    fn each<A: Real, B: Real>(
+        &self,
+        x: &Matrix<A>,
+        f: impl Fn(usize, f64) -> f64,
+    ) -> Result<Matrix<B>> {
         let cols = self.cols();
         if x.cols() != cols {
             return Err(Error::Shape {
@@ -109,7 +113,7 @@ impl Standardizer {
                 advice: "it takes what it was fitted on".into(),
             });
         }
-        let each = |(i, &x): (usize, &f32)| f(i % cols, f64::from(x)) as f32;
+        let each = |(i, &x): (usize, &A)| B::nearest(f(i % cols, x.into()));
         Matrix::new(cols, x.data().iter().enumerate().map(each).collect())
     }
 }

@@ -447,36 +447,75 @@ impl Table {
         Ok(values)
     }
 
+    /// The rows from one on, to be gone through in order.
+    pub(crate) fn rows_from(&self, row: usize) -> Result<Cursor<'_>> {
+        let mark = row / STRIDE;
+        let start = self.marks.get(mark).copied().unwrap_or(Mark {
+            byte: self.bytes.len(),
+            line: 0,
+        });
+        let mut cursor = Cursor {
+            table: self,
+            records: Records::new(&self.bytes, self.dialect, start),
+            next: mark * STRIDE,
+            line: 0,
+        };
+        while cursor.next < row && cursor.advance()? {}
+        Ok(cursor)
+    }
+
     /// Visits rows in order.
     pub(crate) fn for_rows(
         &self,
         rows: Range<usize>,
         mut visit: impl FnMut(&Row<'_>) -> Result<()>,
     ) -> Result<()> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let first = rows.start / STRIDE;
-        let mut records = Records::new(&self.bytes, self.dialect, self.marks[first]);
-        for index in first * STRIDE..rows.end {
-            let mark = records
-                .advance()
-                .map_err(|e| self.changed(&e.to_string()))?;
-            let line = mark.ok_or_else(|| self.changed("it is shorter"))?.line;
-            if index < rows.start {
-                continue;
+        let mut cursor = self.rows_from(rows.start)?;
+        for _ in rows {
+            if !cursor.advance()? {
+                return Err(self.changed("it is shorter"));
             }
-            if records.record.len() != self.cols {
-                return Err(self.changed(&format!("line {line} is another")));
-            }
-            visit(&Row {
-                table: self,
-                index,
-                line,
-                record: &records.record,
-            })?;
+            visit(&cursor.row())?;
         }
         Ok(())
+    }
+}
+
+/// A way through the rows of a table.
+pub(crate) struct Cursor<'a> {
+    table: &'a Table,
+    records: Records<'a>,
+    next: usize,
+    line: u64,
+}
+
+impl Cursor<'_> {
+    /// Goes to the next row, if there is one.
+    pub fn advance(&mut self) -> Result<bool> {
+        let table = self.table;
+        if self.next >= table.rows {
+            return Ok(false);
+        }
+        let mark = self
+            .records
+            .advance()
+            .map_err(|e| table.changed(&e.to_string()))?;
+        self.line = mark.ok_or_else(|| table.changed("it is shorter"))?.line;
+        if self.records.record.len() != table.cols {
+            return Err(table.changed(&format!("line {} is another", self.line)));
+        }
+        self.next += 1;
+        Ok(true)
+    }
+
+    /// The row that it stands on, after [`advance`](Self::advance).
+    pub fn row(&self) -> Row<'_> {
+        Row {
+            table: self.table,
+            index: self.next - 1,
+            line: self.line,
+            record: &self.records.record,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Weights of rows.
 
 use super::{Dataset, Matrix, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortest};
 
 /// Weights are 0 or within these bounds, so that neither they nor their sums leave f32 on a device.
 const LEAST: f32 = 1e-18;
@@ -42,7 +42,7 @@ impl Dataset {
         if let Some(row) = weights.iter().position(|&w| !sound(w)) {
             return Err(Error::Value {
                 what: "the weights of rows".into(),
-                value: weights[row],
+                value: shortest(weights[row]),
                 row,
                 col: 0,
                 allowed: "0, or from 1e-18 to 1e18".into(),

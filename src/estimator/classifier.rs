@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::{MlpClassifier, Prepared, scaled};
-use crate::data::{ClassMap, Dataset, Matrix, Standardizer};
+use crate::data::{ClassMap, Dataset, Matrix, Real, Standardizer};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files::Model;
@@ -21,7 +21,11 @@ impl MlpClassifier {
     /// # Errors
     /// [`Error::EmptyData`] without rows, [`Error::Shape`] if the numbers of rows differ, [`Error::OneClass`] if all labels are
     /// the same, [`Error::Argument`] or [`Error::Network`] for an option out of range; what [`Trainer::fit`] says.
-    pub fn fit<L: Display>(&self, x: &Matrix, labels: &[L]) -> Result<FittedClassifier> {
+    pub fn fit<X: Real, L: Display>(
+        &self,
+        x: &Matrix<X>,
+        labels: &[L],
+    ) -> Result<FittedClassifier> {
         self.fit_with(x, labels, |_, _| Ok(ControlFlow::Continue(())))
     }
 
@@ -29,9 +33,9 @@ impl MlpClassifier {
     ///
     /// # Errors
     /// As [`fit`](Self::fit), and the callback's.
-    pub fn fit_with<L: Display>(
+    pub fn fit_with<X: Real, L: Display>(
         &self,
-        x: &Matrix,
+        x: &Matrix<X>,
         labels: &[L],
         callback: impl for<'f> FnMut(&mut Fit<'f>, &Event) -> Result<ControlFlow<()>>,
     ) -> Result<FittedClassifier> {
@@ -146,7 +150,7 @@ impl FittedClassifier {
     ///
     /// # Errors
     /// [`Error::Shape`] for another width than that of the training data.
-    pub fn prepare(&self, x: &Matrix) -> Result<Matrix> {
+    pub fn prepare<X: Real>(&self, x: &Matrix<X>) -> Result<Matrix> {
         scaled(&self.inputs, x)
     }
 
@@ -155,7 +159,7 @@ impl FittedClassifier {
     /// # Errors
     /// [`Error::Shape`] for another width than that of the training data; [`Error::EmptyData`] without rows;
     /// [`Error::Value`] if an output is not finite.
-    pub fn predict(&mut self, x: &Matrix) -> Result<Vec<String>> {
+    pub fn predict<X: Real>(&mut self, x: &Matrix<X>) -> Result<Vec<String>> {
         let classes = self.predict_classes(x)?;
         let names = self.classes.names();
         Ok(classes.iter().map(|&c| names[c as usize].clone()).collect())
@@ -165,7 +169,7 @@ impl FittedClassifier {
     ///
     /// # Errors
     /// As [`predict`](Self::predict).
-    pub fn predict_classes(&mut self, x: &Matrix) -> Result<Vec<u32>> {
+    pub fn predict_classes<X: Real>(&mut self, x: &Matrix<X>) -> Result<Vec<u32>> {
         let x = self.prepare(x)?;
         let logits = self.trainer.predict(&x)?;
         let row = |r| argmax(&wide(logits.row(r))) as u32;
@@ -176,7 +180,7 @@ impl FittedClassifier {
     ///
     /// # Errors
     /// As [`predict`](Self::predict).
-    pub fn predict_proba(&mut self, x: &Matrix) -> Result<Matrix> {
+    pub fn predict_proba<X: Real>(&mut self, x: &Matrix<X>) -> Result<Matrix> {
         let x = self.prepare(x)?;
         let logits = self.trainer.predict(&x)?;
         let mut data = Vec::with_capacity(logits.data().len());
@@ -192,7 +196,7 @@ impl FittedClassifier {
     /// # Errors
     /// As [`predict`](Self::predict); [`Error::Shape`] if the numbers of rows differ. A label that the training data did not
     /// have is never right.
-    pub fn score<L: Display>(&mut self, x: &Matrix, labels: &[L]) -> Result<f64> {
+    pub fn score<X: Real, L: Display>(&mut self, x: &Matrix<X>, labels: &[L]) -> Result<f64> {
         let predicted = self.predict_classes(x)?;
         if predicted.len() != labels.len() {
             return Err(Error::Shape {
@@ -212,7 +216,7 @@ impl FittedClassifier {
     ///
     /// # Errors
     /// As [`predict`](Self::predict); [`Error::Argument`] for a label that the training data did not have.
-    pub fn report<L: Display>(&mut self, x: &Matrix, labels: &[L]) -> Result<Report> {
+    pub fn report<X: Real, L: Display>(&mut self, x: &Matrix<X>, labels: &[L]) -> Result<Report> {
         let names: Vec<String> = labels.iter().map(L::to_string).collect();
         let labels = indices(&self.classes, &names)?;
         let data = Dataset::classes(self.prepare(x)?, labels)?;

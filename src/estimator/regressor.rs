@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::{MlpRegressor, Prepared, scaled};
-use crate::data::{Dataset, Matrix, Standardizer};
+use crate::data::{Dataset, Matrix, Real, Standardizer};
 use crate::device::Device;
 use crate::error::Result;
 use crate::files::Model;
@@ -21,7 +21,11 @@ impl MlpRegressor {
     /// [`Error::EmptyData`](crate::Error::EmptyData) without rows, [`Error::Shape`](crate::Error::Shape) if the numbers of
     /// rows differ, [`Error::Argument`](crate::Error::Argument) or [`Error::Network`](crate::Error::Network) for an option
     /// out of range; what [`Trainer::fit`] says.
-    pub fn fit(&self, x: &Matrix, targets: &Matrix) -> Result<FittedRegressor> {
+    pub fn fit<X: Real, T: Real>(
+        &self,
+        x: &Matrix<X>,
+        targets: &Matrix<T>,
+    ) -> Result<FittedRegressor> {
         self.fit_with(x, targets, |_, _| Ok(ControlFlow::Continue(())))
     }
 
@@ -29,17 +33,17 @@ impl MlpRegressor {
     ///
     /// # Errors
     /// As [`fit`](Self::fit), and the callback's.
-    pub fn fit_with(
+    pub fn fit_with<X: Real, T: Real>(
         &self,
-        x: &Matrix,
-        targets: &Matrix,
+        x: &Matrix<X>,
+        targets: &Matrix<T>,
         callback: impl for<'f> FnMut(&mut Fit<'f>, &Event) -> Result<ControlFlow<()>>,
     ) -> Result<FittedRegressor> {
-        let fit = |matrix| match self.standardize {
-            true => Standardizer::fit(matrix).map(Some),
-            false => Ok(None),
-        };
-        let (inputs, outputs) = (fit(x)?, fit(targets)?);
+        let inputs = self.standardize.then(|| Standardizer::fit(x)).transpose()?;
+        let outputs = self
+            .standardize
+            .then(|| Standardizer::fit(targets))
+            .transpose()?;
         let data = Dataset::values(scaled(&inputs, x)?, scaled(&outputs, targets)?)?;
         let training = self.training();
         let (trainer, history) = training.run(&data, targets.cols(), Loss::Mse, callback)?;
@@ -131,22 +135,22 @@ impl FittedRegressor {
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) for another width than that of the training data.
-    pub fn prepare(&self, x: &Matrix) -> Result<Matrix> {
+    pub fn prepare<X: Real>(&self, x: &Matrix<X>) -> Result<Matrix> {
         scaled(&self.inputs, x)
     }
 
-    /// The values (N, O), on the scale of the targets given.
+    /// The values (N, O), on the scale of the targets given, in f64.
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) for another width than that of the training data;
     /// [`Error::EmptyData`](crate::Error::EmptyData) without rows; [`Error::Value`](crate::Error::Value) if an output is not
     /// finite.
-    pub fn predict(&mut self, x: &Matrix) -> Result<Matrix> {
+    pub fn predict<X: Real>(&mut self, x: &Matrix<X>) -> Result<Matrix<f64>> {
         let x = self.prepare(x)?;
         let outputs = self.trainer.predict(&x)?;
         match &self.targets {
             Some(standardizer) => standardizer.inverse(&outputs),
-            None => Ok(outputs),
+            None => Ok(outputs.to_f64()),
         }
     }
 
@@ -154,7 +158,7 @@ impl FittedRegressor {
     ///
     /// # Errors
     /// As [`predict`](Self::predict) and [`r2_score`].
-    pub fn score(&mut self, x: &Matrix, targets: &Matrix) -> Result<f64> {
+    pub fn score<X: Real, T: Real>(&mut self, x: &Matrix<X>, targets: &Matrix<T>) -> Result<f64> {
         r2_score(&self.predict(x)?, targets)
     }
 
@@ -162,7 +166,11 @@ impl FittedRegressor {
     ///
     /// # Errors
     /// As [`predict`](Self::predict) and [`Regression::new`].
-    pub fn report(&mut self, x: &Matrix, targets: &Matrix) -> Result<Regression> {
+    pub fn report<X: Real, T: Real>(
+        &mut self,
+        x: &Matrix<X>,
+        targets: &Matrix<T>,
+    ) -> Result<Regression> {
         Regression::new(&self.predict(x)?, targets)
     }
 }

@@ -100,7 +100,7 @@ impl Tensors {
                         let cols = shape.last().copied().unwrap_or(1).max(1);
                         return Err(Error::Value {
                             what: format!("tensor {name} of {file}, rounded to f32"),
-                            value: wide[i] as f32,
+                            value: wide[i],
                             row: i / cols,
                             col: i % cols,
                             allowed: "within ±3.4e38, the range of f32".into(),

@@ -2,7 +2,7 @@
 
 use super::{check_labels, check_rows};
 use crate::data::Matrix;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortest};
 
 /// Share of rows whose class is among the `k` largest scores. Of equal scores the last class ranks first, as in scikit-learn.
 ///
@@ -83,7 +83,7 @@ pub fn log_loss(probabilities: &Matrix, targets: &[u32]) -> Result<f64> {
     if let Some(i) = data.iter().position(|p| !(0.0..=1.0).contains(p)) {
         return Err(Error::Value {
             what: "probabilities".into(),
-            value: data[i],
+            value: shortest(data[i]),
             row: i / probabilities.cols(),
             col: i % probabilities.cols(),
             allowed: "in [0, 1]".into(),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Short, check_rows};
-use crate::data::Matrix;
+use crate::data::{Matrix, Real};
 use crate::error::{Error, Result};
 
 /// How far predicted values are from their targets: the mean over the outputs of each output's own.
@@ -26,7 +26,7 @@ impl Regression {
     ///
     /// # Errors
     /// [`Error::EmptyData`] without targets, [`Error::Shape`] if the shapes differ.
-    pub fn new(predicted: &Matrix, targets: &Matrix) -> Result<Self> {
+    pub fn new<P: Real, T: Real>(predicted: &Matrix<P>, targets: &Matrix<T>) -> Result<Self> {
         check_rows("predictions", predicted.rows(), targets.rows())?;
         if predicted.cols() != targets.cols() {
             return Err(Error::Shape {
@@ -38,10 +38,7 @@ impl Regression {
         }
         let mut sums = RegressionSums::new(targets);
         for r in 0..targets.rows() {
-            sums.add(
-                predicted.row(r).iter().map(|&a| f64::from(a)),
-                targets.row(r),
-            );
+            sums.add(predicted.row(r).iter().map(|&a| a.into()), targets.row(r));
         }
         Ok(sums.finish())
     }
@@ -60,7 +57,7 @@ impl fmt::Display for Regression {
 ///
 /// # Errors
 /// As [`Regression::new`]; [`Error::Undefined`] with fewer than two rows.
-pub fn r2_score(predicted: &Matrix, targets: &Matrix) -> Result<f64> {
+pub fn r2_score<P: Real, T: Real>(predicted: &Matrix<P>, targets: &Matrix<T>) -> Result<f64> {
     let regression = Regression::new(predicted, targets)?;
     regression.r2.ok_or_else(|| Error::Undefined {
         metric: "R²".into(),
@@ -72,7 +69,10 @@ pub fn r2_score(predicted: &Matrix, targets: &Matrix) -> Result<f64> {
 ///
 /// # Errors
 /// As [`Regression::new`].
-pub fn mean_absolute_error(predicted: &Matrix, targets: &Matrix) -> Result<f64> {
+pub fn mean_absolute_error<P: Real, T: Real>(
+    predicted: &Matrix<P>,
+    targets: &Matrix<T>,
+) -> Result<f64> {
     Ok(Regression::new(predicted, targets)?.mae)
 }
 
@@ -80,7 +80,10 @@ pub fn mean_absolute_error(predicted: &Matrix, targets: &Matrix) -> Result<f64> 
 ///
 /// # Errors
 /// As [`Regression::new`].
-pub fn root_mean_squared_error(predicted: &Matrix, targets: &Matrix) -> Result<f64> {
+pub fn root_mean_squared_error<P: Real, T: Real>(
+    predicted: &Matrix<P>,
+    targets: &Matrix<T>,
+) -> Result<f64> {
     Ok(Regression::new(predicted, targets)?.rmse)
 }
 
@@ -95,9 +98,9 @@ pub(crate) struct RegressionSums {
 }
 
 impl RegressionSums {
-    pub fn new(targets: &Matrix) -> Self {
+    pub fn new<T: Real>(targets: &Matrix<T>) -> Self {
         let (rows, cols) = (targets.rows(), targets.cols());
-        let column = |c: usize| (0..rows).map(move |r| f64::from(targets.row(r)[c]));
+        let column = |c: usize| (0..rows).map(move |r| targets.row(r)[c].into());
         let spreads = (0..cols).map(|c| {
             // The mean of equals may round, and then they would seem to differ.
             let first = column(c).next().unwrap_or(0.0);
@@ -115,9 +118,9 @@ impl RegressionSums {
         }
     }
 
-    pub fn add(&mut self, predicted: impl Iterator<Item = f64>, targets: &[f32]) {
+    pub fn add<T: Real>(&mut self, predicted: impl Iterator<Item = f64>, targets: &[T]) {
         for (c, (a, &t)) in predicted.zip(targets).enumerate() {
-            let error = f64::from(t) - a;
+            let error = t.into() - a;
             self.squares[c] += error * error;
             self.absolutes[c] += error.abs();
         }

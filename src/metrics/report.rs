@@ -223,7 +223,7 @@ impl Sums {
         if let Some(i) = outputs.iter().position(|x| !x.is_finite()) {
             return Err(Error::Value {
                 what: "the network's output".into(),
-                value: outputs[i] as f32,
+                value: outputs[i],
                 row: first + i / cols,
                 col: i % cols,
                 allowed: "finite: some sum overflowed f32; scale the inputs or look at the weights"

@@ -1,7 +1,7 @@
 //! Whether data fits a network and its loss.
 
 use crate::data::{Dataset, Matrix, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortest};
 use crate::loss::TargetKind;
 use crate::plan::Plan;
 
@@ -64,7 +64,7 @@ pub(crate) fn check_batch(plan: &Plan, batch: &Dataset) -> Result<()> {
                 if let Some(i) = data.iter().position(|t| !(0.0..=1.0).contains(t)) {
                     return Err(Error::Value {
                         what: format!("the targets of {}", loss.name()),
-                        value: data[i],
+                        value: shortest(data[i]),
                         row: i / outputs,
                         col: i % outputs,
                         allowed: "a probability, in [0, 1]".into(),

@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 
 use super::{Amount, Trainer, check_batch, check_batches, kind};
 use crate::data::{Dataset, Targets, order};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortest};
 use crate::executor::Executor;
 use crate::kernels::{Call, Format, StepAt};
 use crate::plan::{HISTORY, Op, Payload, ResidentData, View};
@@ -547,7 +547,7 @@ fn rounded(data: Cow<'_, Dataset>, storage: Storage) -> Result<Cow<'_, Dataset>>
         let Some(held) = format.holds(x) else {
             return Err(Error::Value {
                 what: format!("data to be kept as {storage}"),
-                value: x,
+                value: shortest(x),
                 row: i / cols,
                 col: i % cols,
                 allowed: match storage {

@@ -72,7 +72,7 @@ pub enum Answers {
         probabilities: Vec<f64>,
     },
     /// Numbers, in the units of the training data.
-    Values(Matrix),
+    Values(Matrix<f64>),
 }
 
 /// How data was prepared for a model.
@@ -155,7 +155,7 @@ pub fn answers(
             })
         }
         _ => {
-            let sigmoid = |z: &f32| (1.0 / (1.0 + (-f64::from(*z)).exp())) as f32;
+            let sigmoid = |z: &f32| 1.0 / (1.0 + (-f64::from(*z)).exp());
             let values = match loss {
                 Loss::BinaryCrossEntropy => {
                     Matrix::new(outputs.cols(), outputs.data().iter().map(sigmoid).collect())?

@@ -36,7 +36,7 @@ const FAINT: RGBColor = RGBColor(225, 225, 225);
 pub fn run(
     folder: &Path,
     summary: &Summary,
-    pairs: Option<&(Matrix, Matrix)>,
+    pairs: Option<&(Matrix<f64>, Matrix<f64>)>,
     preparation: &Preparation,
 ) -> Result<(), Failure> {
     if !summary.history.epochs.is_empty() {
@@ -439,8 +439,8 @@ fn shade(share: f64, right: bool) -> RGBColor {
 
 /// Each target's predictions over its true values, with the line on which they should be.
 struct PredictedAgainstTrue<'a> {
-    predicted: &'a Matrix,
-    targets: &'a Matrix,
+    predicted: &'a Matrix<f64>,
+    targets: &'a Matrix<f64>,
     names: &'a [String],
 }
 

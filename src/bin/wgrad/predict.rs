@@ -126,7 +126,7 @@ fn rows(answers: &Answers, model: &Answering, proba: bool) -> Vec<Vec<Value>> {
             .collect()
         }
         (Answers::Values(values), _) => (0..values.rows())
-            .map(|r| values.row(r).iter().map(|&x| number(x)).collect())
+            .map(|r| values.row(r).iter().map(|&x| Value::from(x)).collect())
             .collect(),
         _ => Vec::new(),
     }

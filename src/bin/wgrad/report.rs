@@ -19,7 +19,7 @@ use crate::output;
 pub struct Evaluated {
     pub report: Report,
     /// Predicted and true values, in the units of the training data.
-    pub pairs: Option<(Matrix, Matrix)>,
+    pub pairs: Option<(Matrix<f64>, Matrix<f64>)>,
 }
 
 /// Metrics of prepared data, of values in the units of the training data. The loss is that of training.
@@ -43,7 +43,7 @@ pub fn evaluate(
                 });
             };
             let targets = match loss {
-                Loss::BinaryCrossEntropy => targets.clone(),
+                Loss::BinaryCrossEntropy => targets.to_f64(),
                 _ => preparation.inverse_target(targets)?,
             };
             // Of one output beside zeros and ones the report has a classifier's metrics.

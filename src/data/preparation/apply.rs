@@ -8,7 +8,7 @@ use crate::data::array::{check_rows, reserved};
 use crate::data::stream::Source;
 use crate::data::table::{Row, Table, number};
 use crate::data::{Dataset, Matrix, Targets};
-use crate::error::{Cell, CellKind, Error, Result};
+use crate::error::{Cell, CellKind, Error, Result, shortest};
 
 /// Rows of an array that are read at a time.
 const CHUNK: usize = 1024;
@@ -301,7 +301,7 @@ impl Preparation {
             for (c, (input, &x)) in self.inputs.iter().zip(row).enumerate() {
                 out.push(input.scaled(f64::from(x)).ok_or_else(|| Error::Value {
                     what: raw.label().into(),
-                    value: x,
+                    value: shortest(x),
                     row: r,
                     col: c,
                     allowed:
