@@ -18,7 +18,8 @@ mod upload;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use crate::device::{DeviceOptions, Fault};
 use crate::error::{Error, Result};
@@ -33,6 +34,9 @@ use crate::plan::Limits;
 
 /// Each dispatch's parameters begin on a multiple of this: the strictest alignment of uniform offsets.
 pub(crate) const PARAMS_STRIDE: u64 = 256;
+
+/// How long a failure waits for the word that the device is lost before it is called anything else.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What the driver told us since the device was opened.
 #[derive(Debug, Default)]
@@ -67,6 +71,8 @@ pub(crate) struct Gpu {
     small_network: Option<bool>,
     faults: Vec<Fault>,
     troubles: Arc<Mutex<Troubles>>,
+    /// Held for reading while the host looks into a mapped buffer: wgpu takes the memory away with the device.
+    mapped: RwLock<()>,
     pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
 }
 
@@ -142,6 +148,7 @@ impl Gpu {
             small_network: options.small_network,
             faults: options.faults.clone(),
             troubles,
+            mapped: RwLock::default(),
             pipelines: Mutex::default(),
         })
     }
@@ -239,52 +246,151 @@ impl Gpu {
 
     /// The error that the driver reported since the last call, if any.
     pub fn check(&self) -> Result<()> {
-        self.check_lost()?;
-        let mut troubles = lock(&self.troubles);
-        if troubles.errors.is_empty() {
-            return Ok(());
-        }
-        let message = troubles.errors.drain(..).collect::<Vec<_>>().join("\n");
-        Err(Error::Gpu { message })
+        let message = {
+            // Under one lock: the consequences of a loss may come at any moment.
+            let mut troubles = lock(&self.troubles);
+            if let Some(reason) = troubles.lost.clone() {
+                return Err(Error::DeviceLost { reason });
+            }
+            if troubles.errors.is_empty() {
+                return Ok(());
+            }
+            troubles.errors.drain(..).collect::<Vec<_>>().join("\n")
+        };
+        Err(self.failure(Error::Gpu { message }))
     }
 
     fn check_lost(&self) -> Result<()> {
-        match &lock(&self.troubles).lost {
-            Some(reason) => Err(Error::DeviceLost {
-                reason: reason.clone(),
-            }),
+        match lock(&self.troubles).lost.clone() {
+            Some(reason) => Err(Error::DeviceLost { reason }),
             None => Ok(()),
         }
     }
 
+    /// What to call the failure of a map, a poll, a submission or a creation: a lost device if the device is lost, else
+    /// `otherwise`. All such failures go through here, for the consequences of a loss may be seen before the loss is told:
+    /// wgpu tells it when the device is polled, maybe by another thread. So this polls, and waits for that word a moment.
+    pub fn failure(&self, otherwise: Error) -> Error {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Err(lost) = self.check_lost() {
+                return lost;
+            }
+            if !self.poll() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        match (self.check_lost(), otherwise) {
+            (Err(lost), _) => lost,
+            // Later calls hear of it, too.
+            (Ok(()), Error::DeviceLost { reason }) => {
+                lock(&self.troubles).lost = Some(reason.clone());
+                Error::DeviceLost { reason }
+            }
+            (Ok(()), otherwise) => otherwise,
+        }
+    }
+
+    /// Runs the callbacks that are due; false where it cannot. (wgpu panics when a lost device is polled.)
+    fn poll(&self) -> bool {
+        let poll = || self.device.poll(wgpu::PollType::Poll);
+        matches!(catch_unwind(AssertUnwindSafe(poll)), Ok(Ok(_)))
+    }
+
     /// Waits until a submission, or everything submitted, is done. What the driver reported meanwhile is left for
-    /// [`check`](Self::check). (`poll` panics on a lost device.)
+    /// [`check`](Self::check). (wgpu panics when a lost device is polled.)
     pub fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let wait = wgpu::PollType::Wait {
             submission_index,
             timeout: None,
         };
-        let result = catch_unwind(AssertUnwindSafe(|| self.device.poll(wait)));
-        self.check_lost()?;
-        match result {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Error::Gpu {
+        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
+            Ok(Ok(_)) => self.check_lost(),
+            Ok(Err(error)) => Err(self.failure(Error::Gpu {
                 message: error.to_string(),
-            }),
-            Err(_) => Err(Error::DeviceLost {
+            })),
+            Err(_) => Err(self.failure(Error::DeviceLost {
                 reason: "waiting for it failed".into(),
-            }),
+            })),
         }
+    }
+
+    /// Keeps [`destroy`](Self::destroy) from taking the memory of mapped buffers away, until the guard is dropped.
+    pub fn mapped(&self) -> Result<RwLockReadGuard<'_, ()>> {
+        let guard = self.mapped.read().unwrap_or_else(PoisonError::into_inner);
+        self.check_lost()?;
+        Ok(guard)
     }
 
     /// Destroys the device; everything that uses it fails from now on.
     pub fn destroy(&self) {
-        // First, so that whoever is in the middle of a call hears of the loss, not of its consequences.
-        lock(&self.troubles)
-            .lost
-            .get_or_insert_with(|| "Destroyed: Device::destroy was called".into());
+        {
+            let _no_views = self.mapped.write().unwrap_or_else(PoisonError::into_inner);
+            // First, so that whoever is in the middle of a call hears of the loss, not of its consequences.
+            lock(&self.troubles)
+                .lost
+                .get_or_insert_with(|| "Destroyed: Device::destroy was called".into());
+        }
         self.device.destroy();
         // wgpu lets go of the memory when it is next polled.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Poll)));
+        self.poll();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{Device, Kind};
+
+    /// What a driver does: the consequences first, the loss a moment later, from another thread.
+    #[test]
+    fn a_failure_is_a_lost_device_if_that_is_told_a_moment_later() {
+        let failed = || Error::Gpu {
+            message: "a buffer cannot be mapped".into(),
+        };
+        let failures: [fn(&Gpu, Error) -> Error; 2] = [
+            |gpu, error| gpu.failure(error),
+            |gpu, error| {
+                lock(&gpu.troubles).errors.push(error.to_string());
+                gpu.check().expect_err("there is one")
+            },
+        ];
+        for failure in failures {
+            let device = Device::gpu().expect("the GPU tests need an adapter");
+            let Kind::Gpu(gpu) = &device.kind else {
+                panic!("{device} is no GPU")
+            };
+            // Of a device that is there, it keeps its name.
+            let error = failure(gpu, failed());
+            assert!(matches!(error, Error::Gpu { .. }), "{error}");
+            gpu.check().expect("it was told once");
+
+            let later = device.clone();
+            let loss = std::thread::spawn(move || {
+                std::thread::sleep(PATIENCE / 10);
+                later.destroy();
+            });
+            let error = failure(gpu, failed());
+            assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+            loss.join().expect("no panic");
+        }
+    }
+
+    #[test]
+    fn a_device_is_not_destroyed_under_a_mapped_buffer() {
+        let device = Device::gpu().expect("the GPU tests need an adapter");
+        let Kind::Gpu(gpu) = &device.kind else {
+            panic!("{device} is no GPU")
+        };
+        let mapped = gpu.mapped().expect("the device is there");
+        let other = device.clone();
+        let destroying = std::thread::spawn(move || other.destroy());
+        std::thread::sleep(PATIENCE / 10);
+        gpu.check_lost().expect("not while it is mapped");
+        drop(mapped);
+        destroying.join().expect("no panic");
+        let refused = gpu.mapped().expect_err("it is lost");
+        assert!(matches!(refused, Error::DeviceLost { .. }), "{refused}");
     }
 }

@@ -84,13 +84,12 @@ impl Gpu {
             let before = self.in_use.load(Ordering::SeqCst);
             if memory.is_some() {
                 let need = before.saturating_add(total);
-                return Err(self.out_of_memory(what, need, self.memory));
+                return Err(self.failure(self.out_of_memory(what, need, self.memory)));
             }
-            self.check_lost()?;
             if let Some(error) = validation {
-                return Err(Error::Gpu {
+                return Err(self.failure(Error::Gpu {
                     message: error.to_string(),
-                });
+                }));
             }
             self.in_use.fetch_add(size, Ordering::SeqCst);
             buffers.push(GpuBuffer {

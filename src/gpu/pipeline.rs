@@ -100,13 +100,12 @@ impl Gpu {
                 cache: None,
             });
         let error = pollster::block_on(scope.pop());
-        self.check_lost()?;
         if let Some(error) = error {
-            return Err(Error::Kernel {
+            return Err(self.failure(Error::Kernel {
                 kernel: format!("{} ({activation}, {variant})", kernel.name),
                 adapter: self.info.name.clone(),
                 message: error.to_string(),
-            });
+            }));
         }
         self.check()?;
         Ok(Pipeline {

@@ -118,13 +118,16 @@ impl Readback {
         let mapped = receiver.await;
         gpu.check()?;
         if !matches!(mapped, Ok(Ok(()))) {
-            return Err(Error::Gpu {
+            return Err(gpu.failure(Error::Gpu {
                 message: "the read-back buffer cannot be mapped".into(),
-            });
+            }));
         }
         {
-            let view = staging.get_mapped_range(..filled).map_err(|e| Error::Gpu {
-                message: e.to_string(),
+            let _mapped = gpu.mapped()?;
+            let view = staging.get_mapped_range(..filled).map_err(|e| {
+                gpu.failure(Error::Gpu {
+                    message: format!("the read-back buffer cannot be mapped: {e}"),
+                })
             })?;
             let mut at = 0;
             for &(r, _, bytes) in trip {

@@ -2,6 +2,8 @@
 //!
 //! Drivers are known to give zeros or nonsense: [`busy`] says whether numbers can be believed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -82,15 +84,27 @@ impl Timestamps {
         encoder.resolve_query_set(&self.set, 0..2 * passes, &self.resolved, 0);
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.host, 0, Some(bytes));
         let submission = gpu.queue.submit([encoder.finish()]);
-        self.host.map_async(wgpu::MapMode::Read, ..bytes, |_| {});
-        gpu.wait(Some(submission))?;
+        let called = Arc::new(AtomicBool::new(false));
+        let on_mapped = Arc::clone(&called);
+        self.host.map_async(wgpu::MapMode::Read, ..bytes, move |_| {
+            on_mapped.store(true, Ordering::SeqCst);
+        });
+        let mut submission = Some(submission);
+        // When another thread polls the device, it may hold our callback for a moment after our own poll returns.
+        while !called.load(Ordering::SeqCst) {
+            gpu.wait(submission.take())?;
+            std::thread::yield_now();
+        }
         gpu.check()?;
+        let mapped = gpu.mapped()?;
         let view = self.host.get_mapped_range(..bytes);
         let ticks = view.map(|view| bytemuck::pod_collect_to_vec::<u8, Ticks>(&view));
+        drop(mapped);
         self.host.unmap();
-        let message = |e: wgpu::MapRangeError| e.to_string();
-        ticks.map(Some).map_err(|e| Error::Gpu {
-            message: message(e),
+        ticks.map(Some).map_err(|e| {
+            gpu.failure(Error::Gpu {
+                message: format!("the buffer of timestamps cannot be mapped: {e}"),
+            })
         })
     }
 }

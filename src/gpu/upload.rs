@@ -100,14 +100,17 @@ impl Ring {
             gpu.pace
                 .observe(cost, done.saturating_duration_since(began));
         }
-        let unmappable = || Error::Gpu {
-            message: "an upload buffer cannot be mapped".into(),
+        let unmappable = || {
+            gpu.failure(Error::Gpu {
+                message: "an upload buffer cannot be mapped".into(),
+            })
         };
         if slot.state.load(Ordering::SeqCst) != MAPPED {
             gpu.check()?;
             return Err(unmappable());
         }
         {
+            let _mapped = gpu.mapped()?;
             let mut view = slot
                 .buffer
                 .get_mapped_range_mut(..)
