@@ -1,6 +1,7 @@
 //! Bringing numbers back to the host.
 
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use futures::channel::oneshot;
 
@@ -20,6 +21,28 @@ pub(super) struct Readback {
     staging: GpuBuffer,
     /// A read-back was begun and not ended: its future was dropped, maybe with the buffer mapped.
     abandoned: bool,
+    /// The thread that waits for the device. It ends before this does: were it the last to hold the device, it would unload the
+    /// driver whenever it came to it, maybe while the process exits, which crashes.
+    waiter: Waiter,
+}
+
+/// A thread that is joined when it is given up.
+#[derive(Debug, Default)]
+struct Waiter(Option<JoinHandle<()>>);
+
+impl Waiter {
+    fn join(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // It does not panic; what it waited for tells of itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.join();
+    }
 }
 
 impl Readback {
@@ -38,6 +61,7 @@ impl Readback {
         Ok(Self {
             staging,
             abandoned: false,
+            waiter: Waiter::default(),
         })
     }
 
@@ -79,6 +103,7 @@ impl Readback {
             return Ok(());
         }
         gpu.check()?;
+        self.waiter.join();
         let staging = &self.staging;
         if self.abandoned {
             // Ends the mapping, or the wait for it.
@@ -109,13 +134,16 @@ impl Readback {
                 lock(&sender).take();
             }
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("wgrad read-back".into())
             .spawn(wait)
             .map_err(|e| Error::Gpu {
                 message: format!("no thread can be had to wait for the GPU: {e}"),
             })?;
+        self.waiter.0 = Some(thread);
         let mapped = receiver.await;
+        // It has nothing more to wait for.
+        self.waiter.join();
         gpu.check()?;
         if !matches!(mapped, Ok(Ok(()))) {
             return Err(gpu.failure(Error::Gpu {
