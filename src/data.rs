@@ -3,6 +3,7 @@
 mod array;
 mod bytes;
 mod class_map;
+mod cut;
 mod folds;
 mod idx;
 mod npy;
@@ -18,6 +19,7 @@ mod wording;
 
 pub use array::{Array, Arrays, Element, Task};
 pub use class_map::ClassMap;
+pub(crate) use cut::Cut;
 pub use folds::Folds;
 pub use open::{DataFile, OpenOptions};
 pub use preparation::{
@@ -388,6 +390,7 @@ impl Dataset {
         }
         Ok(Batches {
             data: self,
+            cut: Cut::new(size, false),
             size,
             order: order(self.rows(), None),
             at: 0,
@@ -416,12 +419,30 @@ pub(crate) fn order(rows: usize, shuffle_seed: Option<u64>) -> Vec<usize> {
 #[derive(Debug, Clone)]
 pub struct Batches<'a> {
     data: &'a Dataset,
+    cut: Cut,
     size: usize,
     order: Vec<usize>,
     at: usize,
 }
 
 impl Batches<'_> {
+    /// A last batch of a single row goes into the batch before it, as [`Trainer::epoch`](crate::Trainer::epoch) and
+    /// [`Trainer::fit`](crate::Trainer::fit) have it for networks with [batch normalisation](crate::Mlp::batch_norm), which
+    /// has nothing to compare a single row with.
+    ///
+    /// ```
+    /// # use wgrad::{Dataset, Matrix};
+    /// # let data = Dataset::classes(Matrix::new(1, vec![0.0; 9])?, vec![0; 9])?;
+    /// let sizes: Vec<usize> = data.batches(4)?.joined().map(|batch| batch.rows()).collect();
+    /// assert_eq!(sizes, [4, 5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn joined(mut self) -> Self {
+        self.cut = Cut::new(self.size, true);
+        self
+    }
+
     /// In a random order, the same for the same seed on every machine. Pass the epoch, or seed + epoch.
     #[must_use]
     pub fn shuffled(mut self, seed: u64) -> Self {
@@ -434,7 +455,7 @@ impl Iterator for Batches<'_> {
     type Item = Dataset;
 
     fn next(&mut self) -> Option<Dataset> {
-        let end = (self.at + self.size).min(self.order.len());
+        let end = self.at + self.cut.next(self.order.len() - self.at);
         if self.at == end {
             return None;
         }
@@ -444,7 +465,7 @@ impl Iterator for Batches<'_> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = (self.order.len() - self.at).div_ceil(self.size);
+        let left = self.cut.count(self.order.len() - self.at);
         (left, Some(left))
     }
 }

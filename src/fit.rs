@@ -40,13 +40,13 @@ use std::borrow::Cow;
 use std::ops::{ControlFlow, Range};
 use std::time::Instant;
 
-use crate::data::Dataset;
+use crate::data::{Cut, Dataset};
 use crate::error::{Error, Result};
 use crate::files::Checkpoint;
 use crate::loss::Reduction;
 use crate::plan::HISTORY;
 use crate::schedule::{Per, PlateauState, Shape};
-use crate::trainer::{Amount, Loaded, Trainer, check_batch, check_batches, row_order};
+use crate::trainer::{Amount, Loaded, Trainer, check_batch, check_batches, cut, row_order};
 
 /// What a fit tells a callback.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -177,8 +177,9 @@ impl<'a> Fit<'a> {
         let rows = train.rows();
         options.batch_size = options.batch_size.min(rows);
         let micro = options.micro_batch.unwrap_or(options.batch_size);
-        check_batches(trainer.plan(), rows, options.batch_size, micro)?;
-        options.schedule.check(total(&options, rows))?;
+        check_batches(trainer.plan(), options.batch_size, micro)?;
+        let cut = cut(trainer.plan(), options.batch_size);
+        options.schedule.check(total(&options, cut.count(rows)))?;
         check_monitors(&options, validation.as_deref())?;
 
         let fresh = FitState {
@@ -211,7 +212,7 @@ impl<'a> Fit<'a> {
         let mut state = match state {
             None => fresh,
             Some(state) => {
-                check_state(&state, &fresh, &options)?;
+                check_state(&state, &fresh, &options, cut)?;
                 if let Some(weights) = &state.best_weights {
                     trainer.check_weights(weights)?;
                 }
@@ -342,7 +343,8 @@ impl<'a> Fit<'a> {
 
     /// How far the epoch is.
     pub fn progress(&self) -> Progress {
-        let steps = |rows: u64| rows.div_ceil(self.state.batch_size);
+        let cut = self.cut();
+        let steps = |rows: u64| cut.count(rows as usize) as u64;
         Progress {
             epoch: self.state.epoch + 1,
             epochs: self.options.epochs,
@@ -396,6 +398,11 @@ impl<'a> Fit<'a> {
         Ok(std::mem::take(&mut self.state.history))
     }
 
+    /// How an epoch is cut into batches.
+    fn cut(&self) -> Cut {
+        cut(self.trainer.plan(), self.options.batch_size)
+    }
+
     fn close(&mut self) {
         if let Some(Rows::Loaded(loaded)) = self.rows.take() {
             self.trainer.unload(*loaded);
@@ -412,7 +419,7 @@ impl<'a> Fit<'a> {
 
     /// Updates of the epoch, up to `steps`.
     fn train(&mut self, steps: u64) -> Result<()> {
-        let batch = self.options.batch_size;
+        let cut = self.cut();
         let rows = self.state.rows as usize;
         let mut left = steps.max(1);
         while left > 0 && (self.state.row as usize) < rows {
@@ -436,8 +443,8 @@ impl<'a> Fit<'a> {
                 _ => 1,
             };
             let steps = usize::try_from(left).unwrap_or(usize::MAX).min(most);
-            let end = at.saturating_add(steps.saturating_mul(batch)).min(rows);
-            let batches = (end - at).div_ceil(batch);
+            let end = at + cut.first(steps, rows - at);
+            let batches = cut.count(end - at);
             if self.unread.len() + batches > HISTORY {
                 self.read_losses()?;
             }
@@ -445,9 +452,9 @@ impl<'a> Fit<'a> {
                 Some(Rows::Loaded(loaded)) => {
                     let order = &self.order.1;
                     self.trainer
-                        .epoch_part(loaded, batch, order, fresh, at..end)?;
-                    let batches = order[at..end].chunks(batch);
-                    let weights = batches.map(|rows| loaded.data().weight_of(rows));
+                        .epoch_part(loaded, cut, order, fresh, at..end)?;
+                    let batches = cut.ranges(at..end);
+                    let weights = batches.map(|batch| loaded.data().weight_of(&order[batch]));
                     self.unread.extend(weights);
                 }
                 Some(Rows::Host(_)) => self.accumulate(at..end)?,
@@ -464,15 +471,21 @@ impl<'a> Fit<'a> {
     /// One update from these places of the order, some rows at a time.
     fn accumulate(&mut self, range: Range<usize>) -> Result<()> {
         let micro = self.options.micro_batch.unwrap_or(range.len());
-        for at in range.clone().step_by(micro) {
+        let micro = cut(self.trainer.plan(), micro);
+        // For every batch of the run, so that the workspace is made once.
+        let (cut, rows) = (self.cut(), self.state.rows as usize);
+        let last = rows - cut.first(cut.count(rows) - 1, rows);
+        let first = cut.next(rows);
+        self.trainer
+            .reserve(micro.largest(first).max(micro.largest(last)))?;
+        for part in micro.ranges(range) {
             if self.unread.len() == HISTORY {
                 self.read_losses()?;
             }
             let Some(Rows::Host(data)) = &self.rows else {
                 return Ok(());
             };
-            let part = &self.order.1[at..range.end.min(at + micro)];
-            let part: Vec<usize> = part.iter().map(|&r| r as usize).collect();
+            let part: Vec<usize> = self.order.1[part].iter().map(|&r| r as usize).collect();
             let part = data.select(&part);
             self.trainer.accumulate(&part)?;
             self.unread.push(part.total_weight());
@@ -487,7 +500,8 @@ impl<'a> Fit<'a> {
             Per::Epoch => self.state.epoch,
             Per::Step => self.state.steps,
         };
-        let total = total(&self.options, self.state.rows as usize);
+        let steps = self.cut().count(self.state.rows as usize);
+        let total = total(&self.options, steps);
         schedule.lr_after(self.state.base_lr, t, total, &self.state.plateau)
     }
 
@@ -650,14 +664,11 @@ fn take_gradients_over(
     Ok(())
 }
 
-/// Epochs or steps of the whole run, as the schedule counts.
-fn total(options: &FitOptions<'_>, rows: usize) -> u64 {
+/// Epochs or steps of the whole run, as the schedule counts; of `steps` an epoch.
+fn total(options: &FitOptions<'_>, steps: usize) -> u64 {
     match options.schedule.per {
         Per::Epoch => options.epochs,
-        Per::Step => {
-            let steps = rows.div_ceil(options.batch_size) as u64;
-            options.epochs.saturating_mul(steps)
-        }
+        Per::Step => options.epochs.saturating_mul(steps as u64),
     }
 }
 
@@ -691,7 +702,12 @@ fn check_monitors(options: &FitOptions<'_>, validation: Option<&Dataset>) -> Res
 }
 
 /// Whether a state belongs to this data and these options.
-fn check_state(state: &FitState, fresh: &FitState, options: &FitOptions<'_>) -> Result<()> {
+fn check_state(
+    state: &FitState,
+    fresh: &FitState,
+    options: &FitOptions<'_>,
+    cut: Cut,
+) -> Result<()> {
     let same = |name: &str, got: String, expected: String| {
         if got == expected {
             return Ok(());
@@ -720,7 +736,12 @@ fn check_state(state: &FitState, fresh: &FitState, options: &FitOptions<'_>) -> 
         text(&fresh.validation_fraction),
         text(&state.validation_fraction),
     )?;
-    if !state.is_sound() {
+    // Between two batches, as they are cut.
+    let between = |row: u64| {
+        let (row, rows) = (row as usize, state.rows as usize);
+        row == cut.first(row / options.batch_size, rows)
+    };
+    if !state.is_sound() || !between(state.row) {
         return Err(Error::Argument {
             name: "the state of a fit".into(),
             value: format!("at row {} after {} epochs", state.row, state.epoch),

@@ -8,7 +8,7 @@ mod report;
 mod small;
 
 use check::check_inputs;
-pub(crate) use check::{check_batch, check_batches, check_training};
+pub(crate) use check::{check_batch, check_batches, check_training, cut};
 pub(crate) use epoch::row_order;
 pub use epoch::{Loaded, Storage};
 
@@ -236,6 +236,16 @@ impl Trainer {
         optimizer.check()?;
         self.optimizer = optimizer;
         Ok(())
+    }
+
+    /// Updates of an [`epoch`](Self::epoch) over `rows` rows in batches of `batch_size`, the last of which has what is left. With
+    /// [batch normalisation](Mlp::batch_norm) a single row that is left goes into the batch before it. 0 where there are no
+    /// rows, or none in a batch.
+    pub fn steps_per_epoch(&self, rows: usize, batch_size: usize) -> u64 {
+        match batch_size.min(rows) {
+            0 => 0,
+            size => cut(&self.plan, size).count(rows) as u64,
+        }
     }
 
     /// Makes room for batches of `rows` rows, which the first batch would do otherwise.

@@ -1522,6 +1522,43 @@ fn a_stream_has_every_row_once() {
             }
         }
     }
+    // A single row that is left over goes into the batch before it, whatever the window; other batches stay as they are.
+    for (batch, window) in [
+        (6, 6),
+        (6, 12),
+        (6, 100),
+        (167, 167),
+        (334, 700),
+        (501, 1003),
+        (8, 64),
+        (1, 1),
+    ] {
+        for seed in [1, 2] {
+            let stream = || Stream::new(&data, batch, window).unwrap().shuffled(seed);
+            let plain: Vec<Dataset> = stream().map(Result::unwrap).collect();
+            let joined: Vec<Dataset> = stream().joined().map(Result::unwrap).collect();
+            let one = usize::from(batch > 1 && rows % batch == 1);
+            assert_eq!(joined.len() + one, plain.len(), "{batch} {window}");
+            assert_eq!(
+                joined.last().unwrap().rows(),
+                match one {
+                    1 => batch + 1,
+                    _ => plain.last().unwrap().rows(),
+                }
+            );
+            let all = |batches: &[Dataset]| {
+                let values = batches.iter().flat_map(|b| b.inputs().data());
+                let mut values: Vec<usize> = values.map(|&x| x as usize).collect();
+                values.sort_unstable();
+                values
+            };
+            assert_eq!(all(&joined), (0..rows).collect::<Vec<_>>());
+            if window >= rows {
+                let cut = data.batches(batch).unwrap().joined().shuffled(seed);
+                assert_eq!(joined, cut.collect::<Vec<_>>());
+            }
+        }
+    }
     // The first shuffled window comes from all over the data, not from its beginning.
     let first: Vec<f32> = Stream::new(&data, 160, 160)
         .unwrap()

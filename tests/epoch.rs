@@ -190,6 +190,35 @@ fn several_chunks_give_the_same_bits_and_a_large_batch_widens_them() {
     }
 }
 
+/// The odd row of an epoch, with batch normalisation: it must fit the last window.
+#[test]
+fn a_single_row_that_is_left_over_joins_the_last_batch_of_a_chunk() {
+    let device = common::gpu_with(DeviceOptions {
+        binding_limit: Some(7_000_000),
+        ..DeviceOptions::default()
+    });
+    let many = data().select(&(0..100_003).map(|i| i * i % 67).collect::<Vec<_>>());
+    let network = Mlp::new(INPUTS)
+        .dense(8, Tanh)
+        .batch_norm()
+        .dense(5, Identity);
+    // Two in a window of some 41,900 rows; a window of its own; a window that grows for the last one by a row.
+    for (batch, batches) in [(16_667, 6), (33_334, 3), (50_001, 2)] {
+        assert_eq!(100_003 % batch, 1);
+        let new = || Trainer::new(&device, &network, Loss::CrossEntropy, momentum(), 11).unwrap();
+        let (mut epochs, mut steps) = (new(), new());
+        let mut loaded = epochs.load(&many, Storage::F32).unwrap();
+        assert!(!loaded.is_resident(), "{loaded}");
+        epochs.epoch(&mut loaded, batch, Some(1)).unwrap();
+        for batch in many.batches(batch).unwrap().joined().shuffled(1) {
+            steps.step(&batch).unwrap();
+        }
+        assert_eq!((epochs.steps(), steps.steps()), (batches, batches));
+        let expected = bits(&steps.state_dict().unwrap());
+        assert_eq!(bits(&epochs.state_dict().unwrap()), expected, "{loaded}");
+    }
+}
+
 /// A device with the tuner on, which remembers nothing.
 fn tuned(choices: Choices, tuning: Tuning) -> Device {
     common::gpu_with(DeviceOptions {

@@ -414,9 +414,11 @@ fn a_batch_of_one_row_is_refused_before_anything_happens() {
         refused(verify::gradients(&mut trainer, &labelled(1)).map(|_| ()));
         let data = labelled(9);
         let mut loaded = trainer.load(&data, Storage::F32).unwrap();
-        refused(trainer.epoch(&mut loaded, 4, None));
         refused(trainer.epoch(&mut loaded, 1, None));
-        for (batch_size, micro_batch) in [(4, None), (5, Some(4)), (9, Some(1))] {
+        for (rows, batch_size, micro_batch) in
+            [(9, 1, None), (9, 9, Some(1)), (9, 4, Some(1)), (1, 4, None)]
+        {
+            let data = labelled(rows);
             let options = FitOptions {
                 epochs: 1,
                 batch_size,
@@ -428,6 +430,97 @@ fn a_batch_of_one_row_is_refused_before_anything_happens() {
         assert_eq!((trainer.batches(), trainer.state_dict()), (0, before));
         trainer.epoch(&mut loaded, 3, None).unwrap();
         trainer.evaluate(&labelled(1)).unwrap();
+    }
+}
+
+/// 65 rows in batches of 64, and the like: the odd row goes into the batch before it, as if one had cut the batches so.
+#[test]
+fn a_last_batch_of_one_row_goes_into_the_batch_before_it() {
+    let network = Mlp::new(6).dense(6, Relu).batch_norm().dense(6, Identity);
+    let adam = Adam {
+        lr: 0.01,
+        ..Adam::default()
+    };
+    // Rows, batch, and what that gives.
+    let cases: [(usize, usize, &[usize]); 4] = [
+        (65, 64, &[65]),
+        (9, 4, &[4, 5]),
+        (7, 2, &[2, 2, 3]),
+        (10, 4, &[4, 4, 2]),
+    ];
+    for device in [common::gpu(), Device::cpu(), Device::reference()] {
+        for (rows, batch_size, sizes) in cases {
+            let data = labelled(rows);
+            let new = || Trainer::new(&device, &network, Loss::CrossEntropy, adam, 3).unwrap();
+            let (mut steps, mut epochs, mut fit, mut micro) = (new(), new(), new(), new());
+            let mut loss = 0.0;
+            for epoch in 0..2 {
+                let batches = data.batches(batch_size).unwrap().joined();
+                let batches = batches.shuffled(epoch);
+                assert_eq!(batches.len(), sizes.len());
+                let cut: Vec<usize> = batches.clone().map(|batch| batch.rows()).collect();
+                assert_eq!(cut, sizes);
+                for batch in batches {
+                    steps.step(&batch).unwrap();
+                    if epoch == 1 {
+                        let weight = batch.rows() as f64 / rows as f64;
+                        loss += weight * *steps.take_losses().unwrap().last().unwrap();
+                    }
+                }
+            }
+            let expected = steps.state_dict().unwrap();
+            assert_eq!(steps.steps_per_epoch(rows, batch_size), sizes.len() as u64);
+
+            let mut loaded = epochs.load(&data, Storage::F32).unwrap();
+            for epoch in 0..2 {
+                epochs.epoch(&mut loaded, batch_size, Some(epoch)).unwrap();
+            }
+            assert_eq!(epochs.steps(), 2 * sizes.len() as u64);
+            assert_eq!(epochs.state_dict().unwrap(), expected, "{rows} rows");
+            // There is room for the largest batch.
+            let made = epochs.device_objects();
+            epochs.reserve(*sizes.iter().max().unwrap()).unwrap();
+            assert_eq!(epochs.device_objects(), made);
+
+            let options = FitOptions {
+                epochs: 2,
+                batch_size,
+                ..FitOptions::default()
+            };
+            let history = fit.fit(&data, &options).unwrap();
+            assert_eq!(fit.state_dict().unwrap(), expected, "{rows} rows, {device}");
+            assert_eq!(history.last().unwrap().steps, 2 * sizes.len() as u64);
+            approx::assert_relative_eq!(history.last().unwrap().loss, loss, max_relative = 1e-6);
+
+            // 65 rows in parts of 2 are 31 of 2 and one of 3.
+            let options = FitOptions {
+                micro_batch: Some(2),
+                ..options
+            };
+            micro.fit(&data, &options).unwrap();
+            let parts: usize = sizes.iter().map(|size| size / 2).sum();
+            assert_eq!(micro.steps(), 2 * sizes.len() as u64);
+            assert_eq!(micro.batches(), 2 * parts as u64);
+        }
+    }
+}
+
+/// Without batch normalisation nothing is joined.
+#[test]
+fn a_last_batch_of_one_row_is_a_batch_elsewhere() {
+    let network = Mlp::new(6).dense(6, Relu).layer_norm().dense(6, Identity);
+    for device in devices() {
+        let new = || Trainer::new(&device, &network, Loss::Mse, Sgd::default(), 3).unwrap();
+        let (mut steps, mut epochs) = (new(), new());
+        let data = with_values(9);
+        for batch in data.batches(4).unwrap().shuffled(5) {
+            steps.step(&batch).unwrap();
+        }
+        let mut loaded = epochs.load(&data, Storage::F32).unwrap();
+        epochs.epoch(&mut loaded, 4, Some(5)).unwrap();
+        assert_eq!((steps.steps(), epochs.steps()), (3, 3));
+        assert_eq!(steps.steps_per_epoch(9, 4), 3);
+        assert_eq!(epochs.weights().unwrap(), steps.weights().unwrap());
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 
-use super::{Dataset, order};
+use super::{Cut, Dataset, order};
 use crate::error::{Error, Result};
 
 /// Rows that are read as they are asked for: [`Prepared`](crate::Prepared) data, [`Arrays`](crate::Arrays), or a [`Dataset`], which
@@ -67,6 +67,7 @@ impl Source for super::Arrays {
 pub struct Stream<'a> {
     source: &'a dyn Source,
     batch: usize,
+    cut: Cut,
     window: usize,
     seed: Option<u64>,
     /// Parts of the source that are yet to come, a window's at a time.
@@ -102,6 +103,7 @@ impl<'a> Stream<'a> {
         Ok(Self {
             source,
             batch,
+            cut: Cut::new(batch, false),
             window,
             seed: None,
             windows: VecDeque::new(),
@@ -115,6 +117,14 @@ impl<'a> Stream<'a> {
     #[must_use]
     pub fn shuffled(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// A last batch of a single row goes into the batch before it: [`Batches::joined`](super::Batches::joined). The last window
+    /// may have a row more then.
+    #[must_use]
+    pub fn joined(mut self) -> Self {
+        self.cut = Cut::new(self.batch, true);
         self
     }
 
@@ -139,6 +149,19 @@ impl<'a> Stream<'a> {
             parts.push(blocks * block..rows);
         }
         self.windows = parts.chunks(whole / block).map(<[_]>::to_vec).collect();
+        // Windows are whole batches: a row that is left over would be a window of its own.
+        if self.cut.count(rows) < rows.div_ceil(self.batch) {
+            let single = self.windows.back().is_some_and(|parts| {
+                let rows: usize = parts.iter().map(ExactSizeIterator::len).sum();
+                rows == 1
+            });
+            if single && let Some(last) = self.windows.pop_back() {
+                match self.windows.back_mut() {
+                    Some(before) => before.extend(last),
+                    None => self.windows.push_back(last),
+                }
+            }
+        }
     }
 
     /// Reads the next window, if there is one.
@@ -188,7 +211,7 @@ impl Iterator for Stream<'_> {
         let rows = self.rows.as_ref()?;
         let batch: Vec<usize> = self
             .order
-            .drain(..self.batch.min(self.order.len()))
+            .drain(..self.cut.next(self.order.len()))
             .collect();
         Some(Ok(rows.select(&batch)))
     }

@@ -28,7 +28,8 @@ use crate::trainer::Storage;
 pub struct FitOptions<'a> {
     /// Passes over the training data, at most.
     pub epochs: u64,
-    /// Rows of an update. Data with fewer rows is one batch; the last batch of an epoch has what is left.
+    /// Rows of an update. Data with fewer rows is one batch; the last batch of an epoch has what is left. A
+    /// single row that is left goes into the batch before it where there is [batch normalisation](crate::Mlp::batch_norm).
     pub batch_size: usize,
     /// Rows that go through the network at a time, where a batch is too large for the memory: gradients are accumulated, and
     /// the update is that of the whole batch. The whole batch unless given.

@@ -1,6 +1,6 @@
 //! Whether data fits a network and its loss.
 
-use crate::data::{Dataset, Matrix, Targets};
+use crate::data::{Cut, Dataset, Matrix, Targets};
 use crate::error::{Error, Result, shortest};
 use crate::loss::TargetKind;
 use crate::plan::Plan;
@@ -87,15 +87,19 @@ pub(crate) fn check_training(plan: &Plan, batch: &Dataset) -> Result<()> {
     Ok(())
 }
 
-/// Whether a network can be trained on `rows` rows in batches of so many, these in micro-batches of so many.
-pub(crate) fn check_batches(plan: &Plan, rows: usize, batch: usize, micro: usize) -> Result<()> {
-    let last = rows % batch;
-    let single = |size: usize| size > 0 && (micro == 1 || size % micro == 1);
-    if plan.normalises_batches() && (single(batch) || single(last)) {
-        let what = if single(batch) {
-            format!("a part of each batch of {batch}")
+/// How a network's rows are cut into batches of `size`: batch normalisation needs two rows in each.
+pub(crate) fn cut(plan: &Plan, size: usize) -> Cut {
+    Cut::new(size, plan.normalises_batches())
+}
+
+/// Whether a network can be trained in batches of so many rows, these in micro-batches of so many: a single row that is left
+/// over goes into the batch before it, but there must be one.
+pub(crate) fn check_batches(plan: &Plan, batch: usize, micro: usize) -> Result<()> {
+    if plan.normalises_batches() && batch.min(micro) == 1 {
+        let what = if batch == 1 {
+            "each of these batches".into()
         } else {
-            format!("a part of the last batch, of {last} of {rows} rows,")
+            format!("each part of a batch of {batch}")
         };
         return Err(Error::OneRow { what });
     }

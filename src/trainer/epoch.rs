@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrayvec::ArrayVec;
 
-use super::{Amount, Trainer, check_batch, check_batches, kind};
-use crate::data::{Dataset, Targets, order};
+use super::{Amount, Trainer, check_batch, check_batches, cut, kind};
+use crate::data::{Cut, Dataset, Targets, order};
 use crate::error::{Error, Result, shortest};
 use crate::executor::Executor;
 use crate::kernels::{Call, Format, StepAt};
@@ -270,14 +270,14 @@ impl Trainer {
         }
     }
 
-    /// One pass over the data: an update from every `batch_size` rows, the last one from what is left. The rows come in the
-    /// order of [`Dataset::batches`], shuffled by the seed if there is one; with the same choices of kernels the weights are
-    /// those of a [`step`](Self::step) for each of these batches, to the bit. On a GPU many steps go out in one submission,
+    /// One pass over the data: an update from every `batch_size` rows, the last one from what is left; a single row that is
+    /// left goes into the batch before it where there is [batch normalisation](crate::Mlp::batch_norm). The rows come in the
+    /// order of [`Dataset::batches`], there [`joined`](crate::Batches::joined), shuffled by the seed if there is one; with the
+    /// same choices of kernels the weights are those of a [`step`](Self::step) for each of these batches, to the bit. On a GPU many steps go out in one submission,
     /// and the first layer reads its rows through the order; nothing is read back.
     ///
     /// # Errors
-    /// [`Error::BatchSize`] if the size is 0 or beyond the data; [`Error::OneRow`] if a batch of one row would come to batch
-    /// normalisation; [`Error::Argument`] if another trainer loaded the data;
+    /// [`Error::BatchSize`] if the size is 0 or beyond the data; [`Error::OneRow`] if it is 1 and there is batch normalisation; [`Error::Argument`] if another trainer loaded the data;
     /// [`Error::Pending`] if micro-batches were [accumulated](Self::accumulate) and not applied; [`Error::NoWeight`] if a batch
     /// would weigh nothing, before the first step; else as [`step`](Self::step).
     pub fn epoch(
@@ -300,9 +300,10 @@ impl Trainer {
                 rows,
             });
         }
-        check_batches(&self.plan, rows, batch_size, batch_size)?;
+        check_batches(&self.plan, batch_size, batch_size)?;
         let order = row_order(rows, shuffle_seed);
-        self.epoch_part(data, batch_size, &order, true, 0..rows)
+        let cut = cut(&self.plan, batch_size);
+        self.epoch_part(data, cut, &order, true, 0..rows)
     }
 
     /// Steps over some places of an order of the rows of data that this trainer loaded; `fresh` if the device does not have
@@ -310,31 +311,39 @@ impl Trainer {
     pub(crate) fn epoch_part(
         &mut self,
         data: &mut Loaded<'_>,
-        batch_size: usize,
+        cut: Cut,
         order: &[u32],
         fresh: bool,
         range: Range<usize>,
     ) -> Result<()> {
         self.check_applied("epoch")?;
         if data.data.weights().is_some() {
-            for batch in order[range.clone()].chunks(batch_size) {
-                amount(&data.data, batch).check("a batch of the epoch")?;
+            for batch in cut.ranges(range.clone()) {
+                amount(&data.data, &order[batch]).check("a batch of the epoch")?;
             }
         }
-        self.reserve(batch_size)?;
+        // Of the whole epoch: what is made for one part of it is there for the next.
+        let largest = cut.largest(order.len());
+        self.reserve(largest)?;
         match data.place {
             Place::Resident(place) => {
                 if fresh {
                     self.executor.write(place.order, Payload::Words(order))?;
                 }
-                self.epoch_of(&data.data, order, &place, range, batch_size, &[])
+                self.epoch_of(&data.data, order, &place, range, cut, &[])
             }
             Place::Chunks { window, rows } => {
-                let (window, rows) = self.widened(window, rows, batch_size)?;
+                let (window, rows) = self.widened(window, rows, largest)?;
                 data.place = Place::Chunks { window, rows };
-                // Whole batches.
-                let rows = rows / batch_size * batch_size;
-                for chunk in order[range].chunks(rows) {
+                let mut batches = cut.ranges(range).peekable();
+                while let Some(first) = batches.next() {
+                    // As many whole batches as the window holds.
+                    let start = first.start;
+                    let mut end = first.end;
+                    while let Some(next) = batches.next_if(|next| next.end - start <= rows) {
+                        end = next.end;
+                    }
+                    let chunk = &order[start..end];
                     data.words.clear();
                     data.targets.clear();
                     data.weights.clear();
@@ -352,11 +361,11 @@ impl Trainer {
                         uploads.push((view, Payload::Floats(&data.weights)));
                     }
                     let range = 0..chunk.len();
-                    self.epoch_of(&data.data, chunk, &window, range, batch_size, &uploads)?;
+                    self.epoch_of(&data.data, chunk, &window, range, cut, &uploads)?;
                 }
                 Ok(())
             }
-            Place::Host => self.epoch_on_host(&data.data, &order[range], batch_size),
+            Place::Host => self.epoch_on_host(&data.data, &order[range], cut),
         }
     }
 
@@ -415,14 +424,14 @@ impl Trainer {
         order: &[u32],
         place: &ResidentData,
         range: Range<usize>,
-        batch_size: usize,
+        cut: Cut,
         mut uploads: &[(View, Payload<'_>)],
     ) -> Result<()> {
         let Range { start: mut at, end } = range;
         let (mut steps, mut amounts) = (Vec::new(), Vec::new());
         while at < end {
             // Batches of one size go together.
-            let rows = batch_size.min(end - at);
+            let rows = cut.next(end - at);
             let mut small = self.small_step(Some(place), rows, place.kind())?;
             let ops = match &small {
                 Some(_) => Vec::new(),
@@ -433,7 +442,7 @@ impl Trainer {
                 .chain(&small)
                 .map(|op| op.call.cost().total())
                 .sum();
-            while at + rows <= end {
+            while at < end && cut.next(end - at) == rows {
                 let mut most = match &self.executor {
                     Executor::Gpu(gpu) => gpu.steps_at_once(cost, ops.len()),
                     _ => 1,
@@ -444,7 +453,7 @@ impl Trainer {
                 }
                 steps.clear();
                 amounts.clear();
-                while at + rows <= end && steps.len() < most {
+                while at < end && cut.next(end - at) == rows && steps.len() < most {
                     let amount = amount(data, &order[at..at + rows]);
                     let later = steps.len() as u64;
                     steps.push(self.step_at(later, at as u32, amount.weight));
@@ -491,8 +500,9 @@ impl Trainer {
         }
     }
 
-    fn epoch_on_host(&mut self, data: &Dataset, order: &[u32], batch_size: usize) -> Result<()> {
-        for rows in order.chunks(batch_size) {
+    fn epoch_on_host(&mut self, data: &Dataset, order: &[u32], cut: Cut) -> Result<()> {
+        for batch in cut.ranges(0..order.len()) {
+            let rows = &order[batch];
             let room = self.room as u64;
             let (x, targets) = (self.plan.x_view(room), self.plan.targets_view(room));
             self.executor

@@ -223,3 +223,31 @@ fn devices_verify_and_bench_tell_what_there_is() {
         "{told}"
     );
 }
+
+/// One size of a table in 64 leaves a single row to the last batch, with which batch normalisation can do nothing.
+#[test]
+fn batch_norm_takes_a_row_that_is_left_over_into_the_batch_before() {
+    let at = folder();
+    let at = at.path();
+    fs::write(at.join("65.csv"), houses(65)).unwrap();
+    for (device, more) in [("cpu", ""), ("gpu", "--micro-batch 32")] {
+        let said = good(
+            at,
+            &format!(
+                "train 65.csv --norm batch --batch-size 64 --validation 0 --epochs 3 --patience 0 --plots false --run {device} \
+                 --device {device} {more}"
+            ),
+        );
+        says(&said, &["1 step of 64 rows"]);
+        let history = read(&at.join(device).join("history.csv"));
+        let steps: Vec<&str> = history
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').nth(1).unwrap())
+            .collect();
+        assert_eq!(steps, ["1", "2", "3"]);
+    }
+    // A single row has nothing that it could go into.
+    let alone = "train 65.csv --norm batch --batch-size 1 --validation 0 --epochs 1 --patience 0 --device cpu";
+    says(&bad(at, alone, 3), &["at least 2 rows", "batch size"]);
+}

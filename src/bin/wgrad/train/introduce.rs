@@ -58,7 +58,7 @@ pub fn introduce(
         output::count(job.network.parameters())
     ));
     let batch = options.batch_size.min(rows);
-    let per_epoch = rows.div_ceil(batch);
+    let per_epoch = trainer.steps_per_epoch(rows, batch);
     voice.say(format_args!(
         "training   {}, {}, learning rate {}{}{}",
         job.criterion,
@@ -78,7 +78,7 @@ pub fn introduce(
     voice.say(format_args!(
         "           at most {} of {} of {}{}",
         output::counted(options.epochs, "epoch"),
-        output::counted(per_epoch as u64, "step"),
+        output::counted(per_epoch, "step"),
         output::counted(batch as u64, "row"),
         match &options.early_stopping {
             Some(stopping) if stopping.patience < u64::MAX =>
