@@ -373,6 +373,119 @@ fn early_stopping_stops_and_restores() {
     }
 }
 
+/// Where no data can be spared to validate with, the training loss decides, and all of it works as ever.
+#[test]
+fn early_stopping_can_watch_the_training_loss_without_validation() {
+    let train = data(64, 1);
+    // Steps so long that the loss soon jumps about.
+    let fast = || Adam {
+        lr: 0.2,
+        ..Adam::default()
+    };
+    for device in devices() {
+        let options = FitOptions {
+            epochs: 500,
+            batch_size: 8,
+            early_stopping: Some(EarlyStopping {
+                monitor: Monitor::TrainLoss,
+                patience: 6,
+                min_delta: 1e-4,
+                restore_best: true,
+            }),
+            ..FitOptions::default()
+        };
+        let mut stopped = trainer(&device, fast());
+        let history = stopped.fit(&train, &options).unwrap();
+        assert_eq!(history.stop, Some(Stop::Patience), "{history}");
+        assert!(history.epochs.iter().all(|e| e.validation.is_none()));
+        assert!(!history.still_improving(Monitor::TrainLoss));
+        let best = history.best_epoch.unwrap();
+        assert!(best > 1, "{history}");
+        assert_eq!(history.epochs.len() as u64, best + 6);
+        // An improvement is one by more than min_delta.
+        let mut least = f64::INFINITY;
+        for epoch in &history.epochs {
+            assert_eq!(epoch.best, epoch.loss < least - 1e-4, "{history}");
+            if epoch.best {
+                least = epoch.loss;
+            }
+        }
+        let mut until_best = trainer(&device, fast());
+        let options = FitOptions {
+            epochs: best,
+            early_stopping: None,
+            ..options
+        };
+        until_best.fit(&train, &options).unwrap();
+        let expected = until_best.weights().unwrap();
+        same_bits(&stopped.weights().unwrap(), &expected);
+    }
+}
+
+/// A history as a fit leaves it: an epoch with each of these numbers as training loss, validation loss and accuracy.
+fn history(values: &[f64], stop: &str) -> History {
+    let epochs = values.iter().enumerate().map(|(i, value)| {
+        serde_json::json!({
+            "epoch": i + 1, "steps": i + 1, "lr": 0.1, "loss": value, "grad_norm": null, "best": false, "seconds": 1.0,
+            "rows_per_second": 1.0, "validation": { "loss": value, "accuracy": value, "rows": 1 },
+        })
+    });
+    let epochs: Vec<_> = epochs.collect();
+    serde_json::from_value(
+        serde_json::json!({ "epochs": epochs, "best_epoch": null, "stop": stop }),
+    )
+    .unwrap()
+}
+
+#[test]
+fn a_fit_that_ends_while_it_improves_can_be_told() {
+    let falling = |n: i32| -> Vec<f64> { (0..n).map(|i| 0.95f64.powi(i)).collect() };
+    let cases = [
+        (falling(50), true),
+        (falling(2), true),
+        (falling(3), true),
+        // One epoch says nothing.
+        (falling(1), false),
+        (vec![], false),
+        // Level at last, within 1 %.
+        (vec![1.0, 0.5, 0.4, 0.4, 0.398, 0.399], false),
+        (vec![1.0, 0.5, 0.4, 0.4, 0.398, 0.39], true),
+        // The best is long ago.
+        (vec![1.0, 0.3, 0.5, 0.45, 0.42, 0.4], false),
+        // The last tenth: of 40 epochs the last four.
+        ([vec![1.0; 36], vec![0.9, 1.0, 1.0, 1.0]].concat(), true),
+        ([vec![1.0; 35], vec![0.9; 5]].concat(), false),
+    ];
+    for (values, expected) in cases {
+        for monitor in [Monitor::TrainLoss, Monitor::ValidationLoss] {
+            let ended = history(&values, "epochs");
+            assert_eq!(ended.still_improving(monitor), expected, "{values:?}");
+            // Not if it ended for another reason.
+            assert!(!history(&values, "patience").still_improving(monitor));
+            assert!(!history(&values, "callback").still_improving(monitor));
+        }
+        // Falling accuracy is no improvement, and rising accuracy is.
+        let accuracy = Monitor::ValidationAccuracy;
+        let rising: Vec<f64> = values.iter().map(|x| 0.5 / x).collect();
+        assert_eq!(
+            history(&rising, "epochs").still_improving(accuracy),
+            expected
+        );
+        assert!(!history(&values, "epochs").still_improving(accuracy));
+    }
+    // What was not watched is not judged; a fit itself says the same.
+    let options = FitOptions {
+        epochs: 5,
+        batch_size: 16,
+        ..FitOptions::default()
+    };
+    let fitted = trainer(&Device::cpu(), adam())
+        .fit(&data(64, 1), &options)
+        .unwrap();
+    assert!(fitted.still_improving(Monitor::TrainLoss), "{fitted}");
+    assert!(!fitted.still_improving(Monitor::ValidationLoss));
+}
+
 /// Predictions of a network with batch normalisation depend on running statistics as well.
 #[test]
 fn early_stopping_restores_running_statistics_too() {

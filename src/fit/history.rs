@@ -105,6 +105,54 @@ impl History {
         self.epochs.last()
     }
 
+    /// Whether the fit ended at its bound of [epochs](super::FitOptions::epochs) while what is watched still improved, so that
+    /// more epochs would likely help.
+    ///
+    /// The rule: the best of the last epochs, a tenth of all and at least three, is better than the best of those before, by more
+    /// than 1 % of that. Of fewer than four epochs, only the last counts as last. False where it ended otherwise, where
+    /// there are fewer than two epochs, or where nothing of the kind was watched.
+    ///
+    /// ```
+    /// # use wgrad::fit::{FitOptions, Monitor};
+    /// # use wgrad::{Activation::*, Adam, Dataset, Device, Loss, Matrix, Mlp, Trainer};
+    /// # let train = Dataset::classes(Matrix::new(1, vec![-1.0, 1.0])?, vec![0, 1])?;
+    /// # let network = Mlp::new(1).dense(2, Identity);
+    /// # let adam = Adam { lr: 0.1, ..Adam::default() };
+    /// # let mut trainer = Trainer::new(&Device::cpu(), &network, Loss::CrossEntropy, adam, 7)?;
+    /// let history = trainer.fit(&train, &FitOptions { epochs: 10, ..FitOptions::default() })?;
+    /// assert!(history.still_improving(Monitor::TrainLoss)); // give it more epochs
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn still_improving(&self, monitor: Monitor) -> bool {
+        /// Gains that count, as a share of what there was.
+        const SHARE: f64 = 0.01;
+        let count = self.epochs.len();
+        if self.stop != Some(Stop::Epochs) || count < 2 {
+            return false;
+        }
+        let last = match count {
+            ..4 => 1,
+            _ => (count / 10).max(3),
+        };
+        let best = |epochs: &[EpochRecord]| {
+            let values = epochs.iter().filter_map(|e| e.monitored(monitor));
+            let values = values.filter(|x| x.is_finite());
+            match monitor.higher_is_better() {
+                true => values.reduce(f64::max),
+                false => values.reduce(f64::min),
+            }
+        };
+        let (before, after) = self.epochs.split_at(count - last);
+        let (Some(before), Some(after)) = (best(before), best(after)) else {
+            return false;
+        };
+        let gain = match monitor.higher_is_better() {
+            true => after - before,
+            false => before - after,
+        };
+        gain > SHARE * before.abs()
+    }
+
     /// Seconds of all epochs.
     pub fn seconds(&self) -> f64 {
         self.epochs.iter().map(|epoch| epoch.seconds).sum()
