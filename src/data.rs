@@ -3,9 +3,12 @@
 mod array;
 mod bytes;
 mod class_map;
+mod convert;
 mod cut;
 mod folds;
 mod idx;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 mod npy;
 mod npz;
 mod open;
@@ -168,10 +171,25 @@ impl<T: Real> Matrix<T> {
     /// # Errors
     /// [`Error::Value`] at the first that is beyond the range of f32.
     pub fn to_f32(&self) -> Result<Matrix> {
-        Matrix::new(
-            self.cols,
-            self.data.iter().map(|&x| f32::nearest(x.into())).collect(),
-        )
+        let data: Vec<f32> = self.data.iter().map(|&x| f32::nearest(x.into())).collect();
+        if let Some(i) = data.iter().position(|x| !x.is_finite()) {
+            return Err(Error::Value {
+                what: "a matrix to be rounded to f32".into(),
+                value: self.data[i].into(),
+                row: i / self.cols,
+                col: i % self.cols,
+                allowed: "within ±3.4028235e38: scale the numbers first".into(),
+            });
+        }
+        Ok(Matrix {
+            cols: self.cols,
+            data,
+        })
+    }
+
+    /// All elements, row after row, without a copy.
+    pub fn into_data(self) -> Vec<T> {
+        self.data
     }
 
     fn select(&self, rows: &[usize]) -> Self {
@@ -270,6 +288,33 @@ impl Dataset {
     /// The targets.
     pub fn targets(&self) -> &Targets {
         &self.targets
+    }
+
+    /// The class indices, one a row; none where the targets are numbers.
+    ///
+    /// ```
+    /// # use wgrad::{Dataset, Matrix};
+    /// let x = Matrix::new(1, vec![0.0, 1.0])?;
+    /// let data = Dataset::classes(x.clone(), vec![1, 0])?;
+    /// assert_eq!(data.labels(), Some(&[1, 0][..]));
+    /// assert_eq!(data.target_values(), None);
+    /// let data = Dataset::values(x.clone(), x)?;
+    /// assert_eq!(data.target_values().map(Matrix::data), Some(&[0.0, 1.0][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn labels(&self) -> Option<&[u32]> {
+        match &self.targets {
+            Targets::Classes(labels) => Some(labels),
+            Targets::Values(_) => None,
+        }
+    }
+
+    /// The targets t (N, O) where they are numbers; none where they are class indices. ([`Dataset::values`] makes such data.)
+    pub fn target_values(&self) -> Option<&Matrix> {
+        match &self.targets {
+            Targets::Classes(_) => None,
+            Targets::Values(values) => Some(values),
+        }
     }
 
     /// Adds the rows of a data set of the same columns.

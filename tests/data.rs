@@ -1468,6 +1468,50 @@ fn three_way_splits_keep_their_shares() {
 // Streams
 
 #[test]
+fn numbers_of_f64_are_matrices() {
+    let rows = vec![vec![0.5, 1.5], vec![-2.0, 0.1]];
+    let exact = Matrix::<f64>::try_from(rows.clone()).unwrap();
+    assert_eq!(exact.data(), [0.5, 1.5, -2.0, 0.1]);
+    let rounded = [0.5, 1.5, -2.0, 0.1_f32];
+    assert_eq!(Matrix::from_f64_rows(&rows).unwrap().data(), rounded);
+    let flat = Matrix::from_f64(2, &rows.concat()).unwrap();
+    assert_eq!((flat.cols(), flat.data()), (2, &rounded[..]));
+    assert_eq!(Matrix::<f32>::try_from(exact).unwrap(), flat);
+    let wide = Matrix::<f64>::from(flat.clone());
+    assert_eq!(wide.data()[3], f64::from(0.1_f32));
+    assert_eq!(flat.into_data(), rounded);
+
+    // The largest f32, and what would be infinite: the number that came is named.
+    let most = f64::from(f32::MAX);
+    assert_eq!(Matrix::from_f64(1, &[most]).unwrap().data(), [f32::MAX]);
+    for (data, at, value) in [
+        ([0.0, 1.0, 2.0, 1e39], (1, 1), 1e39),
+        ([0.0, -1e300, 2.0, 1e39], (0, 1), -1e300),
+    ] {
+        let error = Matrix::from_f64(2, &data).unwrap_err();
+        let Error::Value {
+            row,
+            col,
+            value: got,
+            ..
+        } = error
+        else {
+            panic!("{error:?}")
+        };
+        assert_eq!(((row, col), got), (at, value));
+        assert!(error.to_string().contains("scale"), "{error}");
+    }
+    let nan = Matrix::from_f64(1, &[0.0, f64::NAN]);
+    assert!(matches!(nan, Err(Error::Value { row: 1, .. })), "{nan:?}");
+    let ragged = Matrix::<f32>::try_from(vec![vec![1.0], vec![1.0, 2.0]]);
+    assert!(matches!(ragged, Err(Error::Shape { .. })), "{ragged:?}");
+    assert!(matches!(
+        Matrix::from_f64(2, &[1.0]),
+        Err(Error::Shape { .. })
+    ));
+}
+
+#[test]
 fn a_stream_has_every_row_once() {
     let rows = 1003;
     let x = Matrix::new(1, (0..rows).map(|r| r as f32).collect()).unwrap();
