@@ -27,7 +27,7 @@ pub use differences::finite_differences;
 pub use dimensions::dimensions;
 pub use gradients::gradients;
 pub(crate) use kernels::variant;
-pub use kernels::{KernelOptions, kernels, kernels_with};
+pub use kernels::{KernelOptions, KernelProgress, kernels, kernels_with, kernels_with_progress};
 pub use training::training;
 
 use crate::bounded::Bounded;

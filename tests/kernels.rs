@@ -58,3 +58,24 @@ fn every_twin_keeps_to_its_bound_in_f32() {
 fn every_twin_keeps_to_its_bound_in_f64() {
     assert_passes(&Device::reference());
 }
+
+#[test]
+fn progress_tells_of_each_case_before_it_runs() {
+    let options = verify::KernelOptions {
+        kernel: Some("squared_error".into()),
+        ..verify::KernelOptions::default()
+    };
+    let device = Device::cpu();
+    let mut seen = Vec::new();
+    let report = verify::kernels_with_progress(&device, &options, |p| {
+        assert_eq!(p.kernel, "squared_error");
+        assert_eq!((p.kernels_done, p.kernels), (0, 1));
+        seen.push((p.cases_done, p.cases));
+    })
+    .unwrap();
+    assert_eq!(report, verify::kernels_with(&device, &options).unwrap());
+    let cases = seen.len();
+    assert!(cases > 1);
+    let expected: Vec<(usize, usize)> = (0..cases).map(|i| (i, cases)).collect();
+    assert_eq!(seen, expected);
+}

@@ -25,6 +25,22 @@ pub struct KernelOptions {
     pub seed: u64,
 }
 
+/// How far [`kernels_with_progress`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KernelProgress<'a> {
+    /// The kernel whose case is next.
+    pub kernel: &'a str,
+    /// Kernels done.
+    pub kernels_done: usize,
+    /// Kernels in all.
+    pub kernels: usize,
+    /// Cases of this kernel that are done.
+    pub cases_done: usize,
+    /// Cases of this kernel.
+    pub cases: usize,
+}
+
 /// Runs every kernel on awkward shapes (single elements, one beside each tile edge, sums and rows beyond 65,535) with every
 /// activation, NaNs around every operand and in every gap, and compares each element with the f64 twin within its rounding
 /// bound. Matrix products run in every form that the device can run. One check a kernel, activation and form. Seconds to minutes on a software adapter.
@@ -40,6 +56,27 @@ pub fn kernels(device: &Device) -> Result<Report> {
 /// # Errors
 /// As [`kernels()`].
 pub fn kernels_with(device: &Device, options: &KernelOptions) -> Result<Report> {
+    kernels_with_progress(device, options, |_| {})
+}
+
+/// [`kernels_with()`], with a callback before each case.
+///
+/// ```no_run
+/// use wgrad::{Device, verify};
+/// let options = verify::KernelOptions::default();
+/// let report = verify::kernels_with_progress(&Device::gpu()?, &options, |p| {
+///     eprint!("\r{} of {} kernels, {}: {}/{}", p.kernels_done, p.kernels, p.kernel, p.cases_done, p.cases);
+/// })?;
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`kernels()`].
+pub fn kernels_with_progress(
+    device: &Device,
+    options: &KernelOptions,
+    mut progress: impl FnMut(&KernelProgress<'_>),
+) -> Result<Report> {
     if let Some(name) = options
         .kernel
         .as_ref()
@@ -52,16 +89,19 @@ pub fn kernels_with(device: &Device, options: &KernelOptions) -> Result<Report> 
         });
     }
     let mut checks = Vec::new();
-    for kernel in ALL {
-        if options
-            .kernel
-            .as_ref()
-            .is_some_and(|name| name != kernel.name)
-        {
-            continue;
-        }
+    let wanted = |name: &str| options.kernel.as_ref().is_none_or(|wanted| wanted == name);
+    let chosen: Vec<_> = ALL.iter().filter(|kernel| wanted(kernel.name)).collect();
+    for (kernels_done, kernel) in chosen.iter().enumerate() {
         let mut of_kernel: BTreeMap<String, Check> = BTreeMap::new();
-        for (i, case) in kernel.cases(options.seed).iter().enumerate() {
+        let cases = kernel.cases(options.seed);
+        for (i, case) in cases.iter().enumerate() {
+            progress(&KernelProgress {
+                kernel: kernel.name,
+                kernels_done,
+                kernels: chosen.len(),
+                cases_done: i,
+                cases: cases.len(),
+            });
             let checks = run(device, case, &choices(device, case, i))?;
             let stop = options.fail_fast && checks.iter().any(|check| !check.passed);
             for check in checks {

@@ -100,3 +100,37 @@ fn progress_is_a_bar_on_a_terminal_and_lines_elsewhere() {
     let fit = widths.len() > 2 && widths.iter().all(|&width| width <= 2 * 72 + "[1A".len());
     assert!(fit, "{widths:?}");
 }
+
+#[test]
+fn verify_shows_how_far_it_is_on_a_terminal_and_nothing_elsewhere() {
+    let at = folder();
+    let at = at.path();
+    let plain = command(at, "verify --device cpu").output().unwrap();
+    let said = text(&plain.stderr);
+    assert!(said.starts_with("kernels on CPU, f32"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let json = command(at, "verify --device cpu --kernel copy --json");
+    let json = { json }.output().unwrap();
+    assert_eq!(text(&json.stderr), "");
+
+    let there = Command::new("script").arg("--version").output();
+    if !there.is_ok_and(|output| text(&output.stdout).contains("util-linux")) {
+        println!("skipped: util-linux's script is not there to make a terminal");
+        return;
+    }
+    let run = format!("stty rows 30 cols 72; '{TOOL}' verify --device cpu > out");
+    let line = format!("script -qec \"{run}\" log > /dev/null < /dev/null");
+    let output = bash(at, &line);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let live = read(&at.join("log"));
+    let kernels = wgrad::kernels::ALL.len();
+    let of_all = format!(" of {kernels}: ");
+    says(&live, &["kernel ", &of_all, "▕", " %  "]);
+    let states = live.split(['\r', '\n', '\u{1b}']);
+    for state in states.filter(|part| part.contains('▕')) {
+        let shown = state.trim_start_matches("[2K").trim_end();
+        assert!(shown.chars().count() <= 72, "{state}");
+    }
+    // What is found is on standard output, the same as without a terminal.
+    assert_eq!(read(&at.join("out")), text(&plain.stdout));
+}

@@ -1,5 +1,6 @@
 //! What a run tells while it goes on: a bar on a terminal, plain lines elsewhere.
 
+use std::borrow::Cow;
 use std::fmt::{Arguments, Write};
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use wgrad::fit::{EpochRecord, Progress as Place};
+use wgrad::verify::KernelProgress;
 
 use crate::output;
 
@@ -232,5 +234,60 @@ impl Progress {
             self.line(&record, epochs);
         }
         self.voice
+    }
+}
+
+/// What is being verified: a line on a terminal, nothing elsewhere. It goes when this is dropped.
+pub struct Working(Option<ProgressBar>);
+
+/// Of a kernel's cases, the bar shows so many steps: cases differ in number from kernel to kernel, kernels do not.
+const PARTS: u64 = 100;
+
+impl Working {
+    /// A line, unless `silent`.
+    pub fn new(silent: bool) -> Self {
+        if silent || !std::io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+        // The time goes on while nothing else does.
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(Some(bar))
+    }
+
+    /// How far the kernels are.
+    pub fn kernels(&self, p: &KernelProgress<'_>) {
+        let Some(bar) = &self.0 else { return };
+        let part = PARTS * p.cases_done as u64 / p.cases.max(1) as u64;
+        if bar.length() != Some(PARTS * p.kernels as u64) {
+            let style =
+                ProgressStyle::with_template("{elapsed:>4} ▕{bar:30}▏ {percent:>3} %  {wide_msg}");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+            bar.set_length(PARTS * p.kernels as u64);
+        }
+        bar.set_position(PARTS * p.kernels_done as u64 + part);
+        bar.set_message(format!(
+            "kernel {} of {}: {}",
+            p.kernels_done + 1,
+            p.kernels,
+            p.kernel
+        ));
+    }
+
+    /// Work without parts to count.
+    pub fn on(&self, what: impl Into<Cow<'static, str>>) {
+        let Some(bar) = &self.0 else { return };
+        let style = ProgressStyle::with_template("{elapsed:>4} {spinner} {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.set_message(what);
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
     }
 }

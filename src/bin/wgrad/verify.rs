@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::model;
 use crate::options::Widths;
 use crate::output;
+use crate::progress::Working;
 use crate::setup;
 
 const EXAMPLES: &str = "\
@@ -73,16 +74,20 @@ const ROWS: usize = 16;
 pub fn run(a: &Arguments) -> Result<(), Failure> {
     let chosen = setup::device(&a.device)?;
     let mut reports = Vec::new();
+    if !a.no_kernels && !a.json {
+        output::note(format_args!("kernels on {} …", chosen.device));
+    }
+    let working = Working::new(a.json);
     if !a.no_kernels {
-        if !a.json {
-            output::note(format_args!("kernels on {} …", chosen.device));
-        }
         let options = KernelOptions {
             kernel: a.kernel.clone(),
             seed: a.seed,
             ..KernelOptions::default()
         };
-        reports.push(verify::kernels_with(&chosen.device, &options)?);
+        let report = verify::kernels_with_progress(&chosen.device, &options, |p| {
+            working.kernels(p);
+        });
+        reports.push(report?);
     }
     if a.kernel.is_none() {
         let mut trainer = match &a.model {
@@ -107,8 +112,10 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
             }
         };
         let batch = batch(&trainer, a.seed)?;
+        working.on(format!("a training step of {}", trainer.network()));
         reports.push(verify::gradients(&mut trainer, &batch)?);
     }
+    drop(working);
     let passed = reports.iter().all(Report::passed);
     if a.json {
         output::json(&json!({ "passed": passed, "reports": reports }))?;
