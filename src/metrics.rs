@@ -16,13 +16,17 @@
 //! ```
 
 mod classification;
+mod multi_label;
 mod ranking;
 mod regression;
 mod report;
 
-pub use classification::{Averages, ClassScores, Confusion, accuracy};
+pub use classification::{Averages, ClassScores, Confused, Confusion, MostConfused, accuracy};
+pub use multi_label::{LabelScores, MultiLabel};
 pub use ranking::{log_loss, roc_auc, top_k_accuracy};
-pub use regression::{Regression, mean_absolute_error, r2_score, root_mean_squared_error};
+pub use regression::{
+    Regression, TargetScores, mean_absolute_error, r2_score, root_mean_squared_error,
+};
 pub(crate) use report::Sums;
 pub use report::{Classification, Report, Scores};
 
@@ -69,6 +73,15 @@ impl fmt::Display for Short {
             format!("{:.5}", self.0)
         };
         f.pad(&text)
+    }
+}
+
+/// A name in a table, not too long.
+pub(crate) fn cut(name: &str) -> String {
+    const MOST: usize = 40;
+    match name.chars().count() > MOST {
+        true => name.chars().take(MOST - 1).chain(['…']).collect(),
+        false => name.into(),
     }
 }
 

@@ -4,8 +4,8 @@ mod common;
 
 use serde::Deserialize;
 use wgrad::metrics::{
-    Averages, ClassScores, Confusion, Regression, accuracy, log_loss, mean_absolute_error,
-    r2_score, roc_auc, root_mean_squared_error, top_k_accuracy,
+    Averages, ClassScores, Confused, Confusion, Regression, Report, accuracy, log_loss,
+    mean_absolute_error, r2_score, roc_auc, root_mean_squared_error, top_k_accuracy,
 };
 use wgrad::{Activation::*, Dataset, Device, Error, Loss, Matrix, Mlp, Sgd, Trainer};
 
@@ -194,7 +194,6 @@ fn what_makes_no_sense_is_an_error() {
     class(Confusion::new(&[0], &[2], 2).unwrap_err());
     class(Confusion::new(&[2], &[0], 2).unwrap_err());
     class(Confusion::new(&[0], &[0], 0).unwrap_err());
-    argument(Confusion::new(&[0], &[0], 5000).unwrap_err());
     argument(Averages::new(&[0], &[0], 1, 2.0).unwrap_err());
     argument(Averages::new(&[0], &[0], 1, f64::NAN).unwrap_err());
     class(top_k_accuracy(&two, &[2], 1).unwrap_err());
@@ -353,4 +352,279 @@ fn values_and_probabilities() {
     let mut trainer = echo(3, Softplus, Loss::OutputCrossEntropy, &Device::cpu());
     let report = trainer.report(&data).unwrap();
     assert_eq!(report.classification().unwrap().log_loss, None);
+}
+
+/// Numbers far from 0: what is small beside them is scored all the same.
+#[test]
+fn values_far_from_zero() {
+    // Seconds since 1970, and the same less their offset.
+    let near: Vec<f64> = (0..200).map(|i| f64::from((i * 37) % 61) - 30.0).collect();
+    let answers: Vec<f64> = near.iter().map(|t| 0.9 * t + 1.0).collect();
+    let expected = Regression::new(
+        &Matrix::new(1, answers.clone()).unwrap(),
+        &Matrix::new(1, near.clone()).unwrap(),
+    );
+    let expected = expected.unwrap();
+    for offset in [1.7e9, -4e11] {
+        let far = |x: &[f64]| Matrix::new(1, x.iter().map(|x| x + offset).collect()).unwrap();
+        let got = Regression::new(&far(&answers), &far(&near)).unwrap();
+        // An answer beside 4e11 is rounded to 3e-5.
+        let bound = 1e-16 * f64::abs(offset);
+        assert!(
+            (got.r2.unwrap() - expected.r2.unwrap()).abs() < bound,
+            "{got}"
+        );
+        assert!((got.rmse - expected.rmse).abs() < bound, "{got}");
+        assert!((got.mae - expected.mae).abs() < bound, "{got}");
+    }
+    // Every answer the mean: R² is 0, not 1.
+    let mean = near.iter().sum::<f64>() / 200.0;
+    let same = Matrix::new(1, vec![1.7e9 + mean; 200]).unwrap();
+    let far = Matrix::new(1, near.iter().map(|x| x + 1.7e9).collect()).unwrap();
+    assert!(r2_score(&same, &far).unwrap().abs() < 1e-6);
+}
+
+/// Two targets in different units: each by its name, and only R² as a mean.
+#[test]
+fn several_targets_each_have_their_own_metrics() {
+    let t = Matrix::new(2, vec![1.0, 1000.0, 2.0, 2000.0, 3.0, 6000.0]).unwrap();
+    let a = Matrix::new(2, vec![1.0, 2000.0, 2.0, 2000.0, 4.0, 5000.0]).unwrap();
+    let got = Regression::new(&a, &t).unwrap().named(&["width", "weight"]);
+    let [width, weight] = &got.targets[..] else {
+        panic!("{got}")
+    };
+    assert_eq!(
+        (width.name.as_str(), weight.name.as_str()),
+        ("width", "weight")
+    );
+    // Spreads of 2 and 14e6, squares of 1 and 2e6.
+    close("width", width.r2.unwrap(), 0.5, ULPS);
+    close("weight", weight.r2.unwrap(), 1.0 - 2.0 / 14.0, ULPS);
+    close("width", width.mae, 1.0 / 3.0, ULPS);
+    close("weight", weight.mae, 2000.0 / 3.0, ULPS);
+    close("width", width.rmse, (1.0f64 / 3.0).sqrt(), ULPS);
+    close("weight", weight.rmse, (2e6f64 / 3.0).sqrt(), ULPS);
+    close(
+        "mean",
+        got.r2.unwrap(),
+        (0.5 + 1.0 - 2.0 / 14.0) / 2.0,
+        ULPS,
+    );
+    close("mean", got.mae, (width.mae + weight.mae) / 2.0, ULPS);
+    let text = got.to_string();
+    let lines: Vec<Vec<&str>> = text
+        .lines()
+        .map(|l| l.split_whitespace().collect())
+        .collect();
+    assert_eq!(lines[0], ["target", "R²", "MAE", "RMSE"]);
+    assert_eq!(lines[1], ["width", "0.50000", "0.33333", "0.57735"]);
+    assert_eq!(lines[2], ["weight", "0.85714", "666.66667", "816.49658"]);
+    assert_eq!(lines[3], ["mean", "0.67857"]);
+}
+
+/// Three labels a row, from logits: the counts below are those of the rows written here.
+#[test]
+fn several_labels_each_have_their_own_metrics() {
+    let logits = vec![
+        [2.0, -1.0, 0.5],
+        [-0.5, 1.0, 0.5],
+        [1.5, -2.0, 0.1],
+        [-1.0, 3.0, 0.2],
+    ];
+    let targets = vec![
+        [1.0, 0.0, 1.0],
+        [1.0, 1.0, 1.0],
+        [0.0, 0.0, 1.0],
+        [0.0, 1.0, 1.0],
+    ];
+    let x = Matrix::from_rows(&logits).unwrap();
+    let data = Dataset::values(x, Matrix::from_rows(&targets).unwrap()).unwrap();
+    let mut trainer = echo(3, Identity, Loss::BinaryCrossEntropy, &Device::reference());
+    let report = trainer
+        .report(&data)
+        .unwrap()
+        .named(&["red", "round", "old"]);
+    let m = report.multi_label().unwrap();
+    // Rows 1 and 2 have red wrong.
+    assert_eq!(m.subset_accuracy, 0.5);
+    let red = &m.labels[0];
+    let half = ClassScores {
+        precision: 0.5,
+        recall: 0.5,
+        f1: 0.5,
+        support: 2,
+    };
+    assert_eq!(
+        (red.name.as_str(), red.accuracy, red.scores),
+        ("red", 0.5, half)
+    );
+    // Of the pairs of a 1 and a 0 of red, 2 > 1.5, 2 > −1 and −0.5 > −1, but −0.5 < 1.5.
+    assert_eq!(red.roc_auc, Some(0.75));
+    let round = &m.labels[1];
+    assert_eq!(
+        (round.accuracy, round.scores.f1, round.roc_auc),
+        (1.0, 1.0, Some(1.0))
+    );
+    // A label that all rows have has no curve.
+    let old = &m.labels[2];
+    assert_eq!(
+        (old.accuracy, old.scores.support, old.roc_auc),
+        (1.0, 4, None)
+    );
+    close("macro F1", m.macro_average.f1, 2.5 / 3.0, ULPS);
+    let text = report.to_string();
+    assert!(
+        text.contains("all labels right in 0.5000 of the rows"),
+        "{text}"
+    );
+    assert!(text.contains("  round    1.0000"), "{text}");
+    let json = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["scores"]["multi_label"]["labels"][0]["f1"], 0.5);
+
+    // Targets between 0 and 1 are no labels.
+    let x = Matrix::from_rows(&logits).unwrap();
+    let halves = Matrix::new(3, vec![0.5; 12]).unwrap();
+    let report = trainer
+        .report(&Dataset::values(x, halves).unwrap())
+        .unwrap();
+    assert!(matches!(report.scores, wgrad::metrics::Scores::LossOnly));
+}
+
+/// Of many classes the counts take memory and room by rows and classes, not by the square of the classes.
+#[test]
+fn many_classes_are_told_in_few_lines() {
+    let (classes, rows) = (100_000u32, 400_000u32);
+    let targets: Vec<u32> = (0..rows).map(|r| r % classes).collect();
+    // A tenth goes to the next class.
+    let wrong = |r: u32| r % 10 == 3;
+    let predicted: Vec<u32> = (0..rows)
+        .map(|r| (r % classes + u32::from(wrong(r))) % classes)
+        .collect();
+    let confusion = Confusion::new(&predicted, &targets, classes as usize).unwrap();
+    assert_eq!(confusion.get(3, 4), 4);
+    assert_eq!((confusion.get(4, 3), confusion.get(100_000, 0)), (0, 0));
+    let most = confusion.most_confused(2);
+    let pair = |target, predicted| Confused {
+        target,
+        predicted,
+        rows: 4,
+    };
+    assert_eq!(most.pairs, [pair(3, 4), pair(13, 14)]);
+    assert_eq!((most.more_pairs, most.more_rows), (9_998, 39_992));
+    let text = confusion.to_string();
+    assert!(
+        text.lines().count() < 30 && text.contains("4  3 taken for 4"),
+        "{text}"
+    );
+    assert!(text.ends_with("39920  in 9980 pairs more"), "{text}");
+    let json = serde_json::to_string(&confusion).unwrap();
+    assert_eq!(serde_json::from_str::<Confusion>(&json).unwrap(), confusion);
+    for broken in [
+        r#"{"classes": 2, "counts": [[1, 2]]}"#,
+        r#"{"classes": 2, "counts": [[1, 2], [3]]}"#,
+        r#"{"classes": 2, "cells": [[0, 2, 1]]}"#,
+    ] {
+        let error = serde_json::from_str::<Confusion>(broken)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("confusion matrix of 2 classes"), "{error}");
+    }
+
+    // A report of 1,000 classes, and of twice as many: twice the size.
+    let size = |classes: usize| {
+        let rows = 3 * classes;
+        let x = common::numbers(rows, 7);
+        let labels = (0..rows).map(|r| (r % classes) as u32).collect();
+        let data = Dataset::classes(Matrix::new(1, x).unwrap(), labels).unwrap();
+        let network = Mlp::new(1).dense(classes, Identity);
+        let mut trainer = Trainer::new(
+            &Device::cpu(),
+            &network,
+            Loss::CrossEntropy,
+            Sgd::default(),
+            7,
+        )
+        .unwrap();
+        let names: Vec<String> = (0..classes).map(|c| format!("{c:>060}")).collect();
+        let report = trainer.report(&data).unwrap().named(&names);
+        let text = report.to_string();
+        assert!(text.lines().count() < 90, "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() < 120),
+            "{text}"
+        );
+        assert!(text.contains("most often confused:"), "{text}");
+        let json = serde_json::to_string(&report).unwrap();
+        let read: Report = serde_json::from_str(&json).unwrap();
+        let (read, c) = (
+            read.classification().unwrap().clone(),
+            report.classification().unwrap(),
+        );
+        assert_eq!(
+            (read.confusion, read.most_confused),
+            (None, c.most_confused.clone())
+        );
+        assert_eq!(c.most_confused.pairs.len(), 100);
+        json.len()
+    };
+    let (one, two) = (size(1000), size(2000));
+    assert!(one < 300_000 && two < 2 * one + 10_000, "{one} {two}");
+}
+
+/// The loss and the log loss are one number, or the report says why not.
+#[test]
+fn the_log_loss_is_the_loss_or_says_why_not() {
+    // The last row's class has a probability of e⁻⁹⁰, which f32 has not.
+    let x = Matrix::new(2, vec![1.0, 0.0, 0.0, 2.0, 90.0, 0.0]).unwrap();
+    let data = Dataset::classes(x.clone(), vec![0, 1, 1]).unwrap();
+    let of = |criterion: wgrad::Criterion, data: &Dataset| {
+        let network = Mlp::new(2).dense(2, Identity);
+        let mut trainer =
+            Trainer::new(&Device::reference(), &network, criterion, Sgd::default(), 7).unwrap();
+        let mut weights = trainer.weights().unwrap();
+        weights
+            .weight_mut(0)
+            .unwrap()
+            .data
+            .copy_from_slice(&[1.0, 0.0, 0.0, 1.0]);
+        weights.bias_mut(0).unwrap().data.fill(0.0);
+        trainer.set_weights(&weights).unwrap();
+        let report = trainer.report(data).unwrap();
+        let c = report.classification().unwrap();
+        (
+            report.evaluation.loss,
+            c.log_loss.unwrap(),
+            c.log_loss_note.clone(),
+            report.to_string(),
+        )
+    };
+    let expected = ((-1f64).exp().ln_1p() + (-2f64).exp().ln_1p() + 90.0) / 3.0;
+    let (loss, log_loss, note, _) = of(Loss::CrossEntropy.mean(), &data);
+    close("loss", loss, expected, ULPS);
+    close("log loss", log_loss, expected, ULPS);
+    assert_eq!(note, None);
+
+    let (loss, log_loss, note, text) = of(Loss::CrossEntropy.mean().label_smoothing(0.25), &data);
+    close("log loss", log_loss, expected, ULPS);
+    assert!((loss - log_loss).abs() > 1.0);
+    let said = "without the label smoothing 0.25 of the loss";
+    assert_eq!(note.as_deref(), Some(said));
+    assert!(
+        text.contains(&format!("log loss {log_loss:.4} ({said})")),
+        "{text}"
+    );
+
+    let (loss, log_loss, note, _) = of(Loss::CrossEntropy.sum(), &data);
+    close("loss", loss, 3.0 * log_loss, ULPS);
+    assert_eq!(
+        note.as_deref(),
+        Some("a mean over rows, where the loss is a sum")
+    );
+
+    let weighted = data.clone().with_weights(vec![1.0, 1.0, 0.0]).unwrap();
+    let (loss, log_loss, note, _) = of(Loss::CrossEntropy.mean(), &weighted);
+    assert!(loss < 1.0 && log_loss > 30.0);
+    assert_eq!(note.as_deref(), Some("of rows without their weights"));
 }

@@ -1,10 +1,11 @@
 //! Metrics of predicted classes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{check_labels, check_rows};
+use super::{check_labels, check_rows, cut};
 use crate::error::{Error, Result};
 
 /// Share of the predictions that are right.
@@ -21,13 +22,36 @@ pub fn accuracy(predicted: &[u32], targets: &[u32]) -> Result<f64> {
     Ok(right as f64 / targets.len() as f64)
 }
 
-/// The most classes of a confusion matrix: 128 MiB of counts.
-const MOST_CLASSES: usize = 4096;
-
-/// How often each class was taken for each other: a row a target, a column a prediction.
+/// How often each class was taken for each other: a row a target, a column a prediction. Pairs that do not occur take no memory,
+/// so it grows with the rows counted, not with the square of the classes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Stored", try_from = "Stored")]
 pub struct Confusion {
-    counts: Vec<Vec<u64>>,
+    classes: usize,
+    /// Rows of each pair of target and prediction that occurs.
+    cells: BTreeMap<(u32, u32), u64>,
+}
+
+/// A pair of classes of which one was taken for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confused {
+    /// Index of the true class.
+    pub target: u32,
+    /// Index of the class it was taken for.
+    pub predicted: u32,
+    /// How many rows.
+    pub rows: u64,
+}
+
+/// The pairs of classes that are confused most often.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MostConfused {
+    /// Those of the most rows, the largest first; of equals in the order of the classes.
+    pub pairs: Vec<Confused>,
+    /// Pairs beside these.
+    pub more_pairs: u64,
+    /// Rows in them.
+    pub more_rows: u64,
 }
 
 impl Confusion {
@@ -35,66 +59,196 @@ impl Confusion {
     ///
     /// # Errors
     /// [`Error::EmptyData`] without targets, [`Error::Shape`] if the lengths differ, [`Error::Class`] if an index is
-    /// `classes` or more, [`Error::Argument`] beyond 4,096 classes.
+    /// `classes` or more.
     pub fn new(predicted: &[u32], targets: &[u32], classes: usize) -> Result<Self> {
         check_rows("predictions", predicted.len(), targets.len())?;
         check_labels(targets, classes)?;
         check_labels(predicted, classes)?;
-        let mut confusion = Self::empty(classes).ok_or_else(|| Error::Argument {
-            name: "the number of classes of a confusion matrix".into(),
-            value: classes.to_string(),
-            allowed: format!("1 to {MOST_CLASSES}"),
-        })?;
+        let mut confusion = Self::empty(classes);
         for (&p, &t) in predicted.iter().zip(targets) {
-            confusion.add(t as usize, p as usize);
+            confusion.add(t, p);
         }
         Ok(confusion)
     }
 
-    /// Without counts; none beyond the most classes.
-    pub(super) fn empty(classes: usize) -> Option<Self> {
-        (1..=MOST_CLASSES).contains(&classes).then(|| Self {
-            counts: vec![vec![0; classes]; classes],
-        })
+    /// Without counts.
+    pub(super) fn empty(classes: usize) -> Self {
+        Self {
+            classes,
+            cells: BTreeMap::new(),
+        }
     }
 
-    pub(super) fn add(&mut self, target: usize, predicted: usize) {
-        self.counts[target][predicted] += 1;
+    pub(super) fn add(&mut self, target: u32, predicted: u32) {
+        *self.cells.entry((target, predicted)).or_insert(0) += 1;
     }
 
     /// The number of classes.
     pub fn classes(&self) -> usize {
-        self.counts.len()
+        self.classes
     }
 
     /// Rows of class `target` that were taken for `predicted`; 0 if there is no such class.
     pub fn get(&self, target: usize, predicted: usize) -> u64 {
-        let row = self.counts.get(target);
-        row.and_then(|row| row.get(predicted)).copied().unwrap_or(0)
+        let pair = u32::try_from(target)
+            .ok()
+            .zip(u32::try_from(predicted).ok());
+        let count = pair.and_then(|pair| self.cells.get(&pair));
+        count.copied().unwrap_or(0)
     }
 
-    /// The counts, a row a target.
-    pub fn counts(&self) -> &[Vec<u64>] {
-        &self.counts
+    /// All counts, a row a target: the square of the classes. [`cells`](Self::cells) has those that are not 0.
+    pub fn counts(&self) -> Vec<Vec<u64>> {
+        let mut counts = vec![vec![0; self.classes]; self.classes];
+        for (t, p, n) in self.cells() {
+            counts[t][p] = n;
+        }
+        counts
+    }
+
+    /// The counts that are not 0: target, prediction, rows; in the order of the classes.
+    pub fn cells(&self) -> impl Iterator<Item = (usize, usize, u64)> + '_ {
+        let cells = self.cells.iter();
+        cells.map(|(&(t, p), &n)| (t as usize, p as usize, n))
+    }
+
+    /// The pairs of different classes of the most rows, at most so many of them, and what there is beside.
+    ///
+    /// ```
+    /// use wgrad::metrics::{Confused, Confusion};
+    ///
+    /// let confusion = Confusion::new(&[1, 1, 0, 2, 2], &[0, 0, 2, 2, 1], 3)?;
+    /// let most = confusion.most_confused(1);
+    /// assert_eq!(most.pairs, [Confused { target: 0, predicted: 1, rows: 2 }]);
+    /// assert_eq!((most.more_pairs, most.more_rows), (2, 2));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn most_confused(&self, most: usize) -> MostConfused {
+        let wrong = self.cells.iter().filter(|((t, p), _)| t != p);
+        let confused = |(&(target, predicted), &rows): (&(u32, u32), &u64)| Confused {
+            target,
+            predicted,
+            rows,
+        };
+        let mut pairs: Vec<Confused> = wrong.map(confused).collect();
+        pairs.sort_by_key(|pair| std::cmp::Reverse(pair.rows));
+        let more = pairs.split_off(most.min(pairs.len()));
+        MostConfused {
+            pairs,
+            more_pairs: more.len() as u64,
+            more_rows: more.iter().map(|pair| pair.rows).sum(),
+        }
     }
 
     /// Precision, recall and F1, with 0 where a quotient is 0/0.
     pub fn scores(&self) -> Averages {
-        let mut counts = Counts::new(self.classes());
-        for (t, row) in self.counts.iter().enumerate() {
-            for (p, &n) in row.iter().enumerate() {
-                counts.add(t, p, n);
-            }
+        let mut counts = Counts::new(self.classes);
+        for (t, p, n) in self.cells() {
+            counts.add(t, p, n);
         }
         counts.scores(0.0)
     }
 }
 
-/// A table: targets down, predictions across.
+/// Classes up to which all counts are stored as they stand in the matrix.
+pub(super) const DENSE: usize = 100;
+
+/// Counts in files: the whole matrix of few classes, the pairs that occur of many.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    classes: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counts: Option<Vec<Vec<u64>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cells: Option<Vec<(u32, u32, u64)>>,
+}
+
+impl From<Confusion> for Stored {
+    fn from(confusion: Confusion) -> Self {
+        let dense = confusion.classes <= DENSE;
+        let cells = || confusion.cells.iter().map(|(&(t, p), &n)| (t, p, n));
+        Self {
+            classes: confusion.classes,
+            counts: dense.then(|| confusion.counts()),
+            cells: (!dense).then(|| cells().collect()),
+        }
+    }
+}
+
+impl TryFrom<Stored> for Confusion {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> std::result::Result<Self, String> {
+        let classes = stored.classes;
+        let mut confusion = Self::empty(classes);
+        let counts = stored.counts.unwrap_or_default();
+        if !counts.is_empty()
+            && (counts.len() != classes || counts.iter().any(|row| row.len() != classes))
+        {
+            return Err(format!(
+                "the counts of a confusion matrix of {classes} classes must be {classes} rows of {classes} numbers"
+            ));
+        }
+        for (t, row) in counts.iter().enumerate() {
+            let cells = row.iter().enumerate().filter(|(_, n)| **n > 0);
+            confusion
+                .cells
+                .extend(cells.map(|(p, &n)| ((t as u32, p as u32), n)));
+        }
+        for (t, p, n) in stored.cells.unwrap_or_default() {
+            if t.max(p) as usize >= classes {
+                return Err(format!(
+                    "a cell of a confusion matrix of {classes} classes has the classes {t} and {p}, which must be below {classes}"
+                ));
+            }
+            confusion.cells.insert((t, p), n);
+        }
+        Ok(confusion)
+    }
+}
+
+/// A table: targets down, predictions across; of more than 50 classes the pairs confused most often.
 impl fmt::Display for Confusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<String> = (0..self.classes()).map(|c| c.to_string()).collect();
+        if self.classes > SHOWN {
+            write!(f, "{} classes", self.classes)?;
+            return self.most_confused(SHOWN_PAIRS).write(f, &[]);
+        }
+        let names: Vec<String> = (0..self.classes).map(|c| c.to_string()).collect();
         self.write(f, &names, 8)
+    }
+}
+
+/// Classes that a table shows.
+pub(super) const SHOWN: usize = 50;
+
+/// Pairs that a list shows.
+pub(super) const SHOWN_PAIRS: usize = 20;
+
+impl MostConfused {
+    /// The list with names of classes, or their numbers; nothing where nothing was confused.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, names: &[String]) -> fmt::Result {
+        if self.pairs.is_empty() {
+            return Ok(());
+        }
+        let name = |class: u32| match names.get(class as usize) {
+            Some(name) => cut(name),
+            None => class.to_string(),
+        };
+        f.write_str("\nmost often confused:")?;
+        for pair in self.pairs.iter().take(SHOWN_PAIRS) {
+            let (target, predicted) = (name(pair.target), name(pair.predicted));
+            write!(f, "\n{:>8}  {target} taken for {predicted}", pair.rows)?;
+        }
+        let rest = self.pairs.iter().skip(SHOWN_PAIRS);
+        let (pairs, rows) = rest.fold((self.more_pairs, self.more_rows), |(pairs, rows), pair| {
+            (pairs + 1, rows + pair.rows)
+        });
+        match pairs {
+            0 => Ok(()),
+            1 => write!(f, "\n{rows:>8}  in one pair more"),
+            _ => write!(f, "\n{rows:>8}  in {pairs} pairs more"),
+        }
     }
 }
 
@@ -118,20 +272,20 @@ impl Confusion {
                 let named = names
                     .iter()
                     .enumerate()
-                    .map(|(c, name)| format!("{name} ({c})"));
+                    .map(|(c, name)| format!("{} ({c})", cut(name)));
                 (named.collect(), (0..names.len()).map(number).collect())
             }
             false => (names.to_vec(), names.to_vec()),
         };
         let first = down.iter().map(length).max().unwrap_or(0).max(width);
-        let most = self.counts.iter().flatten().max().copied().unwrap_or(0);
+        let most = self.cells.values().max().copied().unwrap_or(0);
         let column = across.iter().map(length).max().unwrap_or(0);
         let column = column.max(most.to_string().len()) + 1;
         write!(f, "{:>first$}", "t \\ p")?;
         for name in &across {
             write!(f, "{name:>column$}")?;
         }
-        for (name, row) in down.iter().zip(&self.counts) {
+        for (name, row) in down.iter().zip(self.counts()) {
             write!(f, "\n{name:>first$}")?;
             for n in row {
                 write!(f, "{n:>column$}")?;
