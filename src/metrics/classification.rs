@@ -252,12 +252,13 @@ impl MostConfused {
     }
 }
 
-/// Characters of a name that fits above a column.
+/// Characters of a name that fits above a column, and of a line of them.
 const SHORT: usize = 8;
+const LINE: usize = 100;
 
 impl Confusion {
     /// The table with names of classes, in a first column of this width or wider. Where a name is too long to stand above a
-    /// column all of them have numbers.
+    /// column, or all of them together, they have numbers.
     pub(crate) fn write(
         &self,
         f: &mut fmt::Formatter<'_>,
@@ -265,7 +266,10 @@ impl Confusion {
         width: usize,
     ) -> fmt::Result {
         let length = |name: &String| name.chars().count();
-        let numbered = names.iter().any(|name| length(name) > SHORT);
+        let longest = names.iter().map(length).max().unwrap_or(0);
+        let number_length = names.len().to_string().len();
+        let numbered =
+            longest > SHORT || longest > number_length && names.len() * (longest + 1) > LINE;
         let number = |c: usize| c.to_string();
         let (down, across): (Vec<String>, Vec<String>) = match numbered {
             true => {

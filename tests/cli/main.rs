@@ -6,6 +6,7 @@ mod files;
 mod kill;
 mod messages;
 mod options;
+mod reports;
 mod resume;
 mod work;
 

@@ -19,7 +19,9 @@ Examples:
   wgrad evaluate model.safetensors test.csv --at-least 0.95
 
 Classes: accuracy, log loss, precision, recall, F1, confusion matrix; ROC-AUC of two. Numbers:
-R², MAE, RMSE, in the units of the training data. The loss is that of training.";
+R², MAE, RMSE of each target, in the units of the training data. Several labels of 0 and 1, with
+binary cross-entropy: accuracy, precision, recall, F1, ROC-AUC of each, and the share of rows with
+all of them right. The loss is that of training.";
 
 /// Metrics of a model on data with targets
 #[derive(Debug, Args)]
@@ -29,7 +31,8 @@ pub struct Arguments {
     model: PathBuf,
     /// Data with targets
     data: PathBuf,
-    /// End with exit code 1 if the accuracy, or R² for numbers, is lower than this
+    /// End with exit code 1 if the accuracy (of several labels the share of rows with all right), or R² for numbers, is
+    /// lower than this
     #[arg(long, value_name = "X")]
     at_least: Option<f64>,
     /// Print JSON
@@ -47,10 +50,16 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     let mut model = Answering::open(&a.model, &device)?;
     let preparation = model.preparation.clone();
     let data = New::open(&a.data, &a.reading, &preparation)?.dataset()?;
-    let report = report::evaluate(&mut model.trainer, &data, &preparation)?.report;
+    let report = report::evaluate(&mut model.trainer, &data, &preparation, None)?.report;
     let classes = report
         .classification()
         .map(|c| ("accuracy", Some(c.accuracy)));
+    let labels = report.multi_label().map(|m| {
+        (
+            "the share of rows with all labels right",
+            Some(m.subset_accuracy),
+        )
+    });
     let values = report.regression().map(|r| ("R²", r.r2));
     if a.json {
         output::json(
@@ -62,7 +71,7 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     let Some(least) = a.at_least else {
         return Ok(());
     };
-    match classes.or(values) {
+    match classes.or(labels).or(values) {
         Some((_, Some(x))) if x >= least => Ok(()),
         Some((name, Some(x))) => Err(Failure::Check(format!(
             "{name} is {x:.6}, and {least} was asked for"

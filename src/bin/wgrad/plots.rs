@@ -13,7 +13,7 @@ use wgrad::Matrix;
 use wgrad::data::Preparation;
 use wgrad::files::replace;
 use wgrad::fit::History;
-use wgrad::metrics::{Confusion, Scores};
+use wgrad::metrics::{Confusion, MostConfused, Scores};
 
 use crate::failure::Failure;
 use crate::model;
@@ -32,13 +32,26 @@ const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const HELD: RGBColor = RGBColor(214, 97, 16);
 const FAINT: RGBColor = RGBColor(225, 225, 225);
 
-/// Draws the plots of a run into its folder.
+/// A plot that was drawn.
+pub struct Plotted {
+    /// What it shows.
+    pub title: &'static str,
+    /// The name of its files, without an ending.
+    pub name: &'static str,
+}
+
+/// Draws the plots of a run into its folder, and says which.
 pub fn run(
     folder: &Path,
     summary: &Summary,
     pairs: Option<&(Matrix<f64>, Matrix<f64>)>,
     preparation: &Preparation,
-) -> Result<(), Failure> {
+) -> Result<Vec<Plotted>, Failure> {
+    if !fonts() {
+        return Err(Failure::File("the font of the plots cannot be used".into()));
+    }
+    let mut plotted = Vec::new();
+    let mut draw = |title, name| plotted.push(Plotted { title, name });
     if !summary.history.epochs.is_empty() {
         let accuracy = summary
             .history
@@ -46,36 +59,26 @@ pub fn run(
             .iter()
             .any(|e| e.validation.and_then(|v| v.accuracy).is_some());
         let size = (900, if accuracy { 760 } else { 460 });
-        both(
-            folder,
-            "learning-curve",
-            size,
-            &LearningCurve(&summary.history),
-        )?;
+        let name = "learning-curve";
+        both(folder, name, size, &LearningCurve(&summary.history))?;
+        draw("Learning curve", name);
     }
     match &summary.report.scores {
-        Scores::Classification(c) => {
-            if let Some(confusion) = &c.confusion {
-                let n = confusion.classes() as u32;
-                let side = (n * 46).clamp(280, 1000);
-                let left = label_room(&c.names);
-                // Names that are wider than their column stand upright.
-                let widest = left - label_room(&[]);
-                let below = if widest + 4 > side / n {
-                    widest + 24
-                } else {
-                    40
-                };
-                let size = (side + left + 50, side + 50 + below);
-                let plot = ConfusionMatrix {
-                    confusion,
-                    names: &c.names,
-                    side,
-                    left,
-                };
-                both(folder, "confusion-matrix", size, &plot)?;
+        Scores::Classification(c) => match &c.confusion {
+            Some(confusion) if confusion.classes() <= MOST_CLASSES => {
+                let plot = ConfusionMatrix::new(confusion, &c.names);
+                let name = "confusion-matrix";
+                both(folder, name, plot.size(), &plot)?;
+                draw("Confusion matrix", name);
             }
-        }
+            _ if c.most_confused.pairs.is_empty() => {}
+            _ => {
+                let plot = LargestConfusions::new(&c.most_confused, &c.names);
+                let name = "largest-confusions";
+                both(folder, name, plot.size(), &plot)?;
+                draw("Largest confusions", name);
+            }
+        },
         _ => {
             if let Some((predicted, targets)) = pairs {
                 let names = model::target_names(preparation);
@@ -87,16 +90,18 @@ pub fn run(
                     targets,
                     names: &names[..shown],
                 };
-                both(folder, "predicted-against-true", size, &plot)?;
+                let name = "predicted-against-true";
+                both(folder, name, size, &plot)?;
+                draw("Predicted against true", name);
             }
         }
     }
-    Ok(())
+    Ok(plotted)
 }
 
 /// The axes of a panel.
 macro_rules! mesh {
-    ($chart:expr, $what:expr, $last:expr) => {
+    ($chart:expr, $what:expr, $last:expr, $tick:expr) => {
         $chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -112,7 +117,7 @@ macro_rules! mesh {
             .label_style(text(14, BLACK))
             .axis_desc_style(text(14, BLACK))
             .x_label_formatter(&|x| format!("{x:.0}"))
-            .y_label_formatter(&|y| tick(*y))
+            .y_label_formatter(&$tick)
             .draw()?
     };
 }
@@ -173,9 +178,6 @@ fn both(
 ) -> Result<(), Failure> {
     let fail =
         |e: Box<dyn std::error::Error>| Failure::File(format!("{name} cannot be drawn: {e}"));
-    if !fonts() {
-        return Err(Failure::File("the font of the plots cannot be used".into()));
-    }
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
@@ -207,6 +209,33 @@ fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
     (SANS, size).into_font().color(&color)
 }
 
+/// Pixels that a text is wide.
+fn width(text: &str, size: u32) -> u32 {
+    let font = (SANS, size).into_font();
+    font.box_size(text)
+        .map_or(size * text.chars().count() as u32, |(width, _)| width)
+}
+
+/// The text, shortened to so many pixels where it is wider.
+fn fitted(text: &str, size: u32, room: u32) -> String {
+    // No text has room for more; and what is no character of a line would break the file.
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut chars: Vec<char> = text.chars().take(200).map(plain).collect();
+    let mut out: String = chars.iter().collect();
+    let mut cut = text.chars().nth(200).is_some();
+    while cut || width(&out, size) > room {
+        if chars.pop().is_none() {
+            return String::new();
+        }
+        out = chars.iter().chain(&['…']).collect();
+        cut = false;
+    }
+    out
+}
+
+/// The most points of a curve.
+const MOST_EPOCHS: usize = 1000;
+
 /// Losses over epochs, and below them the accuracy where there is one.
 struct LearningCurve<'a>(&'a History);
 
@@ -222,7 +251,11 @@ impl Plot for LearningCurve<'_> {
         let epochs = &self.0.epochs;
         let curve = |of: &dyn Fn(&wgrad::fit::EpochRecord) -> Option<f64>| -> Vec<(f64, f64)> {
             let points = epochs.iter().filter_map(|e| Some((e.epoch as f64, of(e)?)));
-            points.filter(|(_, y)| y.is_finite()).collect()
+            let points: Vec<_> = points.filter(|(_, y)| y.is_finite()).collect();
+            // More than there are pixels would only make the file large. The last is always there.
+            let every = points.len().div_ceil(MOST_EPOCHS).max(1);
+            let thinned = points.iter().rev().step_by(every).rev();
+            thinned.copied().collect()
         };
         let losses = [
             (curve(&|e| Some(e.loss)), "training", TRAIN),
@@ -280,10 +313,10 @@ where
         .margin(16)
         .margin_right(28)
         .x_label_area_size(44)
-        .y_label_area_size(72);
+        .y_label_area_size(84);
     if least > 0.0 && most / least > 100.0 {
         let mut chart = builder.build_cartesian_2d(x, (least / 1.3..most * 1.3).log_scale())?;
-        mesh!(chart, what, last);
+        mesh!(chart, what, last, |y: &f64| tick(*y, *y));
         curves!(chart, curves, best, least / 1.3, most * 1.3, legend);
     } else {
         let room = if most > least {
@@ -297,7 +330,8 @@ where
             least - room
         };
         let mut chart = builder.build_cartesian_2d(x, low..most + room)?;
-        mesh!(chart, what, last);
+        let span = most + room - low;
+        mesh!(chart, what, last, |y: &f64| tick(*y, span));
         curves!(chart, curves, best, low, most + room, legend);
     }
     Ok(())
@@ -305,38 +339,74 @@ where
 
 /// The most targets that have a plot of their own.
 const MOST_TARGETS: usize = 9;
-/// Points of such a plot.
+/// Points of all such plots together.
 const MOST_POINTS: usize = 5000;
+/// The most classes whose confusion matrix is drawn.
+const MOST_CLASSES: usize = 50;
+/// Classes up to which a count of 0 is written.
+const NAUGHTS: usize = 20;
+/// The most bars of a plot.
+const MOST_BARS: usize = 30;
+/// Pixels of a name beside a plot.
+const NAME_ROOM: u32 = 160;
+
+const CENTRE: Pos = Pos {
+    h_pos: HPos::Center,
+    v_pos: VPos::Center,
+};
 
 /// How often each class was taken for each other: rows are true classes, shades are shares of a row.
 struct ConfusionMatrix<'a> {
     confusion: &'a Confusion,
-    names: &'a [String],
+    names: Vec<String>,
     side: u32,
+    /// Room on the left and below, for the names.
     left: u32,
+    below: u32,
 }
 
-/// Classes that have their names and counts in the plot.
-const NAMED: usize = 30;
+impl<'a> ConfusionMatrix<'a> {
+    const TITLE: &'static str = "Predicted class (across) for each true class (down)";
+    const TOP: u32 = 50;
 
-/// Characters of a name.
-const LONGEST: usize = 20;
+    fn new(confusion: &'a Confusion, names: &[String]) -> Self {
+        let names: Vec<String> = names.iter().map(|n| fitted(n, 14, NAME_ROOM)).collect();
+        let side = (confusion.classes() as u32 * 46).clamp(280, 1000);
+        let widest = names.iter().map(|n| width(n, 14)).max().unwrap_or(0);
+        let mut plot = Self {
+            confusion,
+            names,
+            side,
+            left: widest + 30,
+            below: 40,
+        };
+        if plot.upright() {
+            plot.below = widest + 24;
+        }
+        plot
+    }
 
-fn cut(name: &str) -> String {
-    match name.chars().count() > LONGEST {
-        true => name.chars().take(LONGEST - 1).chain(['…']).collect(),
-        false => name.into(),
+    /// Whether the names below stand upright: where one is wider than its column.
+    fn upright(&self) -> bool {
+        let column = self.side / self.confusion.classes() as u32;
+        self.names.iter().any(|n| width(n, 14) + 4 > column)
+    }
+
+    fn size(&self) -> (u32, u32) {
+        let title = width(Self::TITLE, 18) + 40;
+        let width = (self.left + self.side + 30).max(title);
+        (width, Self::TOP + self.side + self.below)
     }
 }
 
-/// Room for the names of classes.
-fn label_room(names: &[String]) -> u32 {
-    let longest = names
-        .iter()
-        .map(|name| cut(name).chars().count())
-        .max()
-        .unwrap_or(0);
-    70 + 8 * longest as u32
+/// A count in a few characters.
+fn compact(n: u64) -> String {
+    match n {
+        0..10_000 => n.to_string(),
+        10_000..10_000_000 => format!("{}k", n / 1000),
+        10_000_000..10_000_000_000 => format!("{}M", n / 1_000_000),
+        _ => format!("{}G", n / 1_000_000_000),
+    }
 }
 
 impl Plot for ConfusionMatrix<'_> {
@@ -346,17 +416,15 @@ impl Plot for ConfusionMatrix<'_> {
     {
         area.fill(&WHITE)?;
         let n = self.confusion.classes();
-        let (side, left, top) = (self.side as i32, self.left as i32, 50);
+        let whole = self.size().0;
+        // In the middle, where the title is wider than the matrix.
+        let left = self.left + (whole - (self.left + self.side + 30)) / 2;
+        let (side, left, top) = (self.side as i32, left as i32, Self::TOP as i32);
         let at = |i: usize| i as i32 * side / n as i32;
-        let named = n <= NAMED;
-        let size = (side / n as i32 * 2 / 5).clamp(8, 14) as u32 & !1;
-        let centre = Pos::new(HPos::Center, VPos::Center);
-        let title = text(18, BLACK).pos(Pos::new(HPos::Center, VPos::Center));
-        area.draw(&Text::new(
-            "Predicted class (across) for each true class (down)",
-            (left + side / 2, 24),
-            title,
-        ))?;
+        let room = side / n as i32;
+        let size = (room * 2 / 5).clamp(8, 14) as u32 & !1;
+        let title = text(18, BLACK).pos(CENTRE);
+        area.draw(&Text::new(Self::TITLE, (whole as i32 / 2, 24), title))?;
         for (t, counts) in self.confusion.counts().iter().enumerate() {
             let all: u64 = counts.iter().sum();
             for (p, &count) in counts.iter().enumerate() {
@@ -368,57 +436,54 @@ impl Plot for ConfusionMatrix<'_> {
                 let color = shade(share, t == p);
                 let corner = (left + at(p), top + at(t));
                 let opposite = (left + at(p + 1), top + at(t + 1));
-                area.draw(&Rectangle::new([corner, opposite], color.filled()))?;
-                if named {
-                    area.draw(&Rectangle::new([corner, opposite], FAINT))?;
-                    let middle = ((corner.0 + opposite.0) / 2, (corner.1 + opposite.1) / 2);
-                    let ink = if share > 0.55 {
-                        WHITE
-                    } else if count == 0 {
-                        RGBColor(170, 170, 170)
-                    } else {
-                        BLACK
-                    };
-                    area.draw(&Text::new(
-                        count.to_string(),
-                        middle,
-                        text(size, ink).pos(centre),
-                    ))?;
+                if count > 0 {
+                    area.draw(&Rectangle::new([corner, opposite], color.filled()))?;
+                } else if n > NAUGHTS {
+                    continue;
+                }
+                let middle = ((corner.0 + opposite.0) / 2, (corner.1 + opposite.1) / 2);
+                let ink = if share > 0.55 {
+                    WHITE
+                } else if count == 0 {
+                    RGBColor(170, 170, 170)
+                } else {
+                    BLACK
+                };
+                let number = compact(count);
+                if width(&number, size) as i32 <= room - 2 {
+                    let style = text(size, ink).pos(CENTRE);
+                    area.draw(&Text::new(number, middle, style))?;
                 }
             }
+        }
+        for line in (1..n).map(at) {
+            let down = [(left + line, top), (left + line, top + side)];
+            let across = [(left, top + line), (left + side, top + line)];
+            area.draw(&PathElement::new(down, FAINT))?;
+            area.draw(&PathElement::new(across, FAINT))?;
         }
         area.draw(&Rectangle::new(
             [(left, top), (left + side, top + side)],
             BLACK,
         ))?;
-        if !named {
-            let note = format!("{n} classes, in their order");
-            area.draw(&Text::new(
-                note,
-                (left + side / 2, top + side + 18),
-                text(14, BLACK).pos(centre),
-            ))?;
-            return Ok(());
-        }
-        let room = side / n as i32;
+        let upright = self.upright();
         for (c, name) in self.names.iter().enumerate() {
             let middle = (at(c) + at(c + 1)) / 2;
-            let name = cut(name);
             let right = Pos::new(HPos::Right, VPos::Center);
             area.draw(&Text::new(
-                name.clone(),
+                name.as_str(),
                 (left - 8, top + middle),
                 text(14, BLACK).pos(right),
             ))?;
             let style = text(14, BLACK);
-            // Names that are wider than their column stand upright.
-            let style = match 8 * name.chars().count() as i32 > room - 4 {
+            let style = match upright {
                 true => style
                     .transform(FontTransform::Rotate90)
                     .pos(Pos::new(HPos::Left, VPos::Center)),
                 false => style.pos(Pos::new(HPos::Center, VPos::Top)),
             };
-            area.draw(&Text::new(name, (left + middle, top + side + 8), style))?;
+            let place = (left + middle, top + side + 8);
+            area.draw(&Text::new(name.as_str(), place, style))?;
         }
         Ok(())
     }
@@ -437,6 +502,85 @@ fn shade(share: f64, right: bool) -> RGBColor {
     RGBColor(mix(full.0), mix(full.1), mix(full.2))
 }
 
+/// Of many classes the pairs that were confused most often, a bar each.
+struct LargestConfusions {
+    /// What was taken for what, and how often.
+    bars: Vec<(String, u64)>,
+    /// What is not shown.
+    more: String,
+    left: u32,
+}
+
+impl LargestConfusions {
+    const TITLE: &'static str = "Classes taken for each other most often, in rows";
+    const TOP: u32 = 50;
+    /// Of a bar, with what is between two.
+    const HEIGHT: u32 = 24;
+    /// Of the longest bar, and of the number beside it.
+    const LENGTH: u32 = 420;
+    const NUMBER: u32 = 90;
+
+    fn new(most: &MostConfused, names: &[String]) -> Self {
+        let name = |class: u32| {
+            let name = names.get(class as usize).map_or("?", String::as_str);
+            fitted(name, 14, NAME_ROOM)
+        };
+        let shown = &most.pairs[..most.pairs.len().min(MOST_BARS)];
+        let bar = |pair: &wgrad::metrics::Confused| {
+            let (target, predicted) = (name(pair.target), name(pair.predicted));
+            (format!("{target} taken for {predicted}"), pair.rows)
+        };
+        let bars: Vec<(String, u64)> = shown.iter().map(bar).collect();
+        let more = most.more_pairs + (most.pairs.len() - shown.len()) as u64;
+        Self {
+            left: bars.iter().map(|b| width(&b.0, 14)).max().unwrap_or(0) + 30,
+            bars,
+            more: match more {
+                0 => String::new(),
+                more => format!("and {} more", crate::output::counted(more, "pair")),
+            },
+        }
+    }
+
+    fn size(&self) -> (u32, u32) {
+        let width = self.left + Self::LENGTH + Self::NUMBER;
+        let height = Self::TOP + Self::HEIGHT * self.bars.len() as u32 + 40;
+        (width, height)
+    }
+}
+
+impl Plot for LargestConfusions {
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Drawn
+    where
+        B::ErrorType: 'static,
+    {
+        area.fill(&WHITE)?;
+        let (whole, left) = (self.size().0 as i32, self.left as i32);
+        let title = text(18, BLACK).pos(CENTRE);
+        area.draw(&Text::new(Self::TITLE, (whole / 2, 24), title))?;
+        let most = self.bars.iter().map(|b| b.1).max().unwrap_or(1).max(1);
+        let at = |i: usize| (Self::TOP + Self::HEIGHT * i as u32) as i32;
+        for (i, (name, rows)) in self.bars.iter().enumerate() {
+            let middle = at(i) + Self::HEIGHT as i32 / 2;
+            let style = text(14, BLACK).pos(Pos::new(HPos::Right, VPos::Center));
+            area.draw(&Text::new(name.as_str(), (left - 8, middle), style))?;
+            let length = (f64::from(Self::LENGTH) * *rows as f64 / most as f64).ceil() as i32;
+            let corners = [(left, at(i) + 4), (left + length, at(i + 1) - 4)];
+            area.draw(&Rectangle::new(
+                corners,
+                shade(1.0, false).mix(0.7).filled(),
+            ))?;
+            let style = text(14, BLACK).pos(Pos::new(HPos::Left, VPos::Center));
+            let place = (left + length + 6, middle);
+            area.draw(&Text::new(compact(*rows), place, style))?;
+        }
+        let style = text(14, BLACK).pos(Pos::new(HPos::Left, VPos::Center));
+        let place = (left, at(self.bars.len()) + 16);
+        area.draw(&Text::new(self.more.as_str(), place, style))?;
+        Ok(())
+    }
+}
+
 /// Each target's predictions over its true values, with the line on which they should be.
 struct PredictedAgainstTrue<'a> {
     predicted: &'a Matrix<f64>,
@@ -453,67 +597,100 @@ impl Plot for PredictedAgainstTrue<'_> {
         let columns = self.names.len().min(3);
         let panels = area.split_evenly((self.names.len().div_ceil(columns), columns));
         let rows = self.targets.rows();
-        let every = rows.div_ceil(MOST_POINTS);
+        let every = rows.div_ceil(MOST_POINTS / self.names.len().max(1));
         for (c, (name, panel)) in self.names.iter().zip(panels).enumerate() {
-            let pair = |r: usize| {
-                (
-                    f64::from(self.targets.row(r)[c]),
-                    f64::from(self.predicted.row(r)[c]),
-                )
+            let all = || {
+                let rows = (0..rows).step_by(every);
+                rows.flat_map(|r| [self.targets.row(r)[c], self.predicted.row(r)[c]])
             };
-            let points: Vec<(f64, f64)> = (0..rows).step_by(every).map(pair).collect();
-            let all = || points.iter().flat_map(|p| [p.0, p.1]);
             let (least, most) = (
                 all().fold(f64::INFINITY, f64::min),
                 all().fold(f64::NEG_INFINITY, f64::max),
             );
+            // Numbers far from 0 differ in digits for which an axis has no room: they are shown from a round number on.
+            let base = base(least, most);
+            let points: Vec<f64> = all().map(|x| x - base).collect();
+            let (least, most) = (least - base, most - base);
             let room = if most > least {
                 0.05 * (most - least)
             } else {
                 1.0
             };
             let range = least - room..most + room;
+            let span = range.end - range.start;
+            let axis = |what: &str| match base {
+                0.0 => what.to_string(),
+                base if base.abs() < 1e15 => {
+                    let sign = if base < 0.0 { '+' } else { '−' };
+                    format!("{what} {sign} {}", base.abs())
+                }
+                base => format!("{what} − ({base:e})"),
+            };
+            let wide = panel.dim_in_pixel().0.saturating_sub(40);
             let mut chart = ChartBuilder::on(&panel)
-                .caption(cut(name), (SANS, 18))
+                .caption(fitted(name, 18, wide), (SANS, 18))
                 .margin(14)
                 .margin_right(24)
                 .x_label_area_size(44)
-                .y_label_area_size(72)
+                .y_label_area_size(84)
                 .build_cartesian_2d(range.clone(), range.clone())?;
             chart
                 .configure_mesh()
                 .light_line_style(TRANSPARENT)
                 .bold_line_style(FAINT)
-                .x_labels(6)
+                .x_labels(5)
                 .y_labels(6)
-                .x_desc("true")
-                .y_desc("predicted")
+                .x_desc(axis("true"))
+                .y_desc(axis("predicted"))
                 .label_style(text(14, BLACK))
                 .axis_desc_style(text(14, BLACK))
-                .x_label_formatter(&|x| tick(*x))
-                .y_label_formatter(&|y| tick(*y))
+                .x_label_formatter(&|x| tick(*x, span))
+                .y_label_formatter(&|y| tick(*y, span))
                 .draw()?;
             chart.draw_series(LineSeries::new(
                 [(range.start, range.start), (range.end, range.end)],
                 BLACK.mix(0.5),
             ))?;
             let dots = points
-                .iter()
-                .map(|&p| Circle::new(p, 2, TRAIN.mix(0.5).filled()));
+                .chunks_exact(2)
+                .map(|p| Circle::new((p[0], p[1]), 2, TRAIN.mix(0.5).filled()));
             chart.draw_series(dots)?;
         }
         Ok(())
     }
 }
 
-/// A number at an axis.
-fn tick(x: f64) -> String {
+/// Where an axis from `least` to `most` begins to count: 0, unless the numbers on it differ in late digits alone.
+fn base(least: f64, most: f64) -> f64 {
+    let (size, span) = (least.abs().max(most.abs()), most - least);
+    if span <= 0.0 || size < 1000.0 * span || !span.is_finite() {
+        return 0.0;
+    }
+    let step = 10f64.powf(span.log10().ceil());
+    ((least + 0.5 * span) / step).round() * step
+}
+
+/// A number at an axis that is so long.
+fn tick(x: f64, span: f64) -> String {
+    // What is nothing beside the axis is where the sum of steps misses 0.
+    if x == 0.0 || x.abs() < 1e-9 * span.abs() {
+        return "0".into();
+    }
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
+        false => text.to_string(),
+    };
     match x.abs() {
-        0.0 => "0".into(),
         a if (1e-3..1e6).contains(&a) => {
-            let text = format!("{x:.4}");
-            text.trim_end_matches('0').trim_end_matches('.').into()
+            let decimals = (2.0 - span.abs().log10()).ceil().clamp(0.0, 6.0) as usize;
+            trimmed(&format!("{x:.decimals$}"))
         }
-        _ => format!("{x:.1e}"),
+        _ => {
+            let text = format!("{x:.2e}");
+            match text.split_once('e') {
+                Some((digits, power)) => format!("{}e{power}", trimmed(digits)),
+                None => text,
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value};
+use wgrad::Loss;
 use wgrad::files::Replacement;
 
 use crate::data::{New, Reading};
@@ -34,7 +35,7 @@ pub struct Arguments {
     /// Where to write; standard output unless given
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The probability of each class, too
+    /// The probability of each class, too; of each label, with binary cross-entropy
     #[arg(long)]
     proba: bool,
     /// An array of JSON objects instead of CSV
@@ -53,9 +54,11 @@ const ROWS: usize = 8192;
 pub fn run(a: &Arguments) -> Result<(), Failure> {
     let device = setup::device(&a.device)?.device;
     let mut model = Answering::open(&a.model, &device)?;
-    if a.proba && model.preparation.classes().is_none() {
+    let binary = model.criterion.loss == Loss::BinaryCrossEntropy;
+    if a.proba && model.preparation.classes().is_none() && !binary {
         return Err(Failure::Usage(
-            "--proba needs a model of classes, but this one's answers are numbers: leave it out"
+            "--proba needs a model of classes, or one trained with --loss binary_cross_entropy, but this one's answers \
+             are numbers: leave it out"
                 .into(),
         ));
     }
@@ -99,8 +102,12 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
 /// Names of the columns that come out.
 fn header(model: &Answering, proba: bool) -> Vec<String> {
     let mut names = model::target_names(&model.preparation);
-    if let Some(classes) = model.preparation.classes().filter(|_| proba) {
-        names.extend(classes.names().iter().map(|name| format!("p({name})")));
+    if proba {
+        let of = match model.preparation.classes() {
+            Some(classes) => classes.names().to_vec(),
+            None => names.clone(),
+        };
+        names.extend(of.iter().map(|name| format!("p({name})")));
     }
     names
 }
@@ -126,7 +133,12 @@ fn rows(answers: &Answers, model: &Answering, proba: bool) -> Vec<Vec<Value>> {
             .collect()
         }
         (Answers::Values(values), _) => (0..values.rows())
-            .map(|r| values.row(r).iter().map(|&x| Value::from(x)).collect())
+            .map(|r| {
+                // Of binary cross-entropy the numbers are the probabilities.
+                let again = if proba { 2 } else { 1 };
+                let row = std::iter::repeat_n(values.row(r), again).flatten();
+                row.map(|&x| Value::from(x)).collect()
+            })
             .collect(),
         _ => Vec::new(),
     }

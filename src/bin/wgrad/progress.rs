@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use wgrad::Loss;
 use wgrad::fit::{EpochRecord, Progress as Place};
 use wgrad::verify::KernelProgress;
 
+use crate::options::{ScalingRule, Settings};
 use crate::output;
 
 /// The bar that is on the terminal now.
@@ -187,6 +189,33 @@ impl Progress {
         if record.epoch == 1 || record.epoch.is_multiple_of(every) || record.epoch == place.epochs {
             self.line(record, place.epochs);
         }
+    }
+
+    /// A first epoch whose loss is beyond all reason is told, with what can be done, while it can be stopped.
+    pub fn first(&self, record: &EpochRecord, s: &Settings, loss: Loss) {
+        let logarithmic = !matches!(loss, Loss::Mse | Loss::SquaredError | Loss::Huber { .. });
+        // A guess costs 1 where targets are standardised, and the logarithm of the classes.
+        let most = if logarithmic { 1e2 } else { 1e4 };
+        if self.voice.quiet || record.epoch != 1 || record.loss <= most {
+            return;
+        }
+        let mut advice = Vec::new();
+        if matches!(s.scaling, ScalingRule::None) {
+            advice.push("--scaling standard".to_string());
+        }
+        if !logarithmic && !s.standardize_target {
+            advice.push("--standardize-target true".into());
+        }
+        if s.clip_norm.is_none() {
+            advice.push("--clip-norm 1".into());
+        }
+        advice.push(format!("an --lr below {}", record.lr));
+        note(format_args!(
+            "warning: the loss of the first epoch is {:.1e}, and a mere guess would cost far less: the model may be worth \
+             nothing; give {}",
+            record.loss,
+            advice.join(" or ")
+        ));
     }
 
     fn line(&mut self, record: &EpochRecord, epochs: u64) {

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::folder;
 use crate::model::{self, Answers};
 use crate::output;
+use crate::plots::Plotted;
 
 /// Metrics, and of values the pairs they come from.
 pub struct Evaluated {
@@ -22,15 +23,21 @@ pub struct Evaluated {
     pub pairs: Option<(Matrix<f64>, Matrix<f64>)>,
 }
 
-/// Metrics of prepared data, of values in the units of the training data. The loss is that of training.
+/// Metrics of prepared data, of values in the units of the training data. The loss is that of training. `raw` are the true
+/// values as they stand in the file, a row for each of `data`; without them they are brought back from what the network
+/// learns, which has the digits of an f32.
 pub fn evaluate(
     trainer: &mut Trainer,
     data: &Dataset,
     preparation: &Preparation,
+    raw: Option<&Matrix<f64>>,
 ) -> Result<Evaluated, Failure> {
     let mut report = trainer.report(data)?;
+    let names = model::target_names(preparation);
     if let Some(classes) = preparation.classes() {
         report = report.named(classes.names());
+    } else if !matches!(report.scores, Scores::Classification(_)) {
+        report = report.named(&names);
     }
     let loss = trainer.criterion().loss;
     let pairs = match (preparation.target(), data.targets()) {
@@ -42,15 +49,19 @@ pub fn evaluate(
                     pairs: None,
                 });
             };
-            let targets = match loss {
-                Loss::BinaryCrossEntropy => targets.to_f64(),
-                _ => preparation.inverse_target(targets)?,
+            let targets = match (raw, loss) {
+                (Some(raw), _) => raw.clone(),
+                (None, Loss::BinaryCrossEntropy) => targets.to_f64(),
+                (None, _) => preparation.inverse_target(targets)?,
             };
-            // Of one output beside zeros and ones the report has a classifier's metrics.
-            if !matches!(report.scores, Scores::Classification(_)) {
-                report.scores = Scores::Regression(Regression::new(&predicted, &targets)?);
+            // Beside zeros and ones the report has the metrics of classes or of labels.
+            if matches!(report.scores, Scores::Regression(_) | Scores::LossOnly) {
+                let regression = Regression::new(&predicted, &targets)?;
+                report.scores = Scores::Regression(regression.named(&names));
+                Some((predicted, targets))
+            } else {
+                None
             }
-            Some((predicted, targets))
         }
         _ => None,
     };
@@ -102,8 +113,8 @@ impl Summary {
         self.report.to_string()
     }
 
-    /// Writes `report.md` and `report.json`.
-    pub fn write(&self, folder: &Path, plots: bool) -> Result<(), Failure> {
+    /// Writes `report.md`, with these plots in it, and `report.json`.
+    pub fn write(&self, folder: &Path, plots: &[Plotted]) -> Result<(), Failure> {
         let json = serde_json::to_string_pretty(self);
         let json =
             json.map_err(|e| Failure::File(format!("the report cannot be written as JSON: {e}")))?;
@@ -113,7 +124,7 @@ impl Summary {
         Ok(())
     }
 
-    fn markdown(&self, plots: bool) -> String {
+    fn markdown(&self, plots: &[Plotted]) -> String {
         let f = &self.facts;
         let mut out = String::from("# Report of a run\n\n| | |\n|---|---|\n");
         let mut row = |name: &str, value: &str| {
@@ -152,14 +163,41 @@ impl Summary {
         if self.evaluated_on == "training" {
             out += "\nNothing was held out: these figures say nothing about new data.\n";
         }
-        if plots {
-            out += "\n## Plots\n\n![Learning curve](learning-curve.svg)\n\n";
-            out += match &self.report.scores {
-                Scores::Classification(_) => "![Confusion matrix](confusion-matrix.svg)\n",
-                _ => "![Predicted against true](predicted-against-true.svg)\n",
-            };
+        if !plots.is_empty() {
+            out += "\n## Plots\n";
+            for plot in plots {
+                let _ = write!(out, "\n![{}]({}.svg)\n", plot.title, plot.name);
+            }
         }
-        let _ = write!(out, "\n## Epochs\n\n```text\n{}\n```\n", self.history);
+        let (history, every) = thinned(&self.history);
+        let _ = write!(out, "\n## Epochs\n\n```text\n{history}\n```\n");
+        if every > 1 {
+            let _ = write!(
+                out,
+                "\nThe first, one of {every}, the best and the last; all are in `{}`.\n",
+                folder::HISTORY
+            );
+        }
         out
     }
+}
+
+/// Epochs that a page shows.
+const MOST_EPOCHS: usize = 100;
+
+/// The epochs that a page has room for, and of how many each is one.
+fn thinned(history: &History) -> (History, usize) {
+    let mut shown = history.clone();
+    let (every, last) = (
+        history.epochs.len().div_ceil(MOST_EPOCHS).max(1),
+        history.last().map(|e| e.epoch),
+    );
+    if every > 1 {
+        let mut place = 0;
+        shown.epochs.retain(|e| {
+            place += 1;
+            (place - 1) % every == 0 || Some(e.epoch) == last || Some(e.epoch) == history.best_epoch
+        });
+    }
+    (shown, every)
 }

@@ -56,17 +56,18 @@ pub fn finish(
         }
         (None, _) => (Cow::Borrowed(&job.data), "training"),
     };
-    let result = report::evaluate(trainer, &data, &job.preparation)?;
+    let result = report::evaluate(trainer, &data, &job.preparation, None)?;
     let summary = Summary::new(facts(job), history, on, result.report);
-    if job.settings.plots {
-        plots::run(
+    let plotted = match job.settings.plots {
+        true => plots::run(
             folder.path(),
             &summary,
             result.pairs.as_ref(),
             &job.preparation,
-        )?;
-    }
-    summary.write(folder.path(), job.settings.plots)?;
+        )?,
+        false => Vec::new(),
+    };
+    summary.write(folder.path(), &plotted)?;
 
     let history = &summary.history;
     let mut done = format!(

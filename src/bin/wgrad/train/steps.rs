@@ -144,6 +144,7 @@ fn steps(
                 ended.epoch = record.epoch;
                 ended.step = ended.steps;
                 progress.epoch(&ended, &record);
+                progress.first(&record, s, job.criterion.loss);
                 due |= saver.is_due(s.checkpoint_epochs, record.epoch);
             }
             _ => {
