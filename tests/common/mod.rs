@@ -209,11 +209,15 @@ fn layer_norm(z: &mut [Near], gamma: &[f32], beta: &[f32]) {
 }
 
 /// Panics where `got` is further from the f64 output than the bound.
-pub fn assert_within(what: &str, got: &[f32], (expected, bounds): &(Vec<f64>, Vec<f64>)) {
+pub fn assert_within<T: Copy + Into<f64> + std::fmt::Display>(
+    what: &str,
+    got: &[T],
+    (expected, bounds): &(Vec<f64>, Vec<f64>),
+) {
     assert_eq!(got.len(), expected.len(), "{what}");
     for (i, (&got, (&expected, &bound))) in got.iter().zip(expected.iter().zip(bounds)).enumerate()
     {
-        let error = (f64::from(got) - expected).abs();
+        let error = (got.into() - expected).abs();
         assert!(
             error <= bound,
             "{what}, element {i}: {got} is {error:.2e} from {expected}, beyond {bound:.2e}"
