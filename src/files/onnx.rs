@@ -1,7 +1,10 @@
 //! Models as ONNX files, which other runtimes run.
 
+#[cfg(test)]
+mod evaluate;
 mod graph;
 mod proto;
+mod scales;
 #[cfg(test)]
 mod tests;
 
@@ -11,12 +14,11 @@ use prost::Message;
 
 use self::graph::Builder;
 use self::proto::Attribute;
+use self::scales::{Scales, Targets};
 use super::disk;
 use super::model::Model;
 use crate::activation::Activation;
-use crate::data::{ClassMap, Column, Encoding, Preparation, Standardizer, TargetEncoding, number};
 use crate::error::{Error, Result};
-use crate::estimator::Prepared;
 use crate::loss::Loss;
 
 /// The version of ONNX's operators, of 2020: the first whose softmax is over one axis, and the last that every runtime in use
@@ -25,46 +27,37 @@ const OPSET: i64 = 13;
 /// The version of the file format that came with it.
 const IR: i64 = 7;
 
-/// How a model's data is prepared, as far as a graph of numbers can say it.
-struct Scales {
-    /// A name for each input, or nothing where they have none.
-    names: Vec<String>,
-    inputs: Standardizer,
-    /// What a NaN becomes, of each input; NaN where it stays one.
-    fills: Vec<f32>,
-    targets: Targets,
-    /// In words.
-    description: String,
-}
-
-enum Targets {
-    Unknown,
-    Classes(Vec<String>),
-    /// Names, which may be missing, and scale.
-    Values(Vec<String>, Option<Standardizer>),
-}
-
 impl Model {
     /// Writes the model as an ONNX file (operators of version 13), which onnxruntime and other runtimes run. What stood there
     /// before is replaced when the new file is whole. This crate does not read it: [`save`](Self::save) what shall come back.
     ///
-    /// The graph has one input `x`, f32 of shape (batch, inputs), and evaluates: batch normalisation has its running statistics,
-    /// dropout does nothing. What it gives depends on the loss:
+    /// The graph has one input `x` of shape (batch, inputs), f32 or f64, and evaluates: batch normalisation has its running
+    /// statistics, dropout does nothing. What it gives depends on the loss, f32 unless something else is said:
     ///
     /// | loss | outputs |
     /// |---|---|
-    /// | cross-entropy from logits | `logits` (batch, classes), `probabilities`, their softmax, and `class` (batch), i64, the index of the largest |
+    /// | cross-entropy from logits | `logits` (batch, classes), `probabilities`, their softmax, and `class` (batch), i64, the index of the largest, or −1 for a row with a NaN |
     /// | cross-entropy of outputs, KL divergence | `probabilities` and `class`; `logits` too where the last layer is softmax |
     /// | binary cross-entropy | `logits` and `probabilities`, their sigmoid, for each output by itself |
-    /// | any other | `values` (batch, outputs), or `probabilities` and `class` where the targets were classes |
+    /// | any other | `values` (batch, outputs), f32 or f64, or `probabilities` and `class` where the targets were classes |
     ///
     /// The [preparation](Self::preparation) of an [estimator](crate::estimator) or a [`Preparation`](crate::Preparation) is part of
-    /// the graph: `x` are the numbers of the data, unscaled, and `values` are in the targets' units. A column of categories is as
-    /// many inputs as it has categories, 1 at the row's and 0 elsewhere: text does not go through the graph. A NaN becomes what the
-    /// preparation fills in for a missing value, where it does. Without a preparation, `x` is what the network takes.
+    /// the graph: `x` are the numbers of the data, unscaled, and `values` are in the targets' units. Without one, `x` is what the
+    /// network takes.
     ///
-    /// The file's metadata has, as lists in JSON, `input_names` (`column=category` for categories), `class_names` and
-    /// `target_names`, as far as they are known, and in words `network`, `loss` and `preparation`.
+    /// - **f32 or f64**: where each column's shift is at most 16 standard deviations (|shift·factor| ≤ 16), rounding its numbers to
+    ///   f32 moves them by less than 10⁻⁶ of a deviation, and `x` is f32. If one column is further off (years, times, coordinates),
+    ///   or its deviation is not between 10⁻³⁰ and 10³⁰, f32 cannot hold it: then `x` is f64, and shift and factor are applied in
+    ///   f64 before the result becomes f32 for the network. The same holds for `values` and the scale of the targets.
+    /// - **Categories**: a column of them is as many inputs as it has, 1 at the row's and 0 elsewhere; text does not go through the
+    ///   graph. Of a category that the training data did not have all are 0, whatever [`Unseen`](crate::Unseen) says.
+    /// - **Missing values**: a NaN in a column of numbers, and a row with NaN in all inputs of a column of categories, become what
+    ///   the preparation fills in. Where it fills in nothing (`predict` refuses such a row), the NaN stays: it makes all outputs of
+    ///   its row NaN, and `class` −1.
+    ///
+    /// The file's metadata has, as lists in JSON, `input_names` (`column=category` for categories), `class_names`, as they stand in
+    /// the training data, and `target_names`, as far as they are known; `input_type` and, where there are `values`, `values_type`,
+    /// which are `float32` or `float64`; and in words `network`, `loss` and `preparation`.
     ///
     /// Runtimes compute in f32 with roundings of their own, so outputs agree but for such.
     ///
@@ -78,7 +71,10 @@ impl Model {
     /// let network = Mlp::new(2).dense(3, Tanh).dense(1, Identity);
     /// let mut trainer = Trainer::new(&Device::cpu(), &network, Loss::Mse, Sgd::default(), 7)?;
     /// trainer.model()?.save_onnx(&path)?;
-    /// // In Python: onnxruntime.InferenceSession("model.onnx").run(["values"], {"x": x})
+    /// // In Python:
+    /// // session = onnxruntime.InferenceSession("model.onnx")
+    /// // x = x.astype(session.get_modelmeta().custom_metadata_map["input_type"])
+    /// // session.run(["values"], {"x": x})
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn save_onnx(&self, path: impl AsRef<Path>) -> Result<()> {
@@ -89,8 +85,8 @@ impl Model {
     /// The bytes that [`save_onnx`](Self::save_onnx) writes.
     ///
     /// # Errors
-    /// [`Error::Export`] for a [custom](Activation::custom) activation, a preparation that is not of this crate or does not fit
-    /// the network, a scale beyond the range of f32, and a model of 2 GiB or more; [`Error::Network`] and others for a network that
+    /// [`Error::Export`] for a [custom](Activation::custom) activation, a preparation that is not of this crate, does not fit the
+    /// network, or has a scale or something filled in that is no usable number, and a model of 2 GiB or more; [`Error::Network`] and others for a network that
     /// cannot be built.
     pub fn to_onnx(&self) -> Result<Vec<u8>> {
         let network = self.network();
@@ -102,46 +98,47 @@ impl Model {
         let (inputs, outputs) = (network.inputs(), network.outputs());
 
         let mut graph = Builder::default();
-        let x = scale_inputs(&mut graph, &scales)?;
+        let x = scales.inputs(&mut graph);
         let [h, z] = graph.network(network, self.weights(), &x)?;
         let mut answers = Vec::new();
-        let mut answer = |name: &str, cols: Option<usize>| {
-            let kind = cols.map_or(proto::INT64, |_| proto::FLOAT);
+        let mut value_type = None;
+        let mut answer = |name: &str, kind: i32| {
+            let cols = (kind != proto::INT64).then_some(outputs);
             answers.push(value(name, kind, cols));
         };
         let softmax = || vec![Attribute::int("axis", -1)];
-        let largest = || vec![Attribute::int("axis", -1), Attribute::int("keepdims", 0)];
         let loss = self.criterion().loss;
         let classes = matches!(scales.targets, Targets::Classes(_));
         match loss {
             Loss::CrossEntropy => {
                 graph.rename(&h, "logits");
                 graph.node_with("Softmax", &["logits"], "probabilities", softmax());
-                graph.node_with("ArgMax", &["logits"], "class", largest());
-                answer("logits", Some(outputs));
-                answer("probabilities", Some(outputs));
-                answer("class", None);
+                graph.largest("logits", "class");
+                answer("logits", proto::FLOAT);
+                answer("probabilities", proto::FLOAT);
+                answer("class", proto::INT64);
             }
             Loss::BinaryCrossEntropy => {
                 graph.rename(&h, "logits");
                 graph.node("Sigmoid", &["logits"], "probabilities");
-                answer("logits", Some(outputs));
-                answer("probabilities", Some(outputs));
+                answer("logits", proto::FLOAT);
+                answer("probabilities", proto::FLOAT);
             }
             _ if loss.takes_probabilities() || classes => {
                 if *last == Activation::Softmax {
                     graph.rename(&z, "logits");
-                    answer("logits", Some(outputs));
+                    answer("logits", proto::FLOAT);
                 }
                 graph.rename(&h, "probabilities");
-                graph.node_with("ArgMax", &["probabilities"], "class", largest());
-                answer("probabilities", Some(outputs));
-                answer("class", None);
+                graph.largest("probabilities", "class");
+                answer("probabilities", proto::FLOAT);
+                answer("class", proto::INT64);
             }
             _ => {
-                let h = scale_values(&mut graph, &scales.targets, &h)?;
+                let h = scales.values(&mut graph, &h);
                 graph.rename(&h, "values");
-                answer("values", Some(outputs));
+                answer("values", scales.value_type());
+                value_type = Some(scales.value_type());
             }
         }
 
@@ -154,14 +151,14 @@ impl Model {
                 node: graph.nodes,
                 name: "mlp".into(),
                 initializer: graph.constants,
-                input: vec![value("x", proto::FLOAT, Some(inputs))],
+                input: vec![value("x", scales.input_type(), Some(inputs))],
                 output: answers,
             }),
             opset_import: vec![proto::OperatorSet {
                 domain: String::new(),
                 version: OPSET,
             }],
-            metadata_props: self.metadata(&scales),
+            metadata_props: self.metadata(&scales, value_type),
         };
         let len = model.encoded_len();
         if i32::try_from(len).is_err() {
@@ -174,7 +171,7 @@ impl Model {
         Ok(model.encode_to_vec())
     }
 
-    fn metadata(&self, scales: &Scales) -> Vec<proto::Entry> {
+    fn metadata(&self, scales: &Scales, value_type: Option<i32>) -> Vec<proto::Entry> {
         let mut entries = Vec::new();
         let mut entry = |key: &str, value: String| {
             entries.push(proto::Entry {
@@ -193,12 +190,24 @@ impl Model {
             Targets::Classes(classes) => names("class_names", classes),
             Targets::Values(targets, _) => names("target_names", targets),
         }
+        entry("input_type", type_name(scales.input_type()));
+        if let Some(kind) = value_type {
+            entry("values_type", type_name(kind));
+        }
         entry("network", self.network().to_string());
         entry("loss", self.criterion().to_string());
         if !scales.description.is_empty() {
             entry("preparation", scales.description.clone());
         }
         entries
+    }
+}
+
+/// As NumPy calls it.
+fn type_name(kind: i32) -> String {
+    match kind {
+        proto::DOUBLE => "float64".into(),
+        _ => "float32".into(),
     }
 }
 
@@ -232,152 +241,5 @@ fn value(name: &str, elem_type: i32, cols: Option<usize>) -> proto::Value {
                 shape: Some(shape),
             }),
         }),
-    }
-}
-
-/// What the network takes, of the graph's input.
-fn scale_inputs(graph: &mut Builder, scales: &Scales) -> Result<String> {
-    let cols = scales.fills.len();
-    let mut x = "x".to_owned();
-    if scales.fills.iter().any(|fill| !fill.is_nan()) {
-        let fills = graph.constant("x.fills", &[cols], &scales.fills);
-        let missing = graph.node("IsNaN", &[&x], "x.missing");
-        x = graph.node("Where", &[&missing, &fills, &x], "x.filled");
-    }
-    let Standardizer { shift, factor, .. } = &scales.inputs;
-    // In two steps, since x − shift cancels and a shift is more than an f32 can hold: (x − high) − low is off by no more than
-    // roundings of the result.
-    let high: Vec<f32> = in_range(shift, "shift", f32::is_finite)?;
-    let low = shift.iter().zip(&high).map(|(s, &h)| s - f64::from(h));
-    let low: Vec<f32> = low.map(|low| low as f32).collect();
-    for (part, name) in [(high, "x.shift"), (low, "x.shift_rest")] {
-        if part.iter().any(|&shift| shift != 0.0) {
-            let shift = graph.constant(name, &[cols], &part);
-            x = graph.node("Sub", &[&x, &shift], &format!("{name}ed"));
-        }
-    }
-    if factor.iter().any(|&factor| factor != 1.0) {
-        let factor = in_range(factor, "factor", f32::is_normal)?;
-        let factor = graph.constant("x.factor", &[cols], &factor);
-        x = graph.node("Mul", &[&x, &factor], "x.scaled");
-    }
-    Ok(x)
-}
-
-/// Values in their units, of the network's output.
-fn scale_values(graph: &mut Builder, targets: &Targets, h: &str) -> Result<String> {
-    let mut h = h.to_owned();
-    if let Targets::Values(_, Some(Standardizer { shift, factor, .. })) = targets {
-        if factor.iter().any(|&factor| factor != 1.0) {
-            let inverse: Vec<f64> = factor.iter().map(|factor| 1.0 / factor).collect();
-            let inverse = in_range(&inverse, "scale of targets", f32::is_normal)?;
-            let inverse = graph.constant("values.scale", &[inverse.len()], &inverse);
-            h = graph.node("Mul", &[&h, &inverse], "values.scaled");
-        }
-        if shift.iter().any(|&shift| shift != 0.0) {
-            let shift = in_range(shift, "shift of targets", f32::is_finite)?;
-            let shift = graph.constant("values.shift", &[shift.len()], &shift);
-            h = graph.node("Add", &[&h, &shift], "values.shifted");
-        }
-    }
-    Ok(h)
-}
-
-/// As f32, if that is sound.
-fn in_range(x: &[f64], what: &str, sound: fn(f32) -> bool) -> Result<Vec<f32>> {
-    match x.iter().position(|&x| !sound(x as f32)) {
-        None => Ok(x.iter().map(|&x| x as f32).collect()),
-        Some(col) => Err(error(
-            "the model's preparation",
-            format!(
-                "the {what} of column {col} (from 0) is {:e}, beyond the range of f32",
-                x[col]
-            ),
-            "bring that column to another unit, or leave it out",
-        )),
-    }
-}
-
-impl Scales {
-    fn of(model: &Model) -> Result<Self> {
-        let (inputs, outputs) = (model.network().inputs(), model.network().outputs());
-        let Some(value) = &model.preparation else {
-            return Ok(Self::numbers(inputs, None, Targets::Unknown, ""));
-        };
-        if value.get("estimator").is_some() {
-            let names = |classes: ClassMap| classes.names().to_vec();
-            return Ok(match Prepared::of(model)? {
-                Prepared::Classifier { classes, inputs: x } => {
-                    let targets = Targets::Classes(names(classes));
-                    Self::numbers(inputs, x, targets, "a classifier's")
-                }
-                Prepared::Regressor { inputs: x, targets } => {
-                    let targets = Targets::Values(Vec::new(), targets);
-                    Self::numbers(inputs, x, targets, "a regressor's")
-                }
-            });
-        }
-        let advice = "set Model::preparation to None to export the network alone, and prepare x as it was for training";
-        let what = "the model's preparation";
-        let preparation: Preparation = serde_json::from_value(value.clone())
-            .map_err(|e| error(what, format!("it is none of this crate ({e})"), advice))?;
-        let (ins, outs) = (preparation.input_width(), preparation.output_width());
-        // Without targets nothing is known of them.
-        if ins != inputs || ![0, outputs].contains(&outs) {
-            let reason = format!(
-                "it gives {ins} inputs and {outs} outputs, but the network has {inputs} and {outputs}"
-            );
-            return Err(error(what, reason, advice));
-        }
-        let targets = match preparation.target() {
-            TargetEncoding::None => Targets::Unknown,
-            TargetEncoding::Classes { classes, .. } => Targets::Classes(classes.names().to_vec()),
-            TargetEncoding::Values {
-                columns,
-                standardizer,
-            } => {
-                if standardizer.cols() != outputs {
-                    let reason = format!(
-                        "it has {outputs} targets, but {} scales",
-                        standardizer.cols()
-                    );
-                    return Err(error(what, reason, advice));
-                }
-                let names = columns.iter().map(Column::plain_name).collect();
-                Targets::Values(names, Some(standardizer.clone()))
-            }
-        };
-        let description = preparation.to_string();
-        let mut scales = Self::numbers(inputs, None, targets, &description);
-        scales.names = preparation.input_names();
-        let mut at = 0;
-        for input in preparation.inputs() {
-            match &input.encoding {
-                Encoding::Number { shift, factor, .. } => {
-                    scales.inputs.shift[at] = *shift;
-                    scales.inputs.factor[at] = *factor;
-                    let fill = input.fill.as_deref().and_then(number);
-                    scales.fills[at] = fill.map_or(f32::NAN, |fill| fill as f32);
-                    at += 1;
-                }
-                Encoding::OneHot { categories, .. } => at += categories.len(),
-            }
-        }
-        Ok(scales)
-    }
-
-    fn numbers(
-        cols: usize,
-        inputs: Option<Standardizer>,
-        targets: Targets,
-        description: &str,
-    ) -> Self {
-        Self {
-            names: Vec::new(),
-            inputs: inputs.unwrap_or_else(|| Standardizer::identity(cols)),
-            fills: vec![f32::NAN; cols],
-            targets,
-            description: description.into(),
-        }
     }
 }

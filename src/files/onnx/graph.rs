@@ -1,6 +1,6 @@
 //! A graph under construction, and the operators of each kind of layer.
 
-use super::proto::{self, Attribute, Node, Tensor};
+use super::proto::{self, Attribute, Element, Node, Tensor};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::spec::{Mlp, Norm};
@@ -14,12 +14,14 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub fn constant(&mut self, name: &str, shape: &[usize], data: &[f32]) -> String {
+    pub fn constant<T: Element>(&mut self, name: &str, shape: &[usize], data: &[T]) -> String {
+        let mut raw_data = Vec::with_capacity(std::mem::size_of_val(data));
+        data.iter().for_each(|x| x.put(&mut raw_data));
         self.constants.push(Tensor {
             dims: shape.iter().map(|&side| side as i64).collect(),
-            data_type: proto::FLOAT,
+            data_type: T::TYPE,
             name: name.into(),
-            raw_data: data.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            raw_data,
         });
         name.into()
     }
@@ -51,6 +53,28 @@ impl Builder {
             attribute,
         });
         output.into()
+    }
+
+    /// The same numbers in another type.
+    pub fn cast(&mut self, x: &str, to: i32, output: &str) -> String {
+        self.node_with("Cast", &[x], output, vec![Attribute::int("to", to.into())])
+    }
+
+    /// The index of each row's largest, the first of equals; −1 where one is NaN, of which runtimes make what they like.
+    pub fn largest(&mut self, x: &str, output: &str) -> String {
+        let over_row = || Attribute::ints("axes", vec![-1]);
+        let row = vec![Attribute::int("axis", -1), Attribute::int("keepdims", 0)];
+        let of = |part: &str| format!("{output}.{part}");
+        let largest = self.node_with("ArgMax", &[x], &of("largest"), row);
+        let sides = vec![over_row(), Attribute::int("keepdims", 0)];
+        // Not the row's own mean: infinities of both signs would make it NaN.
+        let nan = self.node("IsNaN", &[x], &of("nan"));
+        let ones = self.cast(&nan, proto::FLOAT, &of("nan.ones"));
+        let most = self.node_with("ReduceMax", &[&ones], &of("nan.any"), sides);
+        let half = self.number("half", 0.5);
+        let lost = self.node("Greater", &[&most, &half], &of("lost"));
+        let none = self.constant(&of("none"), &[], &[-1i64]);
+        self.node("Where", &[&lost, &none, &largest], output)
     }
 
     /// Calls a node's value something else, everywhere.

@@ -115,6 +115,28 @@ impl Attribute {
 pub(super) const FLOAT: i32 = 1;
 /// i64.
 pub(super) const INT64: i32 = 7;
+/// f64.
+pub(super) const DOUBLE: i32 = 11;
+
+/// What a tensor may be made of.
+pub(super) trait Element: Copy {
+    const TYPE: i32;
+    /// Little-endian.
+    fn put(self, bytes: &mut Vec<u8>);
+}
+
+macro_rules! element {
+    ($($rust:ty: $onnx:ident),*) => {$(
+        impl Element for $rust {
+            const TYPE: i32 = $onnx;
+            fn put(self, bytes: &mut Vec<u8>) {
+                bytes.extend(self.to_le_bytes());
+            }
+        }
+    )*};
+}
+
+element!(f32: FLOAT, i64: INT64, f64: DOUBLE);
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Tensor {

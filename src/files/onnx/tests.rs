@@ -2,6 +2,7 @@ use std::collections::HashSet;
 
 use prost::Message;
 
+use super::evaluate::{Numbers, evaluate};
 use super::proto;
 use crate::activation::Activation::*;
 use crate::estimator::Prepared;
@@ -9,7 +10,10 @@ use crate::files::Model;
 use crate::loss::{Criterion, Loss};
 use crate::spec::Mlp;
 use crate::tensor::{Tensor, Tensors};
-use crate::{ClassMap, Standardizer};
+use crate::{
+    ClassMap, CsvOptions, Device, Error, Matrix, Missing, Preparation, PreparationOptions,
+    Standardizer, Table, Unseen,
+};
 
 fn model(network: &Mlp, criterion: impl Into<Criterion>) -> Model {
     let tensors = network.state_tensors().into_iter();
@@ -37,8 +41,12 @@ fn read(model: &Model) -> (proto::Model, proto::Graph) {
     for constant in &graph.initializer {
         assert!(names.insert(&constant.name), "{} twice", constant.name);
         let count: i64 = constant.dims.iter().product();
-        assert_eq!(constant.raw_data.len() as i64, 4 * count);
-        assert_eq!(constant.data_type, proto::FLOAT);
+        let size = match constant.data_type {
+            proto::FLOAT => 4,
+            proto::DOUBLE | proto::INT64 => 8,
+            other => panic!("{other}"),
+        };
+        assert_eq!(constant.raw_data.len() as i64, size * count);
     }
     for node in &graph.node {
         for input in &node.input {
@@ -89,7 +97,8 @@ fn a_classifier_has_its_classes_and_outputs() {
         .dense(2, Identity);
     let mut model = model(&network, Loss::CrossEntropy);
     let prepared = Prepared::Classifier {
-        classes: ClassMap::new(["no", "y\"es"]).unwrap(),
+        // The first would be another class as a number.
+        classes: ClassMap::new(["00501", "y\"es"]).unwrap(),
         inputs: Some(Standardizer::identity(3)),
     };
     model.preparation = Some(serde_json::to_value(prepared).unwrap());
@@ -127,13 +136,15 @@ fn a_classifier_has_its_classes_and_outputs() {
         (3, 1, 2)
     );
     assert_eq!((ops("Sub"), ops("Dropout")), (1, 0)); // the layer's, since scales that change nothing are left out
-    assert_eq!(metadata(&file, "class_names"), Some(r#"["no","y\"es"]"#));
+    assert_eq!(metadata(&file, "class_names"), Some(r#"["00501","y\"es"]"#));
     assert_eq!(
         metadata(&file, "network"),
         Some(network.to_string().as_str())
     );
     assert_eq!(metadata(&file, "loss"), Some("cross_entropy (mean)"));
     assert_eq!(metadata(&file, "input_names"), None);
+    assert_eq!(metadata(&file, "input_type"), Some("float32"));
+    assert_eq!(metadata(&file, "values_type"), None);
 }
 
 #[test]
@@ -181,4 +192,264 @@ fn values_have_their_units() {
         .find(|node| node.op_type == "LeakyRelu")
         .unwrap();
     assert_eq!(leaky.attribute[0].f, Some(0.0));
+}
+
+fn scale(shift: &[f64], factor: &[f64]) -> Standardizer {
+    let mut standardizer = Standardizer::identity(shift.len());
+    standardizer.shift = shift.to_vec();
+    standardizer.factor = factor.to_vec();
+    standardizer
+}
+
+fn regressor(inputs: Standardizer, targets: Standardizer) -> Model {
+    let network = Mlp::new(inputs.cols()).dense(3, Tanh);
+    let mut model = model(&network.dense(targets.cols(), Identity), Loss::Mse);
+    let prepared = Prepared::Regressor {
+        inputs: Some(inputs),
+        targets: Some(targets),
+    };
+    model.preparation = Some(serde_json::to_value(prepared).unwrap());
+    model
+}
+
+/// Types of `x` and `values`, as the graph and as the metadata has them.
+fn types(inputs: Standardizer, targets: Standardizer) -> [bool; 2] {
+    let (file, graph) = read(&regressor(inputs, targets));
+    let doubles = [&graph.input, &graph.output].map(|of| described(of)[0].contains(" 11 "));
+    for (key, doubles) in ["input_type", "values_type"].into_iter().zip(doubles) {
+        let wanted = if doubles { "float64" } else { "float32" };
+        assert_eq!(metadata(&file, key), Some(wanted));
+    }
+    doubles
+}
+
+#[test]
+fn numbers_are_doubles_where_f32_cannot_hold_them() {
+    let scales = [
+        (0.0, 1.0, false),
+        (16.0, 1.0, false),
+        (-16.0, 1.0, false),
+        (0.16, -100.0, false),
+        (16.1, 1.0, true),
+        (-0.17, 100.0, true),
+        (1987.0, 1.0 / 20.0, true),
+        // The mean of a constant column, whose factor is 1.
+        (1.7e9, 1.0, true),
+        (0.0, 0.9e-30, true),
+        (0.0, 1.1e30, true),
+        (1e-35, 1e36, true),
+        (-1e300, 1e-301, true),
+    ];
+    for (shift, factor, far) in scales {
+        let (near, own) = (Standardizer::identity(1), scale(&[shift], &[factor]));
+        assert_eq!(
+            types(own.clone(), near.clone()),
+            [far, false],
+            "{shift} {factor}"
+        );
+        assert_eq!(types(near, own), [false, far], "{shift} {factor}");
+        // One such column is enough.
+        let of_two = scale(&[0.0, shift], &[1.0, factor]);
+        assert_eq!(types(of_two.clone(), of_two), [far; 2], "{shift} {factor}");
+    }
+    // What the bound is for: within it, rounding to f32 moves a number by less than 10⁻⁶ of a deviation.
+    let moved = |shift: f64, deviation: f64| {
+        let numbers = (-1000..=1000).map(|i| shift + deviation * f64::from(i) / 999.7);
+        let off = numbers.map(|x| (f64::from(x as f32) - x).abs() / deviation);
+        off.fold(0.0, f64::max)
+    };
+    assert!(moved(16.0, 1.0) < 1e-6 && moved(1.6e-8, 1e-9) < 1e-6 && moved(1.6e10, 1e9) < 1e-6);
+    assert!(moved(40.0, 1.0) > 1e-6);
+}
+
+#[test]
+fn doubles_are_subtracted_before_they_are_rounded() {
+    // Times, and a constant far away; prices in a narrow band, and values that f32 holds.
+    let inputs = scale(&[1.7e9, -3e12, 0.5], &[1.0 / 30.0, 1.0, 2.0]);
+    let targets = scale(&[4e8, 1.0], &[1.0 / 0.007, 0.3]);
+    let model = regressor(inputs.clone(), targets.clone());
+    let (_, graph) = read(&model);
+    assert_eq!(described(&graph.input), ["x 11 (batch, 3)"]);
+    assert_eq!(described(&graph.output), ["values 11 (batch, 2)"]);
+    let x = Matrix::from_rows(&[
+        [1.7e9 + 1.25, -3e12 + 0.5, 1.0],
+        [1.7e9 + 1.5, -3e12, 0.25],
+        [1.7e9 - 47.0, -3e12 - 1.0, 0.1],
+    ]);
+    let x: Matrix<f64> = x.unwrap();
+    let doubles = Numbers::new(proto::DOUBLE, vec![3, 3], x.data().to_vec());
+    let values = evaluate(&graph, doubles);
+    let ours = inputs.apply(&x).unwrap();
+    // To the bit.
+    let rounded = &values["x.rounded"];
+    assert_eq!(rounded.kind, proto::FLOAT);
+    assert_eq!(rounded.data, ours.to_f64().data());
+    assert_eq!(rounded.data[0], f64::from((1.25f64 / 30.0) as f32));
+    let answers = model.predict(&Device::cpu(), &ours).unwrap();
+    let answers = targets.inverse(&answers).unwrap();
+    let got = &values["values"];
+    assert_eq!(
+        (got.kind, got.shape.as_slice()),
+        (proto::DOUBLE, [3, 2].as_slice())
+    );
+    for (i, (got, want)) in got.data.iter().zip(answers.data()).enumerate() {
+        let deviation = 1.0 / targets.factor[i % 2];
+        assert!((got - want).abs() < 1e-6 * deviation, "{got} {want}");
+    }
+    // Rows 0 and 1 are told apart, which f32 cannot do at 4e8: the network's slope there is some 1e-2 of a deviation.
+    assert!((got.data[0] - got.data[2]).abs() > 1e-5);
+}
+
+/// Fitted on `csv`, with a network of its widths.
+fn fitted(csv: &str, options: &PreparationOptions) -> (Model, Preparation, Table) {
+    let table = Table::from_bytes("table.csv", csv, &CsvOptions::default()).unwrap();
+    let preparation = Preparation::fit(&table, options).unwrap();
+    let network = Mlp::new(preparation.input_width()).dense(3, Tanh);
+    let loss = match preparation.classes() {
+        Some(_) => Loss::CrossEntropy,
+        None => Loss::Mse,
+    };
+    let mut model = model(&network.dense(preparation.output_width(), Identity), loss);
+    model.preparation = Some(serde_json::to_value(&preparation).unwrap());
+    (model, preparation, table)
+}
+
+const NAN: f64 = f64::NAN;
+
+#[test]
+fn a_missing_category_becomes_what_the_preparation_fills_in() {
+    for (offset, kind) in [(0.0, proto::FLOAT), (1e9, proto::DOUBLE)] {
+        let csv = format!(
+            "city,time,kind,label\nBonn,{},a,yes\nEssen,,b,no\n,{},a,yes\nBonn,{},,no\nKöln,{},b,yes\n",
+            offset + 1.0,
+            offset + 2.0,
+            offset + 4.0,
+            offset + 3.0
+        );
+        let options = PreparationOptions {
+            missing: Missing::Mean,
+            ..PreparationOptions::default()
+        };
+        let (model, preparation, table) = fitted(&csv, &options);
+        let (file, graph) = read(&model);
+        let names = r#"["city=Bonn","city=Essen","city=Köln","time","kind=a","kind=b"]"#;
+        assert_eq!(metadata(&file, "input_names"), Some(names));
+        assert_eq!(metadata(&file, "class_names"), Some(r#"["no","yes"]"#));
+        let rows = [
+            [1.0, 0.0, 0.0, offset + 1.0, 1.0, 0.0],
+            [0.0, 1.0, 0.0, NAN, 0.0, 1.0],
+            [NAN, NAN, NAN, offset + 2.0, 1.0, 0.0],
+            [1.0, 0.0, 0.0, offset + 4.0, NAN, NAN],
+            [0.0, 0.0, 1.0, offset + 3.0, 0.0, 1.0],
+        ];
+        let values = evaluate(&graph, Numbers::new(kind, vec![5, 6], rows.concat()));
+        let ours = preparation.apply_inputs(&table).unwrap();
+        assert_eq!(ours.row(2)[..3], [1.0, 0.0, 0.0]); // Bonn, the most frequent
+        assert_eq!(ours.row(3)[4..], [1.0, 0.0]); // a, the first of equals
+        let ready = &values[if kind == proto::FLOAT {
+            "x.scaled"
+        } else {
+            "x.rounded"
+        }];
+        for (got, want) in ready.data.iter().zip(ours.data()) {
+            assert!((got - f64::from(*want)).abs() < 1e-6, "{got} {want}");
+        }
+        assert!(values["class"].data.iter().all(|&class| class >= 0.0));
+        // Some of a column's inputs are no missing category: nothing is made of them, nor of the row.
+        let mut broken = rows;
+        broken[0][0] = NAN;
+        broken[4][5] = NAN;
+        let values = evaluate(&graph, Numbers::new(kind, vec![5, 6], broken.concat()));
+        let lost = |r: usize| values["probabilities"].data[2 * r].is_nan();
+        assert_eq!(
+            (0..5).map(lost).collect::<Vec<_>>(),
+            [true, false, false, false, true]
+        );
+        let classes = &values["class"];
+        assert_eq!(classes.kind, proto::INT64);
+        assert_eq!((classes.data[0], classes.data[4]), (-1.0, -1.0));
+        assert!(classes.data[1..4].iter().all(|&class| class >= 0.0));
+    }
+}
+
+/// The network's inputs for a row of NaN.
+fn of_nothing(csv: &str, options: &PreparationOptions) -> Vec<f64> {
+    let (model, preparation, _) = fitted(csv, options);
+    let (_, graph) = read(&model);
+    let cols = preparation.input_width();
+    let values = evaluate(
+        &graph,
+        Numbers::new(proto::FLOAT, vec![1, cols], vec![NAN; cols]),
+    );
+    let first = graph.node.iter().find(|node| node.op_type == "Gemm");
+    values[&first.unwrap().input[0]].data.clone()
+}
+
+#[test]
+fn what_is_filled_in_may_be_no_category() {
+    let csv = "city,rent\nBonn,1\nEssen,2\nBonn,4\n";
+    let constant = |unseen: Unseen, text: &str| PreparationOptions {
+        missing: Missing::Constant(text.into()),
+        unseen,
+        ..PreparationOptions::default()
+    };
+    // Nothing was missing, so that the constant is none of the categories.
+    assert_eq!(
+        of_nothing(csv, &constant(Unseen::Zeros, "Köln")),
+        [0.0, 0.0]
+    );
+    let left = of_nothing(csv, &constant(Unseen::Error, "Köln"));
+    assert!(left.iter().all(|x| x.is_nan()));
+    assert_eq!(
+        of_nothing(csv, &constant(Unseen::Error, "Essen")),
+        [0.0, 1.0]
+    );
+    // It was missing, so that it is one.
+    let csv = "city,rent\nBonn,1\n,2\nBonn,4\n";
+    assert_eq!(
+        of_nothing(csv, &constant(Unseen::Error, "Köln")),
+        [0.0, 1.0]
+    );
+    // Without a rule there is nothing to fill in.
+    let csv = "city,rent\nBonn,1\nEssen,2\nBonn,4\n";
+    let left = of_nothing(csv, &PreparationOptions::default());
+    assert!(left.iter().all(|x| x.is_nan()));
+}
+
+#[test]
+fn a_preparation_that_gives_no_numbers_is_refused() {
+    let said = |model: &Model, parts: &[&str]| {
+        let error = model.to_onnx().unwrap_err();
+        assert!(matches!(error, Error::Export { .. }), "{error}");
+        let text = error.to_string();
+        parts
+            .iter()
+            .for_each(|part| assert!(text.contains(part), "{text} has no {part}"));
+    };
+    let near = || scale(&[0.0; 2], &[1.0; 2]);
+    let subnormal = || scale(&[0.0; 2], &[1.0, 1e-310]);
+    said(
+        &regressor(subnormal(), near()),
+        &["input 1", "1e-310", "train"],
+    );
+    said(
+        &regressor(near(), subnormal()),
+        &["target 1", "1e-310", "train"],
+    );
+    let csv = "size,rent\n1,10\n2,20\n,40\n";
+    let options = PreparationOptions {
+        missing: Missing::Mean,
+        ..PreparationOptions::default()
+    };
+    let (mut model, ..) = fitted(csv, &options);
+    assert!(model.to_onnx().is_ok());
+    for fill in ["", "many", "inf", "1e300"] {
+        let preparation = model.preparation.as_mut().unwrap();
+        preparation["inputs"][0]["fill"] = fill.into();
+        said(&model, &["\"size\"", &format!("{fill:?}"), "no number"]);
+    }
+    let preparation = model.preparation.as_mut().unwrap();
+    preparation["inputs"][0]["encoding"]["Number"]["factor"] = 0.0.into();
+    preparation["inputs"][0]["fill"] = "1".into();
+    said(&model, &["input 0", "0e0"]);
 }
