@@ -52,8 +52,8 @@ impl Model {
     /// - **Categories**: a column of them is as many inputs as it has, 1 at the row's and 0 elsewhere; text does not go through the
     ///   graph. Of a category that the training data did not have all are 0, whatever [`Unseen`](crate::Unseen) says.
     /// - **Missing values**: a NaN in a column of numbers, and a row with NaN in all inputs of a column of categories, become what
-    ///   the preparation fills in. Where it fills in nothing (`predict` refuses such a row), the NaN stays: it makes all outputs of
-    ///   its row NaN, and `class` −1.
+    ///   the preparation fills in. Where it fills in nothing, and for a number that is not finite, `predict` refuses the row;
+    ///   the graph, which cannot, gives NaN for each of its outputs, and −1 for `class`.
     ///
     /// The file's metadata has, as lists in JSON, `input_names` (`column=category` for categories), `class_names`, as they stand in
     /// the training data, and `target_names`, as far as they are known; `input_type` and, where there are `values`, `values_type`,
@@ -100,6 +100,8 @@ impl Model {
         let mut graph = Builder::default();
         let x = scales.inputs(&mut graph);
         let [h, z] = graph.network(network, self.weights(), &x)?;
+        let sound = graph.sound(&x);
+        let h = graph.where_sound(&sound, &h);
         let mut answers = Vec::new();
         let mut value_type = None;
         let mut answer = |name: &str, kind: i32| {
@@ -126,6 +128,7 @@ impl Model {
             }
             _ if loss.takes_probabilities() || classes => {
                 if *last == Activation::Softmax {
+                    let z = graph.where_sound(&sound, &z);
                     graph.rename(&z, "logits");
                     answer("logits", proto::FLOAT);
                 }

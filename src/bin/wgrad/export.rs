@@ -19,8 +19,12 @@ The weights are a safetensors file under the names that PyTorch's nn.Sequential 
   model.load_state_dict(safetensors.torch.load_file('weights.safetensors'))
 The ONNX file holds the preparation of the data too. Its input x are the numbers of the columns
 as they stand in the data; a column of categories is as many inputs as it has categories, 1 at the
-row's and 0 elsewhere. It gives values, or logits, probabilities and class, the index of the most
-probable. The names are lists in its metadata: input_names, class_names, target_names.";
+row's and 0 elsewhere. A missing value is NaN, of a category in all its inputs, and becomes what
+training filled in; where it filled in nothing, the outputs are NaN and the class is -1. It gives
+values, or logits, probabilities and class, the index of the most probable. Where f32 cannot hold
+the inputs (years, times, coordinates), x is float64, and so are values where it cannot hold the
+targets: the metadata says so in input_type and values_type. The names are lists in the metadata:
+input_names, class_names, target_names.";
 
 /// A model in other forms
 #[derive(Debug, Args)]

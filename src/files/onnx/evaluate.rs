@@ -60,9 +60,13 @@ impl Numbers {
         Self::new(kind, vec![self.shape[0]], rows)
     }
 
-    /// The i-th of the larger one's; what has fewer dimensions comes again and again.
-    fn at(&self, i: usize) -> f64 {
-        self.data[i % self.data.len()]
+    /// What meets the i-th element of a result with `cols` columns: a row, or a number, comes again and again, and so does each
+    /// number of a column.
+    fn at(&self, i: usize, cols: usize) -> f64 {
+        match self.shape.as_slice() {
+            [_, 1] => self.data[i / cols],
+            _ => self.data[i % self.data.len()],
+        }
     }
 
     fn with(&self, other: &Self, kind: i32, f: impl Fn(f64, f64) -> f64) -> Self {
@@ -72,7 +76,8 @@ impl Numbers {
             false => (self, other),
         };
         assert!(most.shape.ends_with(&least.shape));
-        let each = (0..most.data.len()).map(|i| f(self.at(i), other.at(i)));
+        let cols = most.cols();
+        let each = (0..most.data.len()).map(|i| f(self.at(i, cols), other.at(i, cols)));
         Self::new(kind, most.shape.clone(), each)
     }
 
@@ -125,20 +130,26 @@ pub(super) fn evaluate(graph: &proto::Graph, x: Numbers) -> HashMap<String, Numb
                 real(&Numbers::new(to, vec![0], []));
                 x.map(to, |x| x)
             }
+            ("Abs", [x]) => x.map(x.kind, f64::abs),
             ("Tanh", [x]) => x.map(x.kind, f64::tanh),
             ("Add", [a, b]) => a.with(b, a.kind, |a, b| a + b),
             ("Sub", [a, b]) => a.with(b, a.kind, |a, b| a - b),
             ("Mul", [a, b]) => a.with(b, a.kind, |a, b| a * b),
             ("Div", [a, b]) => a.with(b, a.kind, |a, b| a / b),
             ("Greater", [a, b]) => a.with(b, BOOL, |a, b| f64::from(a > b)),
+            ("LessOrEqual", [a, b]) => a.with(b, BOOL, |a, b| f64::from(a <= b)),
             ("Where", [which, a, b]) => {
                 assert_eq!((which.kind, a.kind), (BOOL, b.kind));
-                assert!(which.shape.ends_with(&a.shape) && which.shape.ends_with(&b.shape));
-                let each = (0..which.data.len()).map(|i| match which.data[i] == 1.0 {
-                    true => a.at(i),
-                    false => b.at(i),
+                let most = [which, a, b]
+                    .into_iter()
+                    .max_by_key(|x| x.data.len())
+                    .unwrap();
+                let cols = most.cols();
+                let each = (0..most.data.len()).map(|i| match which.at(i, cols) == 1.0 {
+                    true => a.at(i, cols),
+                    false => b.at(i, cols),
                 });
-                Numbers::new(a.kind, which.shape.clone(), each)
+                Numbers::new(a.kind, most.shape.clone(), each)
             }
             ("Gather", [x, at]) => {
                 assert_eq!((int("axis"), at.kind), (Some(1), proto::INT64));
@@ -166,6 +177,12 @@ pub(super) fn evaluate(graph: &proto::Graph, x: Numbers) -> HashMap<String, Numb
                 let better = |best: usize, i: usize| if row[i] > row[best] { i } else { best };
                 (1..row.len()).fold(0, better) as f64
             }),
+            ("ReduceMin", [x]) => {
+                let axes = attribute(node, "axes").map(|a| a.ints.as_slice());
+                assert_eq!((axes, int("keepdims")), (Some([-1].as_slice()), Some(1)));
+                let least = x.rows(x.kind, |row| row.iter().copied().fold(f64::MAX, f64::min));
+                Numbers::new(x.kind, vec![x.shape[0], 1], least.data)
+            }
             ("ReduceMax", [x]) => {
                 let axes = attribute(node, "axes").map(|a| a.ints.as_slice());
                 assert_eq!((axes, int("keepdims")), (Some([-1].as_slice()), Some(0)));

@@ -60,6 +60,29 @@ impl Builder {
         self.node_with("Cast", &[x], output, vec![Attribute::int("to", to.into())])
     }
 
+    /// Whether all numbers of each row are finite: (batch, 1).
+    pub fn sound(&mut self, x: &str) -> String {
+        let of = |part: &str| format!("x.{part}");
+        let largest = self.number("largest", f64::from(f32::MAX));
+        let size = self.node("Abs", &[x], &of("size"));
+        let finite = self.node("LessOrEqual", &[&size, &largest], &of("finite"));
+        let ones = self.cast(&finite, proto::FLOAT, &of("finite.ones"));
+        let sides = vec![
+            Attribute::ints("axes", vec![-1]),
+            Attribute::int("keepdims", 1),
+        ];
+        let least = self.node_with("ReduceMin", &[&ones], &of("finite.all"), sides);
+        let half = self.number("half", 0.5);
+        self.node("Greater", &[&least, &half], &of("sound"))
+    }
+
+    /// NaN in the rows that are not sound. A NaN or an infinity that goes through a network need not come out: some runtimes have a
+    /// ReLU that makes 0 of it, and tanh makes 1 of an infinity.
+    pub fn where_sound(&mut self, sound: &str, y: &str) -> String {
+        let nan = self.number("nan", f64::NAN);
+        self.node("Where", &[sound, y, &nan], &format!("{y}.where_sound"))
+    }
+
     /// The index of each row's largest, the first of equals; −1 where one is NaN, of which runtimes make what they like.
     pub fn largest(&mut self, x: &str, output: &str) -> String {
         let over_row = || Attribute::ints("axes", vec![-1]);
