@@ -101,7 +101,6 @@ impl Model {
         let x = scales.inputs(&mut graph);
         let [h, z] = graph.network(network, self.weights(), &x)?;
         let sound = graph.sound(&x);
-        let h = graph.where_sound(&sound, &h);
         let mut answers = Vec::new();
         let mut value_type = None;
         let mut answer = |name: &str, kind: i32| {
@@ -113,31 +112,33 @@ impl Model {
         let classes = matches!(scales.targets, Targets::Classes(_));
         match loss {
             Loss::CrossEntropy => {
-                graph.rename(&h, "logits");
-                graph.node_with("Softmax", &["logits"], "probabilities", softmax());
+                let p = graph.node_with("Softmax", &[&h], "softmax", softmax());
+                graph.where_sound(&sound, &h, "logits");
+                graph.where_sound(&sound, &p, "probabilities");
                 graph.largest("logits", "class");
                 answer("logits", proto::FLOAT);
                 answer("probabilities", proto::FLOAT);
                 answer("class", proto::INT64);
             }
             Loss::BinaryCrossEntropy => {
-                graph.rename(&h, "logits");
-                graph.node("Sigmoid", &["logits"], "probabilities");
+                let p = graph.node("Sigmoid", &[&h], "sigmoid");
+                graph.where_sound(&sound, &h, "logits");
+                graph.where_sound(&sound, &p, "probabilities");
                 answer("logits", proto::FLOAT);
                 answer("probabilities", proto::FLOAT);
             }
             _ if loss.takes_probabilities() || classes => {
                 if *last == Activation::Softmax {
-                    let z = graph.where_sound(&sound, &z);
-                    graph.rename(&z, "logits");
+                    graph.where_sound(&sound, &z, "logits");
                     answer("logits", proto::FLOAT);
                 }
-                graph.rename(&h, "probabilities");
+                graph.where_sound(&sound, &h, "probabilities");
                 graph.largest("probabilities", "class");
                 answer("probabilities", proto::FLOAT);
                 answer("class", proto::INT64);
             }
             _ => {
+                let h = graph.where_sound(&sound, &h, "values.network");
                 let h = scales.values(&mut graph, &h);
                 graph.rename(&h, "values");
                 answer("values", scales.value_type());

@@ -47,7 +47,7 @@ impl Numbers {
     }
 
     fn cols(&self) -> usize {
-        *self.shape.last().unwrap()
+        self.shape.last().copied().unwrap_or(1)
     }
 
     fn map(&self, kind: i32, f: impl Fn(f64) -> f64) -> Self {
@@ -140,10 +140,8 @@ pub(super) fn evaluate(graph: &proto::Graph, x: Numbers) -> HashMap<String, Numb
             ("LessOrEqual", [a, b]) => a.with(b, BOOL, |a, b| f64::from(a <= b)),
             ("Where", [which, a, b]) => {
                 assert_eq!((which.kind, a.kind), (BOOL, b.kind));
-                let most = [which, a, b]
-                    .into_iter()
-                    .max_by_key(|x| x.data.len())
-                    .unwrap();
+                let size = |x: &&Numbers| (x.data.len(), x.shape.len());
+                let most = [which, a, b].into_iter().max_by_key(size).unwrap();
                 let cols = most.cols();
                 let each = (0..most.data.len()).map(|i| match which.at(i, cols) == 1.0 {
                     true => a.at(i, cols),

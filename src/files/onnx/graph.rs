@@ -77,10 +77,10 @@ impl Builder {
     }
 
     /// NaN in the rows that are not sound. A NaN or an infinity that goes through a network need not come out: some runtimes have a
-    /// ReLU that makes 0 of it, and tanh makes 1 of an infinity.
-    pub fn where_sound(&mut self, sound: &str, y: &str) -> String {
+    /// ReLU that makes 0 of it, or a softmax that makes probabilities of it, and tanh makes 1 of an infinity.
+    pub fn where_sound(&mut self, sound: &str, y: &str, output: &str) -> String {
         let nan = self.number("nan", f64::NAN);
-        self.node("Where", &[sound, y, &nan], &format!("{y}.where_sound"))
+        self.node("Where", &[sound, y, &nan], output)
     }
 
     /// The index of each row's largest, the first of equals; −1 where one is NaN, of which runtimes make what they like.
