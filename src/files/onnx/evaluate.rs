@@ -140,7 +140,7 @@ pub(super) fn evaluate(graph: &proto::Graph, x: Numbers) -> HashMap<String, Numb
             ("LessOrEqual", [a, b]) => a.with(b, BOOL, |a, b| f64::from(a <= b)),
             ("Where", [which, a, b]) => {
                 assert_eq!((which.kind, a.kind), (BOOL, b.kind));
-                let size = |x: &&Numbers| (x.data.len(), x.shape.len());
+                let size = |x: &&&Numbers| (x.data.len(), x.shape.len());
                 let most = [which, a, b].into_iter().max_by_key(size).unwrap();
                 let cols = most.cols();
                 let each = (0..most.data.len()).map(|i| match which.at(i, cols) == 1.0 {
