@@ -245,3 +245,150 @@ fn a_full_disk_at_the_beginning_leaves_nothing_in_the_way() {
     left.sort();
     assert_eq!(left, ["run", "t.csv"]);
 }
+
+/// An output that is one of the inputs is refused before anything is done, whatever the way to it, and every file is as it was.
+#[test]
+fn nothing_that_is_read_is_overwritten() {
+    let at = folder();
+    let at = at.path();
+    fs::write(at.join("d.csv"), houses(60)).unwrap();
+    fs::write(at.join("v.csv"), houses(40)).unwrap();
+    fs::write(at.join("o.toml"), "epochs = 1\n").unwrap();
+    let train = "train d.csv --device cpu --epochs 1 -q";
+    good(at, &format!("{train} --run run --out m"));
+    std::os::unix::fs::symlink("d.csv", at.join("soft")).unwrap();
+    fs::hard_link(at.join("d.csv"), at.join("hard")).unwrap();
+    fs::hard_link(at.join("m"), at.join("m2")).unwrap();
+    fs::create_dir(at.join("sub")).unwrap();
+    std::os::unix::fs::symlink("..", at.join("sub/up")).unwrap();
+    let all = || {
+        let files = bash(at, "find . -type f | sort | xargs sha256sum");
+        text(&files.stdout)
+    };
+    let before = all();
+    let refused = |line: &str, parts: &[&str]| {
+        let said = bad(at, line, 2);
+        says(&said, parts);
+        says(&said, &["would be overwritten", "give another name"]);
+    };
+    for out in [
+        "d.csv",
+        "./d.csv",
+        "sub/../d.csv",
+        "sub/up/d.csv",
+        "soft",
+        "hard",
+    ] {
+        refused(&format!("{train} --out {out}"), &["--out", "is the data"]);
+        refused(&format!("predict m d.csv --out {out}"), &["is the data"]);
+        refused(&format!("predict m {out} --out d.csv"), &["is the data"]);
+    }
+    let held = format!("{train} --validation v.csv --out v.csv");
+    refused(&held, &["is --validation"]);
+    refused(
+        &format!("{train} --config o.toml --out o.toml"),
+        &["is --config"],
+    );
+    refused(
+        &format!("{train} --init-from m --out m2"),
+        &["is --init-from"],
+    );
+    refused(&format!("{train} --run new --out new"), &["is --run"]);
+    refused(
+        &format!("{train} --init-from run --out run/model.safetensors"),
+        &["a file of the run in"],
+    );
+    refused(
+        "train --resume run --out run/config.toml",
+        &["a file of the run in run"],
+    );
+    for model in ["m", "m2", "./m"] {
+        refused(&format!("predict {model} d.csv -o m"), &["is the model"]);
+        for to in ["--onnx", "--weights", "--model"] {
+            refused(&format!("export {model} {to} m"), &[to, "is the model"]);
+        }
+    }
+    refused(
+        "predict run d.csv -o run/log.jsonl",
+        &["a file of the run in run"],
+    );
+    refused(
+        "export run --model run/model.safetensors",
+        &["a file of the run in run"],
+    );
+    refused(
+        "export m --onnx n --weights sub/../n",
+        &["--onnx", "is --weights"],
+    );
+    // Nor is what is of another kind than that which would take its place.
+    refused(&format!("{train} --out v.csv"), &["neither a model"]);
+    refused("predict m d.csv --out run/model.safetensors", &["no text"]);
+    refused("export m --onnx v.csv", &["no ONNX"]);
+    refused("export m --weights v.csv", &["neither a model"]);
+    assert_eq!(all(), before);
+    assert!(!at.join("runs").exists());
+
+    // What is one's own is replaced.
+    for _ in 0..2 {
+        good(at, "predict m d.csv --out run/p.csv --device cpu");
+        good(at, "export m --onnx m.onnx --weights w --model n");
+        good(at, &format!("{train} --out n"));
+    }
+}
+
+/// Not a byte of an answer comes before the last row is known to have one.
+#[test]
+fn predict_writes_nothing_before_it_can_answer_all() {
+    let at = folder();
+    let at = at.path();
+    fs::write(at.join("t.csv"), houses(60)).unwrap();
+    good(
+        at,
+        "train t.csv --device cpu --epochs 1 --run run --out m -q",
+    );
+    let mut rows = houses(20_000);
+    good_lines(at, &rows, 20_000);
+    rows += "many,Bonn,3,1\n";
+    fs::write(at.join("bad.csv"), rows).unwrap();
+    fs::write(at.join("old.csv"), "mine").unwrap();
+    let names = || {
+        let names = fs::read_dir(at).unwrap();
+        let mut names: Vec<_> = names.map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    for line in [
+        "predict m bad.csv",
+        "predict m bad.csv --json",
+        "predict m bad.csv --out new.csv",
+        "predict m bad.csv --out old.csv",
+    ] {
+        let output = command(at, &format!("{line} --device cpu"))
+            .output()
+            .unwrap();
+        says(
+            &failed(&output, line, 3),
+            &["bad.csv, line 20002", "\"many\""],
+        );
+        assert!(output.stdout.is_empty(), "{line}");
+        assert_eq!(names(), before);
+    }
+    assert_eq!(read(&at.join("old.csv")), "mine");
+}
+
+/// That a table of so many rows has so many answers, in order.
+#[track_caller]
+fn good_lines(at: &Path, table: &str, rows: usize) {
+    fs::write(at.join("good.csv"), table).unwrap();
+    let answers = good(at, "predict m good.csv --device cpu");
+    let answers: Vec<&str> = answers.lines().skip(1).collect();
+    assert_eq!(answers.len(), rows);
+    // The rows repeat: the price depends on the row's number modulo these.
+    let period = 170 * 6 * 3;
+    let same = answers
+        .iter()
+        .zip(&answers[period..])
+        .filter(|(a, b)| a == b);
+    assert_eq!(same.count(), rows - period);
+}

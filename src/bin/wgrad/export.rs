@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::folder;
 use crate::model;
 use crate::output;
+use crate::outputs::{self, Kind, Named, named};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,15 +45,27 @@ pub struct Arguments {
 }
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
-    let outs = [&a.weights, &a.model, &a.onnx];
-    if outs.iter().all(|out| out.is_none()) {
+    if [&a.weights, &a.model, &a.onnx]
+        .iter()
+        .all(|out| out.is_none())
+    {
         return Err(Failure::Usage(
             "nothing to write: give --weights FILE, --model FILE or --onnx FILE".into(),
         ));
     }
-    for out in outs.into_iter().flatten() {
-        folder::check_out(out)?;
-    }
+    let written: Vec<_> = [
+        (named("--weights", a.weights.as_ref()), Kind::Tensors),
+        (named("--model", a.model.as_ref()), Kind::Tensors),
+        (named("--onnx", a.onnx.as_ref()), Kind::Onnx),
+    ]
+    .into_iter()
+    .filter_map(|(out, kind)| Some((out?, kind)))
+    .collect();
+    let read = [Named {
+        what: "the model",
+        path: &a.source,
+    }];
+    outputs::check(&read, &written)?;
     let (source, _) = model::open(&a.source)?;
     let model = source.model()?;
     if let Some(path) = &a.weights {

@@ -102,6 +102,21 @@ pub fn check_new(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether a path inside the folder of a run, or of its checkpoints, is that of a file which the run has for itself.
+pub fn is_own(inside: &Path) -> bool {
+    let name = inside.file_name().unwrap_or_default().to_string_lossy();
+    let folder = inside.parent().filter(|p| !p.as_os_str().is_empty());
+    let checkpoint = name.starts_with("checkpoint-") && name.ends_with(".safetensors");
+    match folder {
+        None => {
+            let named = [CONFIG, RUN, LOG, HISTORY, MODEL, LOCK].contains(&name.as_ref());
+            let told = name.starts_with(&format!("{REPORT}."));
+            named || told || checkpoint || name.ends_with(".svg") || name.ends_with(".png")
+        }
+        Some(folder) => folder == Path::new(CHECKPOINTS) && checkpoint,
+    }
+}
+
 /// Sees that a file can be made there, before hours are spent on what is to be written into it.
 pub fn check_out(path: &Path) -> Result<(), Failure> {
     if path.is_dir() {

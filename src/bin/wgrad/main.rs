@@ -11,6 +11,7 @@ mod inspect;
 mod model;
 mod options;
 mod output;
+mod outputs;
 mod plots;
 mod predict;
 mod progress;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -13,6 +14,7 @@ use crate::data::{New, Reading};
 use crate::failure::{self, Failure};
 use crate::model::{self, Answering, Answers};
 use crate::output;
+use crate::outputs::{self, Kind, named};
 use crate::setup;
 
 const EXAMPLES: &str = "\
@@ -52,6 +54,14 @@ pub struct Arguments {
 const ROWS: usize = 8192;
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
+    let read = [
+        named("the model", Some(&a.model)),
+        named("the data", Some(&a.data)),
+        named("--targets", a.reading.targets.as_ref()),
+    ];
+    let read: Vec<_> = read.into_iter().flatten().collect();
+    let written = named("--out", a.out.as_ref()).map(|out| (out, Kind::Text));
+    outputs::check(&read, written.as_slice())?;
     let device = setup::device(&a.device)?.device;
     let mut model = Answering::open(&a.model, &device)?;
     let binary = model.criterion.loss == Loss::BinaryCrossEntropy;
@@ -64,6 +74,12 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     }
     let preparation = model.preparation.clone();
     let data = New::open(&a.data, &a.reading, &preparation)?;
+    // Nothing is written before every row is known to have an answer. What is but one piece is prepared but once.
+    let mut only = None;
+    for rows in pieces(data.rows()) {
+        let all = rows.len() == data.rows();
+        only = Some(data.inputs(rows)?).filter(|_| all);
+    }
     let mut to = Target::open(a.out.as_deref())?;
     let names = header(&model, a.proba);
     if a.json {
@@ -71,9 +87,12 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     } else {
         to.write(&line(&names)?)?;
     }
-    for start in (0..data.rows()).step_by(ROWS) {
-        let end = data.rows().min(start + ROWS);
-        let x = data.inputs(start..end)?;
+    for range in pieces(data.rows()) {
+        let start = range.start;
+        let x = match only.take() {
+            Some(x) => x,
+            None => data.inputs(range)?,
+        };
         let mut text = Vec::new();
         for (r, row) in rows(&model.answers(&x)?, &model, a.proba)
             .into_iter()
@@ -97,6 +116,13 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         to.write(b"\n]\n")?;
     }
     to.finish()
+}
+
+/// The rows in pieces.
+fn pieces(rows: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..rows)
+        .step_by(ROWS)
+        .map(move |start| start..rows.min(start + ROWS))
 }
 
 /// Names of the columns that come out.
@@ -190,7 +216,6 @@ impl Target {
                 path: path.into(),
             });
         }
-        crate::folder::check_out(path)?;
         Ok(Self::File {
             file: Replacement::create(path)?,
             path: path.into(),

@@ -8,6 +8,7 @@ use super::Arguments;
 use crate::failure::{self, Failure};
 use crate::folder::{self, Facts, shown};
 use crate::options::{ARCHITECTURE, CHANGEABLE, Held, Options, Settings, Wrong};
+use crate::outputs::{self, Kind, named};
 use crate::progress::Voice;
 
 /// What to train by.
@@ -34,7 +35,7 @@ impl Start {
             Some(path) => resume(a, path, voice)?,
             None => begin(a)?,
         };
-        check(&start)?;
+        check(&start, a.config.as_ref())?;
         Ok(start)
     }
 
@@ -144,11 +145,25 @@ fn anchored(mut s: Settings) -> Result<Settings, Failure> {
 }
 
 /// What can be seen to be wrong before the data is read.
-fn check(start: &Start) -> Result<(), Failure> {
+fn check(start: &Start, config: Option<&PathBuf>) -> Result<(), Failure> {
     let s = &start.settings;
-    if let Some(out) = &s.out {
-        folder::check_out(out)?;
-    }
+    let held = match &s.validation {
+        Held::File(path) => Some(path),
+        Held::Share(_) => None,
+    };
+    let read = [
+        named("the data", s.data.as_ref()),
+        named("--targets", s.targets.as_ref()),
+        named("--validation", held),
+        named("--validation-targets", s.validation_targets.as_ref()),
+        named("--init-from", s.init_from.as_ref()),
+        named("--config", config),
+        named("--run", s.run.as_ref()),
+        named("--resume", start.resumed.as_ref().map(|r| &r.folder)),
+    ];
+    let read: Vec<_> = read.into_iter().flatten().collect();
+    let written = named("--out", s.out.as_ref()).map(|out| (out, Kind::Tensors));
+    outputs::check(&read, written.as_slice())?;
     if let (None, Some(run)) = (&start.resumed, &s.run) {
         folder::check_new(run)?;
     }
