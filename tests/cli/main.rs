@@ -8,6 +8,7 @@ mod messages;
 mod options;
 mod reports;
 mod resume;
+mod sweep;
 mod work;
 
 use std::fmt::Write as _;

@@ -55,6 +55,15 @@ fn wrong_options_are_named_before_anything_is_done() {
         &["o.toml", "line 1", "\"a\" is -1"],
     );
     toml("schedule = \"cosin\"\n", &["cosin", "cosine, one_cycle"]);
+    // A file lists options of other runs, too: what differs from the default was meant.
+    toml(
+        "optimizer = \"adam\"\nmomentum = 0.5\n",
+        &["o.toml: `momentum = 0.5` would do nothing", "sgd"],
+    );
+    toml(
+        "hidden = []\ndropout = 0.5\n",
+        &["`dropout = 0.5`", "hidden layers"],
+    );
     let said = bad(at, "train t.csv --config none.toml", 3);
     says(&said, &["none.toml", "see that the path is right"]);
 
@@ -92,14 +101,32 @@ fn wrong_options_are_named_before_anything_is_done() {
     wrong("--keep 0", 2, &["--keep"]);
     wrong("--log-steps 0", 2, &["--log-steps"]);
     wrong("--clip-norm 0", 2, &["clip"]);
-    wrong("--label-smoothing 0.1", 2, &["label_smoothing"]);
+    wrong(
+        "--label-smoothing 0.1",
+        2,
+        &["--label-smoothing would do nothing", "the loss is mse"],
+    );
+    wrong(
+        "--nesterov",
+        2,
+        &["--nesterov would do nothing", "give --optimizer sgd"],
+    );
+    wrong(
+        "--monitor validation-accuracy",
+        2,
+        &["--monitor validation-loss"],
+    );
     wrong(
         "--class-weights balance",
         2,
         &["balance", "none nor balanced", "yes=5,no=1"],
     );
     wrong("--class-weights a=1,a=2", 2, &["\"a\" has two weights"]);
-    wrong("--class-weights a=2", 2, &["--class-weights needs classes"]);
+    wrong(
+        "--class-weights a=2",
+        2,
+        &["--class-weights would do nothing", "--task classification"],
+    );
     wrong(
         "--class-weights a=2 --target city",
         2,
@@ -117,6 +144,17 @@ fn wrong_options_are_named_before_anything_is_done() {
         &["nonesuch"],
     );
     says(&bad(at, "bench --widths 0", 2), &["--widths"]);
+    says(&bad(at, "bench --device cpu", 2), &["measured anyway"]);
+    let kernel = "verify --device cpu --kernel squared_error";
+    for idle in ["m.safetensors", "--hidden 8", "--activation tanh"] {
+        let said = bad(at, &format!("{kernel} {idle}"), 2);
+        says(&said, &["cannot be used with"]);
+    }
+    says(
+        &bad(at, "verify --hidden none --activation tanh", 2),
+        &["--activation would do nothing"],
+    );
+    says(&bad(at, "verify --json --verbose", 2), &["--verbose"]);
     says(&bad(at, "export t.csv", 2), &["--weights"]);
     says(&bad(at, "nonesuch", 2), &["nonesuch"]);
     // Nothing was begun.
@@ -174,6 +212,18 @@ fn flags_and_keys_are_the_same() {
     assert!(flags.len() > 50, "{flags:?}");
     // As it is written it is read.
     good(at, "train --config run/config.toml --run again -q");
+    // Options that do nothing in a run are comments in its file, and do no harm in another, as they are.
+    says(&config, &["\n# momentum =\n", "\n# label-smoothing =\n"]);
+    says(
+        &config,
+        &["\nbeta1 = 0.9\n", "\nepochs = 1\n", "\nbatch-size = 4\n"],
+    );
+    let old = "momentum = 0.9\nnesterov = false\nlabel-smoothing = 0.0\nepochs = 1\n";
+    fs::write(at.join("old.toml"), old).unwrap();
+    good(
+        at,
+        "train t.csv --config old.toml --device cpu --run old -q",
+    );
     // The command line goes over the file.
     let file = "epochs = 7\nhidden = [4, 4]\ntarget = \"price\"\n";
     fs::write(at.join("o.toml"), file).unwrap();

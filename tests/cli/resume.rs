@@ -93,6 +93,30 @@ fn a_run_can_have_more_epochs_and_nothing_else() {
     );
     same_runs(at, "run", "five");
 
+    // It has ended: what could change nothing is refused, and the way on is told.
+    let said = bad(at, "train --resume run --epochs 4", 2);
+    says(
+        &said,
+        &[
+            "has done 5 epochs",
+            "--epochs 4 cannot be",
+            "give 5 or more",
+        ],
+    );
+    let said = bad(at, "train --resume run --keep 7", 2);
+    let on = "`wgrad train --resume run --epochs 10` makes it go on";
+    says(
+        &said,
+        &[
+            "the run in run has ended: its 5 epochs are done",
+            "--keep would do nothing",
+            on,
+        ],
+    );
+    let ended = good(at, "train --resume run --epochs 5 --out again.safetensors");
+    says(&ended, &["has ended: its 5 epochs are done", on]);
+    assert!(fs::read(at.join("again.safetensors")).unwrap() == model(at, "run"));
+
     let said = bad(at, "train --resume run --lr 0.5", 2);
     says(&said, &["without --lr", "with --lr 0.5", "--init-from run"]);
     let said = bad(at, "train --resume run --hidden 9", 3);
@@ -159,4 +183,92 @@ fn a_run_can_have_more_epochs_and_nothing_else() {
         &bad(at, "train --resume run", 3),
         &["none of its checkpoints loads"],
     );
+}
+
+/// A run that has ended because nothing improved goes on with more patience, as it says, and not with more epochs.
+#[test]
+fn a_run_that_improves_no_more_says_what_makes_it_go_on() {
+    let at = folder();
+    let at = at.path();
+    fs::write(at.join("t.csv"), houses(60)).unwrap();
+    let said = good(
+        at,
+        "train t.csv --device cpu --epochs 50 --patience 3 --min-delta 100 --run run",
+    );
+    says(&said, &["no improvement for 3"]);
+    let lines = || read(&at.join("run/history.csv")).lines().count() - 1;
+    assert_eq!(lines(), 4);
+    let on = "`wgrad train --resume run --patience 6` makes it go on";
+    for idle in ["--epochs 70", "--patience 2", "--min-delta 200"] {
+        let said = bad(at, &format!("train --resume run {idle}"), 2);
+        let option = idle.split(' ').next().unwrap();
+        says(
+            &said,
+            &[
+                "nothing improved for 3 epochs",
+                &format!("{option} would do nothing"),
+                on,
+            ],
+        );
+    }
+    says(&good(at, "train --resume run"), &["has ended", on]);
+    assert_eq!(lines(), 4);
+    good(at, "train --resume run --patience 6 -q");
+    assert_eq!(lines(), 7);
+}
+
+/// The bound of epochs is far away and patience decides, of the training loss where nothing is held out; what ends at its bound
+/// while it still improves says so, and the command that it names goes on.
+#[test]
+fn a_run_ends_when_nothing_improves_or_says_that_it_ended_too_soon() {
+    let at = folder();
+    let at = at.path();
+    // Patience ends it: one number is as good as any, and soon learnt.
+    let table: String = (0..60).map(|i| format!("{},{}\n", i % 2, i % 2)).collect();
+    fs::write(at.join("t.csv"), format!("x,y\n{table}")).unwrap();
+    let said = good(
+        at,
+        "train t.csv --device cpu --validation 0 --lr 0.05 --run all",
+    );
+    says(
+        &said,
+        &[
+            "at most 1,000 epochs of 10 steps of 6 rows, patience 10 for the training loss",
+            "steps of a tenth of the rows",
+            "no improvement for 10",
+        ],
+    );
+    assert!(!said.contains("ended at its bound"), "{said}");
+    let epochs = read(&at.join("all/history.csv")).lines().count() - 1;
+    assert!((11..500).contains(&epochs), "{epochs}");
+    let config = read(&at.join("all/config.toml"));
+    says(
+        &config,
+        &[
+            "\nepochs = 1000\n",
+            "\nbatch-size = 6\n",
+            "\nmin-delta = 0.0001\n",
+            "\nrestore-best = false\n",
+        ],
+    );
+    // Not with as many rows as today's habit needs.
+    digits(at);
+    let said = good(at, "train digits.csv --device cpu --dry-run");
+    says(&said, &["of 64 rows, patience 10 for the validation loss"]);
+    assert!(!said.contains("a tenth of the rows"), "{said}");
+
+    fs::write(at.join("h.csv"), houses(100)).unwrap();
+    let said = good(at, "train h.csv --device cpu --epochs 4 --run short");
+    says(
+        &said,
+        &[
+            "ended at its bound of 4 epochs while the validation loss still fell",
+            "\n  wgrad train --resume short --epochs 40\n",
+        ],
+    );
+    let told = json(&good(at, "train --resume short --epochs 40 --json -q"));
+    assert!(told["epochs"].as_u64() > Some(4), "{told}");
+    // All that falls over the whole run must come to its end.
+    let said = good(at, "train h.csv --device cpu --schedule cosine --dry-run");
+    says(&said, &["at most 100 epochs"]);
 }

@@ -37,7 +37,7 @@ pub struct Arguments {
     /// Seconds that each measurement takes
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,
-    /// The GPU: gpu for the best, or a name or number as `wgrad devices` lists it
+    /// The GPU: gpu or auto for the best, or a name or number as `wgrad devices` lists it
     #[arg(long, default_value = "gpu")]
     device: String,
     /// Print JSON
@@ -62,8 +62,16 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
             "--widths and --batch must be 1 or more, and --seconds above 0".into(),
         ));
     }
+    if a.device == "cpu" {
+        return Err(Failure::Usage(
+            "--device cpu would do nothing: the CPU is measured anyway, beside a GPU: give gpu, or a name or number as \
+             `wgrad devices` lists it"
+                .into(),
+        ));
+    }
     let gpu = match setup::device(&a.device) {
-        Ok(chosen) => Some(chosen.device),
+        // auto may have found none.
+        Ok(chosen) => Some(chosen.device).filter(|device| device.adapter().is_some()),
         Err(Failure::Library(wgrad::Error::NoAdapter { .. })) if a.device == "gpu" => None,
         Err(failure) => return Err(failure),
     };

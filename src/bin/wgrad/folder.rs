@@ -23,7 +23,7 @@ use wgrad::fit::{EpochRecord, History};
 use wgrad::{CheckpointFolder, Found};
 
 use crate::failure::{self, Failure};
-use crate::options::{Options, Settings};
+use crate::options::Options;
 
 pub const CONFIG: &str = "config.toml";
 pub const RUN: &str = "run.json";
@@ -233,11 +233,11 @@ impl Folder {
     }
 
     /// Writes the run's options; from now on it can go on.
-    pub fn write_config(&self, settings: &Settings, facts: &Facts) -> Result<(), Failure> {
+    pub fn write_config(&self, options: &str, facts: &Facts) -> Result<(), Failure> {
         let json = serde_json::to_string_pretty(facts);
         let json = json.map_err(|e| Failure::File(format!("{RUN}: {e}")))?;
         replace(self.file(RUN), json.as_bytes())?;
-        replace(self.file(CONFIG), settings.text()?.as_bytes())?;
+        replace(self.file(CONFIG), options.as_bytes())?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! Each option is declared once, in the table below. From it come the flag, the key, the default, the comment in the
 //! configuration that is written into a run's folder, and the check for keys that are not known.
 
+mod applies;
 mod values;
 
 use std::fmt::{self, Write};
@@ -12,6 +13,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+pub use applies::{Given, Known, Situation};
 pub use values::*;
 
 /// What is wrong with the options. What a user did, not what a file holds.
@@ -150,9 +152,9 @@ options! {
         #[arg(long, value_name = "WEIGHTS")]
         class_weights: ClassWeights = "Weights of classes in the loss: none, balanced (each class counts alike), or yes=5,no=1 (others 1) [default: none]" => ClassWeights::None;
         #[arg(long, value_name = "N")]
-        epochs: u64 = "Passes over the training data, at most [default: 50]" => 50;
+        epochs: u64 = "Passes over the training data, at most: --patience ends a run that improves no more [default: 1000; with cosine and one_cycle, which go over all of them, 100]";
         #[arg(long, value_name = "ROWS")]
-        batch_size: usize = "Rows of an update [default: 64]" => 64;
+        batch_size: usize = "Rows of an update [default: 64, or a tenth of the training rows where that is less]";
         #[arg(long, value_name = "ROWS")]
         micro_batch: usize = "Rows that go through the network at a time, where a batch is too large for the memory";
         #[arg(long, value_name = "BOOL")]
@@ -194,13 +196,13 @@ options! {
         #[arg(long, value_name = "FILE")]
         validation_targets: PathBuf = "A file of its own for the targets of the validation file";
         #[arg(long, value_name = "EPOCHS")]
-        patience: u64 = "Epochs without improvement after which training stops; 0 for never [default: 10]" => 10;
+        patience: u64 = "Epochs without improvement of what is watched after which training stops; 0 for never [default: 10]" => 10;
         #[arg(long, value_name = "X")]
-        min_delta: f64 = "What an improvement is at least [default: 0]" => 0.0;
+        min_delta: f64 = "What an improvement is at least [default: 0; without validation 0.0001]";
         #[arg(long)]
         monitor: MonitorName = "What is watched for that; auto: validation loss, where there is validation, else training loss [default: auto]" => MonitorName::Auto;
         #[arg(long, value_name = "BOOL")]
-        restore_best: bool = "Whether the model is that of the best epoch [default: true]" => true;
+        restore_best: bool = "Whether the model is that of the best epoch [default: true; without validation false]";
     }
     "Run" {
         #[arg(long, value_name = "auto|cpu|gpu|NAME")]
@@ -346,17 +348,23 @@ impl Options {
 }
 
 impl Settings {
-    /// The text of a file with all options, those without a value as comments.
-    pub fn text(&self) -> Result<String, Wrong> {
+    /// The text of a file with all options, those without a value and those that do nothing as comments; not those that a
+    /// run has already which goes on.
+    pub fn text(&self, known: Known, kept: Option<&Table>) -> Result<String, Wrong> {
+        let situation = Situation {
+            settings: self,
+            known: Some(known),
+        };
+        let idle = situation.all_idle(kept);
         let table = self.options().table()?;
         let mut out = String::from(
-            "# All options of this run. `wgrad train --config` takes this file, too.\n",
+            "# All options of this run; those that did nothing in it are comments. `wgrad train --config` takes this file, too.\n",
         );
         for (heading, keys) in KEYS {
             let _ = write!(out, "\n# {heading}\n");
             for (name, help) in *keys {
                 let name = key(name);
-                let _ = match table.get(&name) {
+                let _ = match table.get(&name).filter(|_| !idle.contains(&name)) {
                     Some(value) => write!(out, "\n# {help}\n{name} = {value}\n"),
                     None => write!(out, "\n# {help}\n# {name} =\n"),
                 };

@@ -265,46 +265,87 @@ pub fn schedule(s: &Settings) -> Result<Schedule, Failure> {
 /// Rows below which nothing is held out unless that is asked for.
 pub const FEW: usize = 20;
 
-/// The options of the fit.
-pub fn fit_options<'a>(
-    s: &Settings,
-    validation: Option<&'a Dataset>,
-) -> Result<FitOptions<'a>, Failure> {
-    let held = validation.is_some();
+/// The bound of epochs that nobody gives: far away, so that patience decides. What falls over the whole run must come to its
+/// end, and has a nearer one.
+pub fn default_epochs(s: &Settings) -> u64 {
+    let named = Named::parse("the schedule", &s.schedule);
+    match named {
+        Ok(named) if ["cosine", "one_cycle"].contains(&named.name.as_str()) => 100,
+        _ => 1000,
+    }
+}
+
+/// Settles what depends on the data where it was not given: so many training rows, and validation or none.
+pub fn settle(s: &mut Settings, rows: usize, held: bool) {
+    s.epochs.get_or_insert(default_epochs(s));
+    s.batch_size.get_or_insert(default_batch(s, rows));
+    // What is held out is measured anew; the training loss falls as long as there is anything to learn by heart, and where it
+    // falls no more the last weights are as good as any.
+    s.min_delta.get_or_insert(if held { 0.0 } else { 1e-4 });
+    s.restore_best.get_or_insert(held);
+}
+
+/// Rows of a batch that leave at least some ten updates an epoch.
+fn default_batch(s: &Settings, rows: usize) -> usize {
+    // One row has nothing that it could be normalised with.
+    let least = match s.norm {
+        NormName::Batch => 2,
+        _ => 1,
+    };
+    (rows / 10).clamp(least, 64)
+}
+
+/// What is watched, of settings that are [settled](settle), where validation is held or not.
+pub fn watched(s: &Settings, held: bool) -> EarlyStopping {
     let monitor = match s.monitor {
         MonitorName::Auto if held => Monitor::ValidationLoss,
         MonitorName::Auto | MonitorName::TrainLoss => Monitor::TrainLoss,
         MonitorName::ValidationLoss => Monitor::ValidationLoss,
         MonitorName::ValidationAccuracy => Monitor::ValidationAccuracy,
     };
-    let asked = s.monitor != MonitorName::Auto;
-    if asked && !held && monitor != Monitor::TrainLoss {
-        return Err(Wrong(
-            "--monitor watches validation, but there is none: give --validation 0.2 or a file"
-                .into(),
-        )
-        .into());
-    }
-    // Without validation the training loss is watched only where that was asked for.
-    let stopping = EarlyStopping {
+    EarlyStopping {
         monitor,
         patience: if s.patience == 0 {
             u64::MAX
         } else {
             s.patience
         },
-        min_delta: s.min_delta,
-        restore_best: s.restore_best,
-    };
-    let watching = held || asked;
+        min_delta: s.min_delta.unwrap_or_default(),
+        restore_best: s.restore_best.unwrap_or(held),
+    }
+}
+
+/// The options of the fit, of settings that are [settled](settle).
+pub fn fit_options<'a>(
+    s: &Settings,
+    validation: Option<&'a Dataset>,
+    classes: bool,
+) -> Result<FitOptions<'a>, Failure> {
+    let held = validation.is_some();
+    let stopping = watched(s, held);
+    let monitor = stopping.monitor;
+    if !held && monitor != Monitor::TrainLoss {
+        return Err(Wrong(
+            "--monitor watches validation, but there is none: give --validation 0.2 or a file"
+                .into(),
+        )
+        .into());
+    }
+    if !classes && monitor == Monitor::ValidationAccuracy {
+        return Err(Wrong(
+            "--monitor watches the accuracy, but numbers have none: give --monitor validation-loss"
+                .into(),
+        )
+        .into());
+    }
     let options = FitOptions {
-        epochs: s.epochs,
-        batch_size: s.batch_size,
+        epochs: s.epochs.unwrap_or_else(|| default_epochs(s)),
+        batch_size: s.batch_size.unwrap_or(64),
         micro_batch: s.micro_batch,
         shuffle: s.shuffle,
         seed: s.seed,
         validation: validation.map_or(Validation::None, Validation::Data),
-        early_stopping: watching.then_some(stopping),
+        early_stopping: Some(stopping),
         schedule: schedule(s)?,
         plateau_monitor: monitor,
         clip_norm: s.clip_norm,

@@ -1,5 +1,6 @@
 //! `wgrad train`: this file goes through a run from its command line to its model, the files below it each have a part.
 
+mod ended;
 mod finish;
 mod introduce;
 mod prepare;
@@ -77,7 +78,7 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
     let voice = Voice::new(a.quiet, a.json);
     let start = Start::of(&a, &voice)?;
     let (job, mut trainer) = prepare::job(&start)?;
-    let options = setup::fit_options(&job.settings, job.validation.as_ref())?;
+    let options = setup::fit_options(&job.settings, job.validation.as_ref(), job.known.classes)?;
     let batch = options
         .micro_batch
         .unwrap_or(options.batch_size)
@@ -87,6 +88,10 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
 
     // Whether the options are right is known when the fit begins; nothing has been written until then.
     let state = start.checkpoint().map(FitState::of).transpose()?;
+    let ended = match &state {
+        Some(state) => ended::check(&start, &job.settings, state)?,
+        None => None,
+    };
     let began_at = state.as_ref().map(|s| (s.epoch, s.steps));
     let mut fit = match state {
         Some(state) => Fit::resume(&mut trainer, &job.data, &options, state)?,
@@ -105,12 +110,15 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
         )?,
     };
     let mut folder = Folder::hold(path)?;
-    folder.write_config(&job.settings, &job.facts)?;
+    let kept = start.resumed.as_ref().map(|r| &r.table);
+    folder.write_config(&job.settings.text(job.known, kept)?, &job.facts)?;
     let state = fit.state()?;
     folder.rewind(state.steps, &state.history)?;
     let checkpoints = CheckpointFolder::new(folder.file(folder::CHECKPOINTS), job.settings.keep)?;
     voice.say(format_args!("run        {}", folder.path().display()));
-    if let Some((epoch, steps)) = began_at {
+    if let Some(ended) = ended {
+        voice.say(format_args!("           {ended}"));
+    } else if let Some((epoch, steps)) = began_at {
         voice.say(format_args!(
             "           goes on in epoch {}, after {}",
             epoch + 1,

@@ -31,23 +31,23 @@ if all passed, 1 if not.";
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// A model, a checkpoint or a run's folder, whose gradients are checked
+    #[arg(conflicts_with = "kernel")]
     model: Option<PathBuf>,
     /// Hidden widths of the network that is checked where no model is given
     #[arg(
         long,
         value_name = "WIDTHS",
         default_value = "32,16",
-        conflicts_with = "model"
+        conflicts_with_all = ["model", "kernel"]
     )]
     hidden: Widths,
-    /// Activation of its hidden layers
+    /// Activation of its hidden layers [default: relu]
     #[arg(
         long,
         value_name = "NAME",
-        default_value = "relu",
-        conflicts_with = "model"
+        conflicts_with_all = ["model", "kernel"]
     )]
-    activation: String,
+    activation: Option<String>,
     /// Where: gpu, cpu, auto, or a name or number as `wgrad devices` lists it
     #[arg(long, default_value = "gpu")]
     device: String,
@@ -60,8 +60,8 @@ pub struct Arguments {
     /// What contents are drawn from
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// List every check, not just those that failed
-    #[arg(long, short)]
+    /// List every check, not just those that failed; JSON has them all
+    #[arg(long, short, conflicts_with = "json")]
     verbose: bool,
     /// Print JSON
     #[arg(long)]
@@ -72,6 +72,12 @@ pub struct Arguments {
 const ROWS: usize = 16;
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
+    if a.hidden.0.is_empty() && a.activation.is_some() {
+        return Err(Failure::Usage(
+            "--activation would do nothing: it is for hidden layers, and with --hidden none there are none: leave it out"
+                .into(),
+        ));
+    }
     let chosen = setup::device(&a.device)?;
     let mut reports = Vec::new();
     if !a.no_kernels && !a.json {
@@ -96,7 +102,7 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
                 .model()?
                 .trainer(&chosen.device, Adam::default())?,
             None => {
-                let phi: Activation = a.activation.parse()?;
+                let phi: Activation = a.activation.as_deref().unwrap_or("relu").parse()?;
                 let hidden = a.hidden.0.iter();
                 let network = hidden.fold(Mlp::new(24), |network, &width| {
                     network.dense(width, phi.clone())

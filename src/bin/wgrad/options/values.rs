@@ -471,6 +471,18 @@ pub enum OptimizerName {
     Rmsprop,
 }
 
+impl OptimizerName {
+    /// As it is given.
+    pub fn text(self) -> &'static str {
+        match self {
+            OptimizerName::Adam => "adam",
+            OptimizerName::Adamw => "adamw",
+            OptimizerName::Sgd => "sgd",
+            OptimizerName::Rmsprop => "rmsprop",
+        }
+    }
+}
+
 /// What early stopping watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -8,9 +8,10 @@ use wgrad::data::Targets;
 use wgrad::fit::{History, Stop};
 use wgrad::{Dataset, Model, Trainer};
 
+use super::ended;
 use super::prepare::Job;
 use crate::failure::Failure;
-use crate::folder::{self, Folder};
+use crate::folder::{self, Folder, shown};
 use crate::output;
 use crate::plots;
 use crate::progress::Voice;
@@ -22,6 +23,8 @@ use crate::setup;
 struct Outcome<'a> {
     run: &'a Path,
     model: PathBuf,
+    /// Whether it ended at its bound of epochs all the same.
+    still_improving: bool,
     #[serde(flatten)]
     summary: &'a Summary,
 }
@@ -70,6 +73,9 @@ pub fn finish(
     summary.write(folder.path(), &plotted)?;
 
     let history = &summary.history;
+    let held = job.validation.is_some();
+    let watched = setup::watched(&job.settings, held);
+    let too_soon = ended::too_soon(history, watched, &shown(folder.path()));
     let mut done = format!(
         "{} in {}",
         output::counted(history.epochs.len() as u64, "epoch"),
@@ -79,11 +85,13 @@ pub fn finish(
         done += &format!(": no improvement for {}", job.settings.patience);
     }
     match history.best_epoch {
-        Some(best) if job.settings.restore_best => {
+        Some(best) if watched.restore_best => {
             done += &format!("; the model has the weights of epoch {best}, the best");
         }
-        Some(best) => done += &format!("; epoch {best} was the best, the model is of the last"),
-        None => {}
+        Some(best) if best < history.epochs.len() as u64 => {
+            done += &format!("; epoch {best} was the best, the model is of the last");
+        }
+        _ => {}
     }
     voice.say(done);
     let rows = output::count(data.rows() as u64);
@@ -98,8 +106,12 @@ pub fn finish(
         "report     {}",
         folder.file("report.md").display()
     ));
+    if let Some(text) = &too_soon {
+        voice.say(text);
+    }
     let outcome = Outcome {
         run: folder.path(),
+        still_improving: too_soon.is_some(),
         model: saved.pop().unwrap_or_default(),
         summary: &summary,
     };

@@ -2,7 +2,7 @@
 
 use wgrad::Trainer;
 use wgrad::data::Targets;
-use wgrad::fit::FitOptions;
+use wgrad::fit::{FitOptions, Monitor};
 
 use super::prepare::Job;
 use crate::failure::Failure;
@@ -81,11 +81,22 @@ pub fn introduce(
         output::counted(per_epoch, "step"),
         output::counted(batch as u64, "row"),
         match &options.early_stopping {
-            Some(stopping) if stopping.patience < u64::MAX =>
-                format!(", patience {}", stopping.patience),
+            Some(stopping) if stopping.patience < u64::MAX => {
+                let watched = match stopping.monitor {
+                    Monitor::TrainLoss => "training loss",
+                    Monitor::ValidationAccuracy => "validation accuracy",
+                    _ => "validation loss",
+                };
+                format!(", patience {} for the {watched}", stopping.patience)
+            }
             _ => String::new(),
         }
     ));
+    if job.small_batch {
+        voice.say(
+            "           steps of a tenth of the rows, as these are few; --batch-size says otherwise",
+        );
+    }
     let outputs = match job.data.targets() {
         Targets::Classes(_) => 1,
         Targets::Values(values) => values.cols(),

@@ -6,7 +6,7 @@ use super::start::Start;
 use crate::failure::Failure;
 use crate::folder::{self, Facts};
 use crate::model;
-use crate::options::{ClassWeights, Held, Settings, Wrong};
+use crate::options::{ClassWeights, Held, Known, Settings, Wrong};
 use crate::output;
 use crate::setup;
 
@@ -20,6 +20,10 @@ pub struct Job {
     pub network: Mlp,
     pub criterion: Criterion,
     pub facts: Facts,
+    /// What decides which options do something.
+    pub known: Known,
+    /// Whether the size of a batch is what suits so few rows, and nobody's wish.
+    pub small_batch: bool,
     /// What was read.
     pub read: String,
     /// Why it is this device.
@@ -69,19 +73,27 @@ pub fn job(start: &Start) -> Result<(Job, Trainer), Failure> {
         }
         (None, _) => (read.data, None),
     };
+    setup::settle(&mut settings, data.rows(), validation.is_some());
+    let criterion = setup::criterion(&settings, &read.preparation)?;
+    let chosen = setup::device(&settings.device)?;
+    facts.device = chosen.device.to_string();
+    let known = Known {
+        classes: read.preparation.classes().is_some(),
+        loss: criterion.loss,
+        rows: data.rows(),
+        cpu: chosen.device.adapter().is_none(),
+    };
+    start.check_options(&settings, Some(known))?;
     if let Some(weights) = class_weights(&settings, &data, &read.preparation)? {
         data = data.with_class_weights(&weights)?;
     }
 
     // The network, and what it is trained by.
-    let criterion = setup::criterion(&settings, &read.preparation)?;
     let network = setup::network(&settings, &read.preparation, criterion.loss)?;
     let optimizer = setup::optimizer(&settings);
     if let Some(checkpoint) = checkpoint {
         check_architecture(checkpoint, &network, criterion, optimizer.name())?;
     }
-    let chosen = setup::device(&settings.device)?;
-    facts.device = chosen.device.to_string();
     let trainer = trainer(start, &chosen.device, &network, criterion, optimizer)?;
     let job = Job {
         data,
@@ -91,6 +103,8 @@ pub fn job(start: &Start) -> Result<(Job, Trainer), Failure> {
         network,
         criterion,
         facts,
+        known,
+        small_batch: start.settings.batch_size.is_none() && settings.batch_size < Some(64),
         settings,
         read: read.summary,
         why: chosen.why,

@@ -2,18 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
+use toml::Table;
 use wgrad::Checkpoint;
 
 use super::Arguments;
 use crate::failure::{self, Failure};
 use crate::folder::{self, Facts, shown};
-use crate::options::{ARCHITECTURE, CHANGEABLE, Held, Options, Settings, Wrong};
+use crate::options::{
+    ARCHITECTURE, CHANGEABLE, Given, Held, Known, Options, Settings, Situation, Wrong,
+};
 use crate::outputs::{self, Kind, named};
 use crate::progress::Voice;
+use crate::setup;
 
 /// What to train by.
 pub struct Start {
     pub settings: Settings,
+    /// Where they come from.
+    pub given: Given,
     /// Whether somebody said what to hold out.
     pub share_asked: bool,
     pub resumed: Option<Resumed>,
@@ -22,6 +28,9 @@ pub struct Start {
 /// The run to go on with.
 pub struct Resumed {
     pub folder: PathBuf,
+    /// The options that it had, and those of them that its file has.
+    pub settings: Settings,
+    pub table: Table,
     /// Whether it may go on on another device than it began on.
     pub elsewhere: bool,
     pub facts: Option<Facts>,
@@ -35,8 +44,14 @@ impl Start {
             Some(path) => resume(a, path, voice)?,
             None => begin(a)?,
         };
+        start.check_options(&start.settings, None)?;
         check(&start, a.config.as_ref())?;
         Ok(start)
+    }
+
+    /// Sees that each option that was given does something, as far as that is known.
+    pub fn check_options(&self, settings: &Settings, known: Option<Known>) -> Result<(), Failure> {
+        Ok(self.given.check(&Situation { settings, known })?)
     }
 
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
@@ -46,18 +61,26 @@ impl Start {
 
 /// A new run.
 fn begin(a: &Arguments) -> Result<Start, Failure> {
+    let mut given = Given {
+        line: a.options.table()?,
+        file: None,
+    };
     let file = match &a.config {
         None => Options::default(),
         Some(path) => {
             let text = std::fs::read_to_string(path);
             let text = text.map_err(|e| failure::file(path, "it cannot be read", &e))?;
-            Options::parse(&text, &path.display().to_string())?
+            let name = path.display().to_string();
+            let options = Options::parse(&text, &name)?;
+            given.file = Some((name, options.table()?));
+            options
         }
     };
-    let given = a.options.over(&file)?;
+    let options = a.options.over(&file)?;
     Ok(Start {
-        share_asked: given.validation.is_some(),
-        settings: anchored(Settings::of(given))?,
+        given,
+        share_asked: options.validation.is_some(),
+        settings: anchored(Settings::of(options))?,
         resumed: None,
     })
 }
@@ -65,9 +88,9 @@ fn begin(a: &Arguments) -> Result<Start, Failure> {
 /// The run in a folder, with the options that may change.
 fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
     let stored = folder::config(path)?;
-    let given = Settings::of(a.options.over(&stored)?);
-    let settings = anchored(given)?;
-    let (new, old) = (settings.options().table()?, stored.table()?);
+    let settings = anchored(Settings::of(a.options.over(&stored)?))?;
+    let before = Settings::of(stored.clone());
+    let (new, old) = (settings.options().table()?, before.options().table()?);
     let fixed = |key: &&String| !CHANGEABLE.contains(&key.as_str());
     let changed = new
         .keys()
@@ -107,9 +130,15 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
     };
     Ok(Start {
         settings,
+        given: Given {
+            line: a.options.table()?,
+            file: None,
+        },
         share_asked: stored.validation.is_some(),
         resumed: Some(Resumed {
             folder: path.to_owned(),
+            settings: before,
+            table: stored.table()?,
             elsewhere: a.elsewhere,
             facts,
             checkpoint,
@@ -167,6 +196,7 @@ fn check(start: &Start, config: Option<&PathBuf>) -> Result<(), Failure> {
     if let (None, Some(run)) = (&start.resumed, &s.run) {
         folder::check_new(run)?;
     }
+    setup::schedule(s)?;
     if s.keep == 0 {
         return Err(Wrong("--keep is 0, but at least 1 checkpoint must be kept".into()).into());
     }

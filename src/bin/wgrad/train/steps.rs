@@ -65,11 +65,8 @@ pub fn train(
     voice: Voice,
     resumed: bool,
 ) -> (Voice, Result<(), Failure>) {
-    let rows_per_step = {
-        let place = fit.progress();
-        job.data.rows() as f64 / place.steps.max(1) as f64
-    };
-    let mut progress = Progress::new(voice, rows_per_step.min(job.settings.batch_size as f64));
+    let rows_per_step = job.data.rows() as f64 / fit.progress().steps.max(1) as f64;
+    let mut progress = Progress::new(voice, rows_per_step);
     signals::training(true);
     let outcome = steps(fit, job, folder, checkpoints, &mut progress, resumed);
     signals::training(false);

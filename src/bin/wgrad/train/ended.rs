@@ -1,0 +1,120 @@
+//! Runs that have ended, and what makes them go on; runs that ended too soon.
+
+use wgrad::fit::{EarlyStopping, EpochRecord, FitState, History, Stop};
+
+use super::start::Start;
+use crate::failure::Failure;
+use crate::folder::shown;
+use crate::options::Settings;
+use crate::output;
+use crate::setup;
+
+/// Options that change something only where there are epochs to come.
+const OF_EPOCHS: &[&str] = &[
+    "epochs",
+    "patience",
+    "min-delta",
+    "checkpoint-epochs",
+    "checkpoint-steps",
+    "checkpoint-minutes",
+    "keep",
+    "log-steps",
+    "storage",
+    "micro-batch",
+];
+
+/// What is to be said of a run that has nothing more to do, if it had nothing more to do before this.
+///
+/// # Errors
+/// [`Failure::Usage`] if it has done more epochs than it is to have now, or if options were given that do nothing any more.
+pub fn check(start: &Start, s: &Settings, state: &FitState) -> Result<Option<String>, Failure> {
+    let Some(resumed) = &start.resumed else {
+        return Ok(None);
+    };
+    let wanted = s.epochs.unwrap_or_else(|| setup::default_epochs(s));
+    let path = shown(&resumed.folder);
+    let within = state.row > 0;
+    if state.epoch + u64::from(within) > wanted {
+        let done = output::counted(state.epoch, "epoch");
+        let part = if within {
+            " and a part of the next"
+        } else {
+            ""
+        };
+        return Err(Failure::Usage(format!(
+            "the run in {path} has done {done}{part}, so that --epochs {wanted} cannot be: give {} or more",
+            state.epoch + u64::from(within)
+        )));
+    }
+    // What it had before this decides whether it had ended; what it has now, whether it has to go on.
+    let ended = |s: &Settings| {
+        let epochs = s.epochs.unwrap_or_else(|| setup::default_epochs(s));
+        let patient = s.patience == 0 || state.bad_epochs < s.patience;
+        !within && (state.epoch >= epochs || !patient)
+    };
+    if !ended(&resumed.settings) || !ended(s) {
+        return Ok(None);
+    }
+    let mut why = Vec::new();
+    let mut more = String::new();
+    if s.patience > 0 && state.bad_epochs >= s.patience {
+        let since = output::counted(state.bad_epochs, "epoch");
+        why.push(format!("nothing improved for {since}"));
+        more += &format!(" --patience {}", state.bad_epochs.saturating_mul(2));
+    }
+    if state.epoch >= wanted {
+        why.push(format!("its {} are done", output::counted(wanted, "epoch")));
+        more += &format!(" --epochs {}", wanted.saturating_mul(2));
+    }
+    let why = why.join(", and ");
+    let on = format!("`wgrad train --resume {path}{more}` makes it go on");
+    let idle = OF_EPOCHS.iter().find(|name| {
+        let same = || resumed.settings.epochs == s.epochs;
+        start.given.line.contains_key(**name) && !(**name == "epochs" && same())
+    });
+    match idle {
+        Some(name) => Err(Failure::Usage(format!(
+            "the run in {path} has ended: {why}, so that --{name} would do nothing: {on}"
+        ))),
+        None => Ok(Some(format!("the run has ended: {why}; {on}"))),
+    }
+}
+
+/// What to say of a run that ended at its bound of epochs while the number that is watched still improved.
+pub fn too_soon(history: &History, watched: EarlyStopping, path: &str) -> Option<String> {
+    if history.stop != Some(Stop::Epochs) || !still_improves(&history.epochs, watched) {
+        return None;
+    }
+    let done = history.epochs.len() as u64;
+    let (what, way) = match watched.monitor {
+        wgrad::fit::Monitor::ValidationAccuracy => ("validation accuracy", "rose"),
+        wgrad::fit::Monitor::TrainLoss => ("training loss", "fell"),
+        _ => ("validation loss", "fell"),
+    };
+    Some(format!(
+        "it ended at its bound of {} while the {what} still {way}; to go on:\n  wgrad train --resume {path} --epochs {}",
+        output::counted(done, "epoch"),
+        done.saturating_mul(10)
+    ))
+}
+
+/// Whether the last tenth of the epochs brought the best so far down by more than a hundredth, and what is watched says that
+/// this is an improvement.
+fn still_improves(epochs: &[EpochRecord], watched: EarlyStopping) -> bool {
+    let last = epochs.len().div_ceil(10);
+    let higher = watched.monitor.higher_is_better();
+    let best = |of: &[EpochRecord]| {
+        let values = of.iter().filter_map(|e| e.monitored(watched.monitor));
+        values.reduce(if higher { f64::max } else { f64::min })
+    };
+    let (before, after) = epochs.split_at(epochs.len() - last);
+    let (Some(before), Some(after)) = (best(before), best(after)) else {
+        return false;
+    };
+    let gain = if higher {
+        after - before
+    } else {
+        before - after
+    };
+    gain > watched.min_delta && gain > 0.01 * before.abs()
+}
