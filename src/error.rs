@@ -352,7 +352,7 @@ pub enum Error {
     },
 
     /// The network does not fit.
-    #[error("{what} needs {need} bytes{}: {advice}", .have.map(|have| format!(", but {have} are to be had")).unwrap_or_default())]
+    #[error("{what} needs {}: {advice}", memory(*.need, *.have))]
     OutOfMemory {
         /// What was to be allocated.
         what: String,
@@ -365,7 +365,7 @@ pub enum Error {
     },
 
     /// A limit of the device is exceeded.
-    #[error("{what} needs {need}, but the device allows {limit}: {advice}")]
+    #[error("{what} needs {}: {advice}", allowed(*.need, *.limit, *.in_bytes))]
     Limit {
         /// What exceeds it.
         what: String,
@@ -373,6 +373,8 @@ pub enum Error {
         need: u64,
         /// What is allowed.
         limit: u64,
+        /// Whether these are bytes.
+        in_bytes: bool,
         /// What to do.
         advice: String,
     },
@@ -434,6 +436,50 @@ pub(crate) fn shortest(x: f32) -> f64 {
     x.to_string().parse().unwrap_or(f64::from(x))
 }
 
+/// Bytes needed and to be had, for people; in full where their short forms are the same.
+fn memory(need: u64, have: Option<u64>) -> String {
+    let Some(have) = have else {
+        return Size(need).to_string();
+    };
+    let [short, had] = [need, have].map(|n| Size(n).to_string());
+    match short == had {
+        true => format!("{need} bytes, but {have} are to be had"),
+        false => format!("{short}, but {had} are to be had"),
+    }
+}
+
+/// What is needed and what a device allows.
+fn allowed(need: u64, limit: u64, in_bytes: bool) -> String {
+    let [short, most] = [need, limit].map(|n| Size(n).to_string());
+    match in_bytes && short != most {
+        true => format!("{short}, but the device allows {most}"),
+        false => format!("{need}, but the device allows {limit}"),
+    }
+}
+
+/// A number of bytes for people: `12.3 GiB`.
+pub(crate) struct Size(pub u64);
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        let mut x = self.0 as f64;
+        let mut unit = None;
+        for next in UNITS {
+            // What would be shown as 1024.0 is one of the next.
+            if x < 1023.95 {
+                break;
+            }
+            x /= 1024.0;
+            unit = Some(next);
+        }
+        match unit {
+            None => write!(f, "{} bytes", self.0),
+            Some(unit) => write!(f, "{x:.1} {unit}"),
+        }
+    }
+}
+
 impl Error {
     /// A [`Cell`] of this kind, if it is one.
     pub(crate) fn of_kind(mut self, kind: CellKind) -> Self {
@@ -454,5 +500,35 @@ impl Cell {
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_told_in_units_of_people() {
+        let need = |need, have| {
+            let advice = "wait".into();
+            let what = "it".into();
+            Error::OutOfMemory {
+                what,
+                need,
+                have,
+                advice,
+            }
+            .to_string()
+        };
+        assert_eq!(need(13_207_024_435, None), "it needs 12.3 GiB: wait");
+        assert_eq!(
+            need(1000, Some(1)),
+            "it needs 1000 bytes, but 1 bytes are to be had: wait"
+        );
+        let told = "it needs 1.0 TiB, but 7.6 GiB are to be had: wait";
+        assert_eq!(need((1 << 40) - 1, Some(8_160_000_000)), told);
+        let told = "it needs 8589934593 bytes, but 8589934592 are to be had: wait";
+        assert_eq!(need((8 << 30) + 1, Some(8 << 30)), told);
+        assert_eq!(Size(u64::MAX).to_string(), "16.0 EiB");
     }
 }

@@ -183,6 +183,7 @@ impl Gpu {
                     what: format!("{}: {what}", info.name),
                     need: need.into(),
                     limit: limit.into(),
+                    in_bytes: false,
                     advice: "this adapter cannot run the kernels: choose another".into(),
                 });
             }

@@ -370,6 +370,7 @@ impl Plan {
                 what: format!("{what} of {reduction}"),
                 need: reduction,
                 limit: self.limits.tiled,
+                in_bytes: false,
                 advice: advice.into(),
             });
         }
@@ -381,6 +382,7 @@ impl Plan {
             what: format!("a sum over {what} of {reduction}"),
             need: reduction,
             limit: most,
+            in_bytes: false,
             advice: advice.into(),
         })
     }
@@ -393,11 +395,12 @@ impl Plan {
             let most = self.limits.binding / widest.len(1);
             return Err(Error::Limit {
                 what: format!(
-                    "buffer {} ({} wide) for a batch of {rows} rows, in bytes of one storage binding,",
+                    "buffer {} ({} wide) for a batch of {rows} rows, in one storage binding,",
                     widest.name,
                     widest.len(1)
                 ),
                 need: widest.len(rows).saturating_mul(4),
+                in_bytes: true,
                 limit: self.limits.binding.saturating_mul(4),
                 advice: if most == 0 {
                     format!("layers may be {} wide here", self.limits.binding)

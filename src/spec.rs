@@ -426,9 +426,10 @@ impl Layout {
             let most = max_segment / inputs;
             if most == 0 {
                 return Err(Error::Limit {
-                    what: format!("one row of layer {l}'s weight ({inputs} inputs), in bytes,"),
+                    what: format!("one row of layer {l}'s weight ({inputs} inputs)"),
                     need: 4 * inputs,
                     limit: 4 * max_segment,
+                    in_bytes: true,
                     advice: "a row must fit one storage binding: use fewer inputs".into(),
                 });
             }
@@ -447,9 +448,10 @@ impl Layout {
             layout.layers.push(panels);
             if layer.norm.is_some() && outputs > max_segment {
                 return Err(Error::Limit {
-                    what: format!("the normalisation of layer {l} ({outputs} outputs), in bytes,"),
+                    what: format!("the normalisation of layer {l} ({outputs} outputs)"),
                     need: 4 * outputs,
                     limit: 4 * max_segment,
+                    in_bytes: true,
                     advice: "it must fit one storage binding: use fewer outputs".into(),
                 });
             }

@@ -9,7 +9,7 @@ use super::bytes::{Bytes, GZIP};
 use super::table::{CsvOptions, Table};
 use super::wording::{listed, nearest};
 use super::{Dataset, Preparation, PreparationOptions, Raw, idx, npy, npz, tensors};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Size};
 
 /// How files of data are read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -265,7 +265,7 @@ fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(Kind, Bytes)> {
     if kind == Some(Kind::Table) && unpacked.len() as u64 > UNPACKED_TABLE {
         return Err(Error::File {
             file: file.into(),
-            problem: format!("has more than {UNPACKED_TABLE} bytes when unpacked"),
+            problem: format!("has more than {} when unpacked", Size(UNPACKED_TABLE)),
             advice: "unpack it with gunzip, so that it need not be in memory".into(),
         });
     }

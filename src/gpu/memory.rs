@@ -67,6 +67,7 @@ impl Gpu {
                     what: format!("buffer {name}"),
                     need: size,
                     limit: self.limits.max_buffer_size,
+                    in_bytes: true,
                     advice: "use smaller batches with accumulate() and apply()".into(),
                 });
             }

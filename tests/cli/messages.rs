@@ -134,3 +134,73 @@ fn verify_shows_how_far_it_is_on_a_terminal_and_nothing_elsewhere() {
     // What is found is on standard output, the same as without a terminal.
     assert_eq!(read(&at.join("out")), text(&plain.stdout));
 }
+
+/// What would be trained, for programs; nothing is made.
+#[test]
+fn a_dry_run_tells_programs_too() {
+    let at = folder();
+    let at = at.path();
+    fs::write(at.join("t.csv"), houses(100)).unwrap();
+    let told = json(&good(
+        at,
+        "train t.csv --device cpu --hidden 8 --dry-run --json",
+    ));
+    let places = [
+        ("/data/rows", Value::from(100)),
+        ("/data/training_rows", 80.into()),
+        ("/data/validation_rows", 20.into()),
+        ("/data/classes", Value::Null),
+        ("/data/inputs/0", "size".into()),
+        ("/network/inputs", 5.into()),
+        ("/network/parameters", 57.into()),
+        ("/network/layers/0/activation", "relu".into()),
+        ("/network/layers/1/outputs", 1.into()),
+        ("/training/optimizer", "adam".into()),
+        ("/training/epochs", 1000.into()),
+        ("/training/batch_size", 8.into()),
+        ("/training/steps_per_epoch", 10.into()),
+        ("/training/patience", 10.into()),
+        ("/memory/data_bytes", (80 * 4 * 6).into()),
+        ("/device/why", "asked for".into()),
+    ];
+    for (place, value) in places {
+        assert_eq!(told.pointer(place), Some(&value), "{place}: {told}");
+    }
+    assert!(told["memory"]["trainer_bytes"].as_u64() > Some(57 * 4));
+    assert_eq!(fs::read_dir(at).unwrap().count(), 1);
+}
+
+/// On a terminal no line is wider than it, and the last lines of a run are all there.
+#[test]
+fn what_a_run_ends_with_fits_a_terminal() {
+    let there = Command::new("script").arg("--version").output();
+    if !there.is_ok_and(|output| text(&output.stdout).contains("util-linux")) {
+        println!("skipped: util-linux's script is not there to make a terminal");
+        return;
+    }
+    let at = folder();
+    let at = at.path();
+    digits(at);
+    let run = format!(
+        "stty rows 30 cols 80; '{TOOL}' train digits.csv --device cpu --hidden 64 --epochs 60 --grad-norm --run run"
+    );
+    let line = format!("script -qec \"{run}\" log > /dev/null < /dev/null");
+    assert!(bash(at, &line).status.success());
+    let log = read(&at.join("log"));
+    // Behind the last state of the bar.
+    let (_, end) = log.rsplit_once('\u{1b}').unwrap();
+    let lines: Vec<&str> = end.lines().collect();
+    for line in &lines[1..lines.len() - 1] {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    says(
+        end,
+        &[
+            " epochs in ",
+            "rows of validation data",
+            "weighted average",
+            "model      run/model.safetensors",
+            "report     run/report.md",
+        ],
+    );
+}

@@ -24,6 +24,62 @@ pub fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
     write(format!("{text}\n").as_bytes())
 }
 
+/// Text for a terminal: lines that are wider are broken between words, and go on under what stands behind their label. Where
+/// there is no terminal they stay as they are.
+#[cfg(unix)]
+pub fn fitted(text: &impl std::fmt::Display, to: &impl std::os::fd::AsFd) -> String {
+    let width = terminal_size::terminal_size_of(to).map(|(width, _)| width.0.into());
+    broken(&text.to_string(), width)
+}
+
+#[cfg(windows)]
+pub fn fitted(text: &impl std::fmt::Display, to: &impl std::os::windows::io::AsHandle) -> String {
+    let width = terminal_size::terminal_size_of(to).map(|(width, _)| width.0.into());
+    broken(&text.to_string(), width)
+}
+
+/// Columns that labels take.
+const LABEL: usize = 11;
+
+fn broken(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width.filter(|&width| width > 2 * LABEL) else {
+        return text.into();
+    };
+    let line = |line: &str| {
+        // A command is to be copied as it is.
+        if line.chars().count() <= width || line.trim_start().starts_with("wgrad ") {
+            return line.to_owned();
+        }
+        let before = line.chars().take(LABEL).collect::<String>();
+        let indent = match before.ends_with("  ") {
+            true => LABEL,
+            false => 2 + line.chars().take_while(|c| *c == ' ').count(),
+        };
+        let mut out = String::new();
+        let mut at = 0;
+        // The spaces before a word belong to it.
+        for word in line
+            .split_inclusive(' ')
+            .map(|word| (word, word.trim_end().chars().count()))
+        {
+            let (word, length) = word;
+            if at + length > width && at > indent {
+                out.truncate(out.trim_end().len());
+                out += "\n";
+                out.extend(std::iter::repeat_n(' ', indent));
+                at = indent;
+            }
+            if !(word == " " && at == indent) {
+                out += word;
+                at += word.chars().count();
+            }
+        }
+        out
+    };
+    let lines: Vec<String> = text.split('\n').map(line).collect();
+    lines.join("\n")
+}
+
 /// A value as JSON on standard output.
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
     match serde_json::to_string_pretty(value) {
@@ -102,5 +158,31 @@ pub fn duration(seconds: f64) -> String {
         0..60 => format!("{whole} s"),
         60..3600 => format!("{minutes} min {:02} s", whole % 60),
         _ => format!("{hours} h {minutes:02} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_lines_are_broken_between_words_and_lose_none() {
+        let text = "data       d.csv: 1,797 rows; a table of 65 columns with a header, and more\n\
+                    short\n  wgrad train --resume a/very/long/path/to/a/run/that/has/a/name --epochs 500";
+        assert_eq!(broken(text, None), text);
+        let told = "data       d.csv: 1,797 rows; a table of\n           65 columns with a header, and\n           more\nshort\n";
+        let got = broken(text, Some(40));
+        assert!(got.starts_with(told), "{got}");
+        assert!(got.ends_with("/name --epochs 500"), "{got}");
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(&got), words(text));
+        let wide = "epoch 60/60  loss 0.0051     validation 0.0352     accuracy  98.89 %  best";
+        let got = broken(wide, Some(60));
+        assert!(got.lines().all(|line| line.chars().count() <= 60), "{got}");
+        assert_eq!(words(&got), words(wide));
     }
 }

@@ -49,9 +49,12 @@ impl Voice {
             return;
         }
         let tell = || match self.json {
-            true => output::note(format_args!("{text}")),
+            true => output::note(format_args!(
+                "{}",
+                output::fitted(&text, &std::io::stderr())
+            )),
             false => {
-                let _ = output::line(&text);
+                let _ = output::line(output::fitted(&text, &std::io::stdout()));
             }
         };
         match &self.bar {
@@ -151,8 +154,8 @@ impl Progress {
         if made > 0 && elapsed > 0.5 {
             let left = all.saturating_sub(done) as f64 * elapsed / made as f64;
             let text = match left {
-                0.0..1.0 => ", 1 s left".into(),
-                _ => format!(", {} left", output::duration(left)),
+                0.0..1.0 => ", at most 1 s left".into(),
+                _ => format!(", at most {} left", output::duration(left)),
             };
             *self.left.lock().unwrap_or_else(PoisonError::into_inner) = text;
         }

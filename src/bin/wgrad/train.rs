@@ -22,7 +22,7 @@ use crate::progress::Voice;
 use crate::setup;
 
 use finish::finish;
-use introduce::introduce;
+use introduce::{introduce, outline};
 use start::Start;
 use steps::train;
 
@@ -62,7 +62,7 @@ pub struct Arguments {
     /// Go on with a run on another device than it began on, with other bits than there
     #[arg(long, help_heading = "Run", requires = "resume")]
     elsewhere: bool,
-    /// Say what would be trained, and train nothing
+    /// Say what would be trained, with --json as JSON, and train nothing
     #[arg(long, help_heading = "Run")]
     dry_run: bool,
     /// Print the outcome as JSON on standard output; what people read goes to standard error
@@ -85,6 +85,10 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
         .min(job.data.rows());
     trainer.reserve(batch)?;
     introduce(&voice, &job, &options, &trainer)?;
+    let outline = match a.dry_run && a.json {
+        true => Some(outline(&job, &options, &trainer)?),
+        false => None,
+    };
 
     // Whether the options are right is known when the fit begins; nothing has been written until then.
     let state = start.checkpoint().map(FitState::of).transpose()?;
@@ -99,7 +103,7 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
     };
     if a.dry_run {
         voice.say("nothing was trained: this was a dry run");
-        return Ok(());
+        return outline.map_or(Ok(()), |outline| output::json(&outline));
     }
 
     let path = match &start.resumed {

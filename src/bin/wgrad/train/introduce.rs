@@ -1,8 +1,9 @@
 //! What is said before training begins.
 
-use wgrad::Trainer;
-use wgrad::data::Targets;
+use serde_json::{Value, json};
+use wgrad::data::{ClassMap, Targets};
 use wgrad::fit::{FitOptions, Monitor};
+use wgrad::{Dataset, Trainer};
 
 use super::prepare::Job;
 use crate::failure::Failure;
@@ -97,11 +98,7 @@ pub fn introduce(
             "           steps of a tenth of the rows, as these are few; --batch-size says otherwise",
         );
     }
-    let outputs = match job.data.targets() {
-        Targets::Classes(_) => 1,
-        Targets::Values(values) => values.cols(),
-    };
-    let resident = rows as u64 * 4 * (job.network.inputs() + outputs) as u64;
+    let resident = resident(job);
     voice.say(format_args!(
         "memory     {} for the network, its optimiser and a batch; {} for the data",
         output::bytes(trainer.bytes()),
@@ -109,4 +106,70 @@ pub fn introduce(
     ));
     voice.say(format_args!("device     {} ({})", job.device, job.why));
     Ok(())
+}
+
+/// Bytes of the training data as it is trained on.
+fn resident(job: &Job) -> u64 {
+    let outputs = match job.data.targets() {
+        Targets::Classes(_) => 1,
+        Targets::Values(values) => values.cols(),
+    };
+    job.data.rows() as u64 * 4 * (job.network.inputs() + outputs) as u64
+}
+
+/// The same for programs.
+pub fn outline(job: &Job, options: &FitOptions<'_>, trainer: &Trainer) -> Result<Value, Failure> {
+    let s = &job.settings;
+    let rows = job.data.rows();
+    let batch = options.batch_size.min(rows);
+    let mut inputs = job.network.inputs();
+    let layers: Vec<Value> = job
+        .network
+        .layers()
+        .iter()
+        .map(|layer| {
+            let told = json!({
+                "inputs": inputs,
+                "outputs": layer.outputs,
+                "activation": layer.activation.to_string(),
+                "norm": layer.norm.as_ref().map(ToString::to_string),
+                "dropout": layer.dropout,
+                "residual": layer.residual,
+            });
+            inputs = layer.outputs;
+            told
+        })
+        .collect();
+    let stopping = options.early_stopping;
+    let patience = stopping.map(|s| s.patience).filter(|&n| n < u64::MAX);
+    Ok(json!({
+        "data": {
+            "path": s.data,
+            "read": job.read,
+            "rows": job.facts.rows,
+            "training_rows": rows,
+            "validation_rows": job.validation.as_ref().map_or(0, Dataset::rows),
+            "inputs": job.preparation.input_names(),
+            "classes": job.preparation.classes().map(ClassMap::names),
+            "preparation": super::stored(&job.preparation)?,
+        },
+        "network": {
+            "inputs": job.network.inputs(),
+            "layers": layers,
+            "parameters": job.network.parameters(),
+        },
+        "training": {
+            "loss": job.criterion.to_string(),
+            "optimizer": trainer.optimizer().name(),
+            "lr": trainer.optimizer().lr(),
+            "schedule": s.schedule,
+            "epochs": options.epochs,
+            "batch_size": batch,
+            "steps_per_epoch": rows.div_ceil(batch),
+            "patience": patience,
+            "monitor": stopping.map(|s| s.monitor),
+        },
+        "memory": { "trainer_bytes": trainer.bytes(), "data_bytes": resident(job) },
+        "device": { "name": job.device.to_string(), "why": job.why },
+    }))
 }
