@@ -251,3 +251,61 @@ fn batch_norm_takes_a_row_that_is_left_over_into_the_batch_before() {
     let alone = "train 65.csv --norm batch --batch-size 1 --validation 0 --epochs 1 --patience 0 --device cpu";
     says(&bad(at, alone, 3), &["at least 2 rows", "batch size"]);
 }
+
+/// Standard input is data as a file is: the same model, the same answers, the same figures.
+#[test]
+fn data_comes_by_standard_input_and_answers_go_to_standard_output() {
+    let at = folder();
+    let at = at.path();
+    fs::write(at.join("t.csv"), houses(100)).unwrap();
+    let piped = |line: &str| {
+        let output = bash(at, &format!("cat t.csv | '{TOOL}' {line}"));
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{line}: {said}");
+        text(&output.stdout)
+    };
+    let train = "--device cpu --epochs 3 --hidden 8";
+    good(at, &format!("train t.csv {train} -q --run file"));
+    says(&piped(&format!("train - {train}")), &["runs/stdin-1"]);
+    assert!(model(at, "file") == model(at, "runs/stdin-1"));
+    let answers = good(at, "predict file t.csv --device cpu");
+    for line in ["predict file -", "predict file - --out -"] {
+        assert_eq!(piped(&format!("{line} --device cpu")), answers);
+    }
+    assert!(!at.join("-").exists());
+    assert_eq!(
+        piped("evaluate file - --device cpu"),
+        good(at, "evaluate file t.csv --device cpu")
+    );
+
+    // The run goes on where the data is given again, and only then.
+    let said = bad(at, "train --resume runs/stdin-1 --epochs 5", 2);
+    let parts = [
+        "came by standard input",
+        "`wgrad train DATA --resume runs/stdin-1`",
+    ];
+    says(&said, &parts);
+    piped("train - --resume runs/stdin-1 --epochs 4 -q");
+    good(at, "train t.csv --resume runs/stdin-1 --epochs 5 -q");
+    good(at, "train --resume runs/stdin-1 --epochs 6 -q");
+    good(at, "train --resume file --epochs 6 -q");
+    same_runs(at, "file", "runs/stdin-1");
+    let other = format!("head -n 91 t.csv | '{TOOL}' train - --resume runs/stdin-2");
+    piped(&format!("train - {train} -q"));
+    let changed = ["the data has changed", "90 rows now, 100 then"];
+    says(&failed(&bash(at, &other), &other, 3), &changed);
+
+    let refused = |line: &str, parts: &[&str]| {
+        let output = bash(at, &format!("cat t.csv | '{TOOL}' {line}"));
+        says(&failed(&output, line, 2), parts);
+    };
+    refused("train - --validation -", &["at once", "give a file"]);
+    refused("train - --targets t.csv", &["one file", "NPZ"]);
+    refused("train t.csv --out -", &["--out -", "takes no model", "./-"]);
+    refused("export file --onnx -", &["--onnx -", "takes no model"]);
+    let broken = bash(
+        at,
+        &format!("echo 'size,city\n1,many,3' | '{TOOL}' predict file -"),
+    );
+    says(&failed(&broken, "broken", 3), &["standard input, line 2"]);
+}

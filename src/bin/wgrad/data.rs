@@ -7,6 +7,7 @@ use wgrad::error::CellKind;
 use wgrad::{ColumnRef, CsvOptions, Dataset, Error, Matrix, Task};
 
 use crate::failure::Failure;
+use crate::input;
 use crate::options::{Held, Names, Settings};
 
 /// How the files of a run are read.
@@ -88,7 +89,7 @@ fn with_flag(error: Error) -> Failure {
 pub fn training(s: &Settings, fitted: Option<&Preparation>) -> Result<Training, Failure> {
     let data_path = path(s)?;
     let open = open_options(s);
-    let file = DataFile::open(&files(data_path, s.targets.as_ref()), &open)?;
+    let file = input::open(&files(data_path, s.targets.as_ref()), &open)?;
     if matches!(&file, DataFile::Arrays(arrays) if arrays.targets().is_none()) {
         return Err(Failure::File(format!(
             "{}: it has no targets to learn: give them by --targets FILE, or name an array of it by --targets-array",
@@ -103,7 +104,7 @@ pub fn training(s: &Settings, fitted: Option<&Preparation>) -> Result<Training, 
     let validation = match &s.validation {
         Held::Share(_) => None,
         Held::File(path) => {
-            let held = DataFile::open(&files(path, s.validation_targets.as_ref()), &open)?;
+            let held = input::open(&files(path, s.validation_targets.as_ref()), &open)?;
             Some(preparation.apply(&held)?)
         }
     };
@@ -201,7 +202,7 @@ impl<'a> New<'a> {
                 None => Task::Regression,
             },
         };
-        let file = DataFile::open(&files(path, reading.targets.as_ref()), &options)?;
+        let file = input::open(&files(path, reading.targets.as_ref()), &options)?;
         Ok(Self { file, preparation })
     }
 

@@ -29,7 +29,7 @@ all of them right. The loss is that of training.";
 pub struct Arguments {
     /// A model, a checkpoint, or the folder of a run
     model: PathBuf,
-    /// Data with targets
+    /// Data with targets; - is standard input
     data: PathBuf,
     /// End with exit code 1 if the accuracy (of several labels the share of rows with all right), or R² for numbers, is
     /// lower than this

@@ -23,6 +23,7 @@ use wgrad::fit::{EpochRecord, History};
 use wgrad::{CheckpointFolder, Found};
 
 use crate::failure::{self, Failure};
+use crate::input::is_standard;
 use crate::options::Options;
 
 pub const CONFIG: &str = "config.toml";
@@ -148,7 +149,10 @@ pub fn make(given: Option<&Path>, data: &Path) -> Result<PathBuf, Failure> {
             .map_err(|e| failure::file(path, "the folder cannot be made", &e))?;
         return Ok(path.to_owned());
     }
-    let name = data.file_name().unwrap_or_default().to_string_lossy();
+    let name = match is_standard(data) {
+        true => "stdin".into(),
+        false => data.file_name().unwrap_or_default().to_string_lossy(),
+    };
     let name = name
         .split('.')
         .find(|part| !part.is_empty())
@@ -166,6 +170,15 @@ pub fn make(given: Option<&Path>, data: &Path) -> Result<PathBuf, Failure> {
         }
     }
     unreachable!("numbers do not end")
+}
+
+/// The command by which a run goes on. What came by standard input must be given again.
+pub fn again(data: Option<&Path>, run: &Path) -> String {
+    let data = match data.is_some_and(is_standard) {
+        true => "DATA ",
+        false => "",
+    };
+    format!("wgrad train {data}--resume {}", shown(run))
 }
 
 /// The options of the run in a folder.

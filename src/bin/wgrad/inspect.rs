@@ -105,8 +105,8 @@ fn of_run(path: &Path, facts: &mut Facts) -> Result<(), Failure> {
     let state = match finished {
         true => "finished".into(),
         false => format!(
-            "not finished: go on with `wgrad train --resume {}`",
-            folder::shown(path)
+            "not finished: go on with `{}`",
+            folder::again(options.data.as_deref(), path)
         ),
     };
     facts.add(

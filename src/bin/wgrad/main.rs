@@ -7,6 +7,7 @@ mod evaluate;
 mod export;
 mod failure;
 mod folder;
+mod input;
 mod inspect;
 mod model;
 mod options;

@@ -98,7 +98,7 @@ macro_rules! options {
 options! {
     "Data" {
         #[arg(value_name = "DATA")]
-        data: PathBuf = "The data: CSV or TSV, NPY, NPZ, IDX or safetensors, in gzip or not";
+        data: PathBuf = "The data: CSV or TSV, NPY, NPZ, IDX or safetensors, in gzip or not; - is standard input";
         #[arg(long, value_name = "FILE")]
         targets: PathBuf = "A file of its own for the targets, beside NPY or IDX data";
         #[arg(long, value_name = "COLUMNS")]

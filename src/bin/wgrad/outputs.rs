@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 use crate::folder;
+use crate::input::is_standard;
 
 /// A file by the name that it has on the command line.
 pub struct Named<'a> {
@@ -36,7 +37,16 @@ pub enum Kind {
 /// [`Failure::Usage`] with both names; [`Failure::File`] if nothing can be written there.
 pub fn check(inputs: &[Named<'_>], outputs: &[(Named<'_>, Kind)]) -> Result<(), Failure> {
     for (i, (output, kind)) in outputs.iter().enumerate() {
-        for input in inputs {
+        if is_standard(output.path) {
+            if *kind == Kind::Text {
+                continue;
+            }
+            return Err(Failure::Usage(format!(
+                "{} -: standard output takes no model: give the name of a file, ./- if it is that",
+                output.what
+            )));
+        }
+        for input in inputs.iter().filter(|input| !is_standard(input.path)) {
             if is_same(input.path, output.path) {
                 return Err(refused(output, &format!("is {}", input.what)));
             }

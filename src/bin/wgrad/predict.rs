@@ -12,6 +12,7 @@ use wgrad::files::Replacement;
 
 use crate::data::{New, Reading};
 use crate::failure::{self, Failure};
+use crate::input::is_standard;
 use crate::model::{self, Answering, Answers};
 use crate::output;
 use crate::outputs::{self, Kind, named};
@@ -22,6 +23,7 @@ Examples:
   wgrad predict model.safetensors new.csv
   wgrad predict runs/iris-1 new.csv --proba --out predictions.csv
   wgrad predict model.safetensors t10k-images-idx3-ubyte.gz | head
+  zstdcat new.csv.zst | wgrad predict model.safetensors -
 
 The new data needs the columns of the training data; the target may be there or not. A line
 comes out for each row: the class, or the numbers in the units of the training data.";
@@ -32,9 +34,9 @@ comes out for each row: the class, or the numbers in the units of the training d
 pub struct Arguments {
     /// A model, a checkpoint, or the folder of a run
     model: PathBuf,
-    /// The new data
+    /// The new data; - is standard input
     data: PathBuf,
-    /// Where to write; standard output unless given
+    /// Where to write; standard output unless given, or if this is -
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// The probability of each class, too; of each label, with binary cross-entropy
@@ -202,7 +204,7 @@ enum Target {
 
 impl Target {
     fn open(path: Option<&Path>) -> Result<Self, Failure> {
-        let Some(path) = path else {
+        let Some(path) = path.filter(|path| !is_standard(path)) else {
             return Ok(Self::Standard);
         };
         let fail = |e| failure::file(path, "it cannot be written", &e);

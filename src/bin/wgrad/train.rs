@@ -15,7 +15,7 @@ use wgrad::fit::{Fit, FitState};
 use wgrad::{CheckpointFolder, Error, Preparation};
 
 use crate::failure::Failure;
-use crate::folder::{self, Folder, shown};
+use crate::folder::{self, Folder, again};
 use crate::options::Options;
 use crate::output;
 use crate::progress::Voice;
@@ -23,6 +23,7 @@ use crate::setup;
 
 use finish::finish;
 use introduce::{introduce, outline};
+use prepare::Job;
 use start::Start;
 use steps::train;
 
@@ -139,11 +140,11 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
         voice,
         began_at.is_some(),
     );
-    outcome.map_err(|failure| with_advice(failure, folder.path()))?;
+    outcome.map_err(|failure| with_advice(failure, &job, folder.path()))?;
 
     let history = fit.finish()?;
     let summary = finish(&voice, &job, &mut trainer, &folder, history)
-        .map_err(|failure| with_advice(failure, folder.path()))?;
+        .map_err(|failure| with_advice(failure, &job, folder.path()))?;
     if a.json {
         output::json(&summary)?;
     }
@@ -151,8 +152,8 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
 }
 
 /// What to do after a failure that leaves a run behind.
-fn with_advice(failure: Failure, path: &Path) -> Failure {
-    let resume = format!("wgrad train --resume {}", shown(path));
+fn with_advice(failure: Failure, job: &Job, path: &Path) -> Failure {
+    let resume = again(job.settings.data.as_deref(), path);
     match failure {
         Failure::Library(e @ (Error::NonFiniteLoss { .. } | Error::NonFiniteUpdate)) => {
             Failure::Check(format!(

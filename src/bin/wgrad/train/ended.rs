@@ -4,7 +4,7 @@ use wgrad::fit::{EarlyStopping, EpochRecord, FitState, History, Stop};
 
 use super::start::Start;
 use crate::failure::Failure;
-use crate::folder::shown;
+use crate::folder::{again, shown};
 use crate::options::Settings;
 use crate::output;
 use crate::setup;
@@ -67,7 +67,8 @@ pub fn check(start: &Start, s: &Settings, state: &FitState) -> Result<Option<Str
         more += &format!(" --epochs {}", wanted.saturating_mul(2));
     }
     let why = why.join(", and ");
-    let on = format!("`wgrad train --resume {path}{more}` makes it go on");
+    let again = again(s.data.as_deref(), &resumed.folder);
+    let on = format!("`{again}{more}` makes it go on");
     let idle = OF_EPOCHS.iter().find(|name| {
         let same = || resumed.settings.epochs == s.epochs;
         start.given.line.contains_key(**name) && !(**name == "epochs" && same())
@@ -81,7 +82,7 @@ pub fn check(start: &Start, s: &Settings, state: &FitState) -> Result<Option<Str
 }
 
 /// What to say of a run that ended at its bound of epochs while the number that is watched still improved.
-pub fn too_soon(history: &History, watched: EarlyStopping, path: &str) -> Option<String> {
+pub fn too_soon(history: &History, watched: EarlyStopping, again: &str) -> Option<String> {
     if history.stop != Some(Stop::Epochs) || !still_improves(&history.epochs, watched) {
         return None;
     }
@@ -92,7 +93,7 @@ pub fn too_soon(history: &History, watched: EarlyStopping, path: &str) -> Option
         _ => ("validation loss", "fell"),
     };
     Some(format!(
-        "it ended at its bound of {} while the {what} still {way}; to go on:\n  wgrad train --resume {path} --epochs {}",
+        "it ended at its bound of {} while the {what} still {way}; to go on:\n  {again} --epochs {}",
         output::counted(done, "epoch"),
         done.saturating_mul(10)
     ))

@@ -11,7 +11,7 @@ use wgrad::{Dataset, Model, Trainer};
 use super::ended;
 use super::prepare::Job;
 use crate::failure::Failure;
-use crate::folder::{self, Folder, shown};
+use crate::folder::{self, Folder, again};
 use crate::output;
 use crate::plots;
 use crate::progress::Voice;
@@ -75,7 +75,11 @@ pub fn finish(
     let history = &summary.history;
     let held = job.validation.is_some();
     let watched = setup::watched(&job.settings, held);
-    let too_soon = ended::too_soon(history, watched, &shown(folder.path()));
+    let too_soon = ended::too_soon(
+        history,
+        watched,
+        &again(job.settings.data.as_deref(), folder.path()),
+    );
     let mut done = format!(
         "{} in {}",
         output::counted(history.epochs.len() as u64, "epoch"),

@@ -8,6 +8,7 @@ use wgrad::Checkpoint;
 use super::Arguments;
 use crate::failure::{self, Failure};
 use crate::folder::{self, Facts, shown};
+use crate::input::is_standard;
 use crate::options::{
     ARCHITECTURE, CHANGEABLE, Given, Held, Known, Options, Settings, Situation, Wrong,
 };
@@ -91,7 +92,17 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
     let settings = anchored(Settings::of(a.options.over(&stored)?))?;
     let before = Settings::of(stored.clone());
     let (new, old) = (settings.options().table()?, before.options().table()?);
-    let fixed = |key: &&String| !CHANGEABLE.contains(&key.as_str());
+    // What came by standard input is gone, and is known again by its digest.
+    let piped = before.data.as_deref().is_some_and(is_standard);
+    if piped && a.options.data.is_none() {
+        return Err(Failure::Usage(format!(
+            "the data of the run in {} came by standard input, and cannot be read again: give it, as `{}`, or - and the \
+             same on standard input",
+            path.display(),
+            folder::again(before.data.as_deref(), path)
+        )));
+    }
+    let fixed = |key: &&String| !CHANGEABLE.contains(&key.as_str()) && !(piped && *key == "data");
     let changed = new
         .keys()
         .filter(fixed)
@@ -147,7 +158,7 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
 }
 
 fn absolute(path: &mut Option<PathBuf>) -> Result<(), Failure> {
-    if let Some(path) = path {
+    if let Some(path) = path.as_mut().filter(|path| !is_standard(path)) {
         *path =
             std::path::absolute(&*path).map_err(|e| failure::file(path, "it has no place", &e))?;
     }
@@ -195,6 +206,12 @@ fn check(start: &Start, config: Option<&PathBuf>) -> Result<(), Failure> {
     outputs::check(&read, written.as_slice())?;
     if let (None, Some(run)) = (&start.resumed, &s.run) {
         folder::check_new(run)?;
+    }
+    if s.data.as_deref().is_some_and(is_standard) && held.is_some_and(|held| is_standard(held)) {
+        return Err(Failure::Usage(
+            "- is standard input, which cannot be the data and --validation at once: give a file for one of them"
+                .into(),
+        ));
     }
     setup::schedule(s)?;
     if s.keep == 0 {

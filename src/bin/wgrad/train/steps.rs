@@ -9,7 +9,7 @@ use wgrad::fit::{Event, Fit};
 use super::prepare::Job;
 use super::signals;
 use crate::failure::Failure;
-use crate::folder::{Folder, shown};
+use crate::folder::{Folder, again};
 use crate::output;
 use crate::progress::{Progress, Voice};
 
@@ -75,9 +75,9 @@ pub fn train(
         None => Ok(()),
         Some((epoch, step)) => {
             output::note(format_args!(
-                "stopped in epoch {epoch}, after {}, and saved; to go on:\n  wgrad train --resume {}",
+                "stopped in epoch {epoch}, after {}, and saved; to go on:\n  {}",
                 output::counted(step, "step"),
-                shown(folder.path())
+                again(job.settings.data.as_deref(), folder.path())
             ));
             Err(Failure::Interrupted)
         }
