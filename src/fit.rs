@@ -745,7 +745,7 @@ fn check_state(
         return Err(Error::Argument {
             name: "the state of a fit".into(),
             value: format!("at row {} after {} epochs", state.row, state.epoch),
-            allowed: "as Fit::state gave it".into(),
+            allowed: "as the fit gave it".into(),
         });
     }
     let restore = options.early_stopping.is_some_and(|s| s.restore_best);

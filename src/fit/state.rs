@@ -73,7 +73,7 @@ impl FitState {
         let missing = |problem: String| Error::File {
             file: "the checkpoint".into(),
             problem,
-            advice: "give one that Fit::checkpoint made".into(),
+            advice: "give one that was saved in the course of a fit".into(),
         };
         let value = checkpoint.fit.clone();
         let value = value.ok_or_else(|| missing("it has no state of a fit".into()))?;

@@ -562,9 +562,9 @@ fn rounded(data: Cow<'_, Dataset>, storage: Storage) -> Result<Cow<'_, Dataset>>
                 col: i % cols,
                 allowed: match storage {
                     Storage::U8 { scale } => {
-                        format!("{scale} times a whole number from 0 to 255; or use Storage::F32")
+                        format!("{scale} times a whole number from 0 to 255, or kept as f32")
                     }
-                    _ => "within ±65504; or use Storage::F32".into(),
+                    _ => "within ±65504, or kept as f32".into(),
                 },
             });
         };

@@ -85,7 +85,10 @@ pub fn kernels_with_progress(
         return Err(Error::Argument {
             name: "the kernel to verify".into(),
             value: format!("{name:?}"),
-            allowed: "a name of the kernel table, wgrad::kernels::ALL".into(),
+            allowed: {
+                let names: Vec<&str> = ALL.iter().map(|kernel| kernel.name).collect();
+                format!("one of {}", names.join(", "))
+            },
         });
     }
     let mut checks = Vec::new();

@@ -89,7 +89,7 @@ fn wrong_options_are_named_before_anything_is_done() {
     wrong("--lr nan", 2, &["NaN"]);
     wrong("--lr=-1", 2, &["-1"]);
     wrong("--epochs 0", 2, &["epochs"]);
-    wrong("--batch-size 0", 2, &["batch_size"]);
+    wrong("--batch-size 0", 2, &["--batch-size is 0"]);
     wrong("--validation 1", 2, &["share of the rows"]);
     wrong("--validation nofile.csv", 3, &["nofile.csv"]);
     wrong(

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 use wgrad::Device;
 
-use crate::failure::Failure;
+use crate::failure::{At, Failure};
 use crate::output;
 use crate::setup;
 
@@ -36,7 +36,7 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
             .collect();
         let auto = match &auto {
             Ok(chosen) => json!({ "device": chosen.device.to_string(), "why": chosen.why }),
-            Err(failure) => json!({ "error": format!("{failure:?}") }),
+            Err(failure) => json!({ "error": failure.text(At::Elsewhere) }),
         };
         return output::json(
             &json!({ "adapters": list, "cpu": Device::cpu().to_string(), "auto": auto }),

@@ -9,6 +9,8 @@ mod failure;
 mod folder;
 mod input;
 mod inspect;
+#[cfg(test)]
+mod messages;
 mod model;
 mod options;
 mod output;
@@ -25,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use failure::Failure;
+use failure::{At, Failure};
 
 const AFTER: &str = "\
 Begin with:
@@ -92,12 +94,19 @@ fn main() -> ExitCode {
         let _ = error.print();
         std::process::exit(error.exit_code());
     });
+    let at = match cli.command {
+        Command::Train(_) => At::Train,
+        Command::Predict(_) | Command::Evaluate(_) | Command::Verify(_) | Command::Bench(_) => {
+            At::Device
+        }
+        _ => At::Elsewhere,
+    };
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has closed it and has what was wanted.
         Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.tell();
+            failure.tell(at);
             ExitCode::from(failure.code())
         }
     }

@@ -86,8 +86,8 @@ pub fn preparation(model: &Model, path: &Path) -> Result<Preparation, Failure> {
     };
     if value.get("estimator").is_some() {
         return Err(Failure::File(format!(
-            "{}: an estimator of a program saved it, which knows no columns of files: load it there, with \
-             FittedClassifier::load or FittedRegressor::load",
+            "{}: an estimator of a program saved it, which knows no columns of files: load it in \
+             that program",
             path.display()
         )));
     }

@@ -273,6 +273,11 @@ fn key(name: &str) -> String {
     name.replace('_', "-")
 }
 
+/// Whether there is an option of this name.
+pub fn exists(name: &str) -> bool {
+    keys().any(|known| known == name)
+}
+
 /// The keys that there are.
 fn keys() -> impl Iterator<Item = String> {
     KEYS.iter()

@@ -14,7 +14,7 @@ use clap::Args;
 use wgrad::fit::{Fit, FitState};
 use wgrad::{CheckpointFolder, Error, Preparation};
 
-use crate::failure::Failure;
+use crate::failure::{At, Failure, told};
 use crate::folder::{self, Folder, again};
 use crate::options::Options;
 use crate::output;
@@ -157,8 +157,9 @@ fn with_advice(failure: Failure, job: &Job, path: &Path) -> Failure {
     match failure {
         Failure::Library(e @ (Error::NonFiniteLoss { .. } | Error::NonFiniteUpdate)) => {
             Failure::Check(format!(
-                "{e}\nThe run cannot go on as it is. Begin anew with a lower --lr, with --clip-norm 1, or with --scaling standard; \
+                "{}\nThe run cannot go on as it is. Begin anew with a lower --lr, with --clip-norm 1, or with --scaling standard; \
              checkpoints from before are in {}",
+                told(&e, At::Train),
                 path.join(folder::CHECKPOINTS).display()
             ))
         }
@@ -167,7 +168,10 @@ fn with_advice(failure: Failure, job: &Job, path: &Path) -> Failure {
                 e,
                 Error::DeviceLost { .. } | Error::Gpu { .. } | Error::OutOfMemory { .. }
             );
-            let text = format!("{e}\nThe run goes on from its last checkpoint with: {resume}");
+            let text = format!(
+                "{}\nThe run goes on from its last checkpoint with: {resume}",
+                told(&e, At::Train)
+            );
             if device {
                 Failure::Device(text)
             } else {

@@ -95,6 +95,12 @@ const RULES: &[Rule] = &[
     (&["momentum", "nesterov"], |s| {
         optimizer(s, &[OptimizerName::Sgd], "sgd")
     }),
+    (&["nesterov"], |s| {
+        let still = s.settings.momentum == 0.0;
+        still.then(|| {
+            "with --momentum 0 there is none to look ahead by: give another --momentum".into()
+        })
+    }),
     (&["beta1"], |s| {
         optimizer(s, &[OptimizerName::Adam, OptimizerName::Adamw], "adam")
     }),

@@ -126,12 +126,7 @@ fn trainer(
         if resumed.elsewhere {
             return Ok(Trainer::resume_elsewhere(device, checkpoint)?);
         }
-        return Trainer::resume(device, checkpoint).map_err(|e| match e {
-            Error::OtherDevice { .. } => Failure::Device(format!(
-                "{e}\n(`--elsewhere` goes on here all the same, with other bits)"
-            )),
-            e => e.into(),
-        });
+        return Ok(Trainer::resume(device, checkpoint)?);
     }
     let mut trainer = Trainer::new(device, network, criterion, optimizer, start.settings.seed)?;
     if let Some(path) = &start.settings.init_from {
