@@ -32,7 +32,7 @@ pub use preparation::{
 pub use standardizer::Standardizer;
 pub use stream::{Source, Stream};
 pub(crate) use table::number;
-pub use table::{ColumnRef, CsvOptions, Table};
+pub use table::{ColumnRef, CsvOptions, Delimiter, Guess, Table};
 
 use rand::Rng;
 use rand::SeedableRng;

@@ -121,10 +121,10 @@ pub mod verify;
 pub use activation::Activation;
 #[doc(inline)]
 pub use data::{
-    Array, Arrays, Batches, ClassMap, Column, ColumnRef, CsvOptions, DataFile, Dataset, Element,
-    Encoding, Folds, InputColumn, Matrix, Missing, OpenOptions, Preparation, PreparationOptions,
-    Prepared, Raw, Real, Scaling, Source, Standardizer, Stream, Table, TargetEncoding, Targets,
-    Task, Unseen,
+    Array, Arrays, Batches, ClassMap, Column, ColumnRef, CsvOptions, DataFile, Dataset, Delimiter,
+    Element, Encoding, Folds, Guess, InputColumn, Matrix, Missing, OpenOptions, Preparation,
+    PreparationOptions, Prepared, Raw, Real, Scaling, Source, Standardizer, Stream, Table,
+    TargetEncoding, Targets, Task, Unseen,
 };
 #[doc(inline)]
 pub use device::{AdapterChoice, AdapterDescription, AdapterDetails, Device, DeviceOptions, Fault};

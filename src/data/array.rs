@@ -1,5 +1,6 @@
 //! Arrays of numbers as files hold them: rows of one shape, of any element type, read a few rows at a time.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::{Dataset, Matrix, Targets};
-use crate::error::{Error, Result, shortest};
+use crate::error::{Cell, CellKind, Error, Result, shortest};
 
 /// The type of an array's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +28,18 @@ pub enum Element {
     Bf16,
     F32,
     F64,
+    /// Text of at most so many characters, four bytes each, as NumPy's `U3` is.
+    Text(usize),
+    /// Text of at most so many bytes, as NumPy's `S3` is.
+    Bytes(usize),
 }
 
 impl Element {
     /// Bytes of an element.
     pub fn bytes(self) -> usize {
         match self {
+            Element::Text(length) => length.saturating_mul(4),
+            Element::Bytes(length) => length,
             Element::Bool | Element::U8 | Element::I8 => 1,
             Element::U16 | Element::I16 | Element::F16 | Element::Bf16 => 2,
             Element::U32 | Element::I32 | Element::F32 => 4,
@@ -45,13 +52,22 @@ impl Element {
         !matches!(
             self,
             Element::F16 | Element::Bf16 | Element::F32 | Element::F64
-        )
+        ) && !self.is_text()
+    }
+
+    /// Whether elements are text.
+    pub fn is_text(self) -> bool {
+        matches!(self, Element::Text(_) | Element::Bytes(_))
     }
 }
 
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", format!("{self:?}").to_lowercase())
+        match self {
+            Element::Text(length) => write!(f, "text of {length} characters"),
+            Element::Bytes(length) => write!(f, "text of {length} bytes"),
+            number => write!(f, "{}", format!("{number:?}").to_lowercase()),
+        }
     }
 }
 
@@ -80,7 +96,20 @@ pub struct Array {
     /// Of Fortran order, where each column's elements begin, in elements from the row's number on.
     columns: Option<Vec<usize>>,
     cols: usize,
+    /// Whether the file is of a format for images.
+    images: bool,
     bytes: Bytes,
+}
+
+/// An element of an array, as exact as the file has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ArrayCell<'a> {
+    /// Of a type with fractions; perhaps not finite.
+    Number(f64),
+    /// Of a type of whole numbers; a bool is 0 or 1.
+    Int(i128),
+    /// Text, without the zeros that fill it up.
+    Text(Cow<'a, str>),
 }
 
 /// How an array's bytes are to be read.
@@ -162,8 +191,17 @@ impl Array {
             big_endian: layout.big_endian,
             columns,
             cols,
+            images: false,
             bytes,
         })
+    }
+
+    /// This array, from a file of a format for images.
+    pub(crate) fn of_images(self) -> Self {
+        Self {
+            images: true,
+            ..self
+        }
     }
 
     /// What errors call it: the file, and the array in it.
@@ -181,6 +219,16 @@ impl Array {
         self.element
     }
 
+    /// Whether its elements are text.
+    pub fn is_text(&self) -> bool {
+        self.element.is_text()
+    }
+
+    /// Whether its elements are the brightness of pixels: bytes, from an IDX file or of more than two dimensions.
+    pub fn is_image(&self) -> bool {
+        self.element == Element::U8 && (self.images || self.shape.len() > 2)
+    }
+
     /// Rows.
     pub fn rows(&self) -> usize {
         self.shape[0]
@@ -191,6 +239,162 @@ impl Array {
         self.cols
     }
 
+    /// An element, by its row and by its place in it.
+    ///
+    /// # Panics
+    /// If there is no such element.
+    #[inline]
+    pub(crate) fn cell(&self, row: usize, col: usize) -> ArrayCell<'_> {
+        let i = match &self.columns {
+            None => row * self.cols + col,
+            Some(columns) => columns[col] + row,
+        };
+        let bytes: &[u8] = &self.bytes;
+        macro_rules! element {
+            ($type:ty) => {{
+                const SIZE: usize = size_of::<$type>();
+                let mut element = [0; SIZE];
+                element.copy_from_slice(&bytes[i * SIZE..][..SIZE]);
+                match self.big_endian {
+                    true => <$type>::from_be_bytes(element),
+                    false => <$type>::from_le_bytes(element),
+                }
+            }};
+        }
+        match self.element {
+            Element::Bool => ArrayCell::Int((element!(u8) != 0).into()),
+            Element::U8 => ArrayCell::Int(element!(u8).into()),
+            Element::I8 => ArrayCell::Int(element!(i8).into()),
+            Element::U16 => ArrayCell::Int(element!(u16).into()),
+            Element::I16 => ArrayCell::Int(element!(i16).into()),
+            Element::U32 => ArrayCell::Int(element!(u32).into()),
+            Element::I32 => ArrayCell::Int(element!(i32).into()),
+            Element::U64 => ArrayCell::Int(element!(u64).into()),
+            Element::I64 => ArrayCell::Int(element!(i64).into()),
+            Element::F16 => ArrayCell::Number(element!(f16).into()),
+            Element::Bf16 => ArrayCell::Number(element!(bf16).into()),
+            Element::F32 => ArrayCell::Number(element!(f32).into()),
+            Element::F64 => ArrayCell::Number(element!(f64)),
+            Element::Text(length) => {
+                let text = bytes[i * 4 * length..][..4 * length].chunks_exact(4);
+                let codes = text.map(|c| match self.big_endian {
+                    true => u32::from_be_bytes([c[0], c[1], c[2], c[3]]),
+                    false => u32::from_le_bytes([c[0], c[1], c[2], c[3]]),
+                });
+                let text: String = codes.map(character).collect();
+                let end = text.trim_end_matches('\0').len();
+                ArrayCell::Text(Cow::Owned(text[..end].into()))
+            }
+            Element::Bytes(length) => {
+                let text = &bytes[i * length..][..length];
+                let end = text
+                    .iter()
+                    .rposition(|&b| b != 0)
+                    .map_or(0, |last| last + 1);
+                ArrayCell::Text(String::from_utf8_lossy(&text[..end]))
+            }
+        }
+    }
+
+    /// An error where text is none: no file of NumPy's own has it, but all that is read after this may trust it.
+    pub(crate) fn check_text(&self) -> Result<()> {
+        let bytes: &[u8] = &self.bytes;
+        let size = self.element.bytes();
+        let is_text = |element: &[u8]| match self.element {
+            Element::Text(_) => element.chunks_exact(4).all(|c| {
+                let code = u32::from_le_bytes([c[0], c[1], c[2], c[3]]);
+                let code = if self.big_endian {
+                    code.swap_bytes()
+                } else {
+                    code
+                };
+                char::from_u32(code).is_some()
+            }),
+            _ => std::str::from_utf8(element).is_ok(),
+        };
+        if !self.is_text() {
+            return Ok(());
+        }
+        match bytes
+            .chunks_exact(size)
+            .position(|element| !is_text(element))
+        {
+            None => Ok(()),
+            Some(i) => Err(Error::File {
+                file: self.name.clone(),
+                problem: format!(
+                    "has an element, number {i} (from 0) in the file, that is no text in {}",
+                    match self.element {
+                        Element::Text(_) => "UTF-32",
+                        _ => "UTF-8",
+                    }
+                ),
+                advice: "save it with .astype(str)".into(),
+            }),
+        }
+    }
+
+    /// An error where numbers are needed and there is text.
+    fn check_numbers(&self) -> Result<()> {
+        if !self.is_text() {
+            return Ok(());
+        }
+        Err(Error::File {
+            file: self.name.clone(),
+            problem: format!("has elements of {}, but numbers are needed", self.element),
+            advice: "save numbers, with .astype('float64') if the text is numbers".into(),
+        })
+    }
+
+    /// Rows as numbers, as exact as the file has them.
+    ///
+    /// # Errors
+    /// [`Error::Value`] at the first number that is not finite; [`Error::Cell`] at the first whole number beyond ±2⁵³, which an
+    /// f64 does not hold exactly; [`Error::File`] if the elements are text; [`Error::Argument`] if the rows are not there.
+    pub fn matrix_f64(&self, rows: Range<usize>) -> Result<Matrix<f64>> {
+        const LARGEST: i128 = 1 << 53;
+        self.check(&rows)?;
+        self.check_numbers()?;
+        let mut data: Vec<f64> = reserved(&self.name, rows.len(), self.cols)?;
+        self.for_each(rows.clone(), |x| data.push(x));
+        let place = |i: usize| (rows.start + i / self.cols, i % self.cols);
+        let beyond = |(i, x): (usize, &f64)| {
+            if x.abs() < LARGEST as f64 {
+                return None;
+            }
+            let (row, col) = place(i);
+            match self.cell(row, col) {
+                ArrayCell::Int(x) if x.abs() > LARGEST => Some((row, col, x)),
+                _ => None,
+            }
+        };
+        if let Some((row, col, x)) = data.iter().enumerate().find_map(beyond) {
+            return Err(Cell {
+                file: self.name.clone(),
+                place: format!("row {row}"),
+                column: format!("column {col} (from 0)"),
+                value: x.to_string(),
+                problem: "is a whole number beyond ±2⁵³, which would be rounded".into(),
+                advice: "leave that column out, or save it as text if it names something".into(),
+                kind: CellKind::Other,
+            }
+            .into_error());
+        }
+        match data.iter().position(|x| !x.is_finite()) {
+            None => Matrix::new(self.cols, data),
+            Some(i) => {
+                let (row, col) = place(i);
+                Err(Error::Value {
+                    what: self.name.clone(),
+                    value: data[i],
+                    row,
+                    col,
+                    allowed: "finite: mend it or leave that row out".into(),
+                })
+            }
+        }
+    }
+
     /// Rows as numbers: each element times `scale` (1/255 makes bytes numbers from 0 to 1 that
     /// [`Storage::U8`](crate::Storage::U8) keeps), rounded to f32.
     ///
@@ -199,6 +403,7 @@ impl Array {
     /// or the scale is not finite.
     pub fn matrix(&self, rows: Range<usize>, scale: f64) -> Result<Matrix> {
         self.check(&rows)?;
+        self.check_numbers()?;
         let scale = f64::from(scale as f32);
         if !scale.is_finite() {
             return Err(Error::Argument {
@@ -231,6 +436,7 @@ impl Array {
     /// on; [`Error::Argument`] if the rows are not there.
     pub fn labels(&self, rows: Range<usize>) -> Result<Vec<u32>> {
         self.check(&rows)?;
+        self.check_numbers()?;
         if self.cols != 1 {
             return Err(Error::Shape {
                 what: self.name.clone(),
@@ -305,8 +511,15 @@ impl Array {
             Element::Bf16 => each!(bf16, f64::from),
             Element::F32 => each!(f32, f64::from),
             Element::F64 => each!(f64, |x| x),
+            // Those who ask for numbers have looked.
+            Element::Text(_) | Element::Bytes(_) => {}
         }
     }
+}
+
+/// A character by its code; the sign for one that is none where there is none.
+fn character(code: u32) -> char {
+    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 impl fmt::Display for Array {

@@ -59,7 +59,7 @@ pub(crate) fn is_idx(bytes: &[u8]) -> bool {
 /// The array of an IDX file.
 pub(crate) fn read(name: &str, bytes: &Bytes) -> Result<Array> {
     let (layout, start) = layout(name, bytes)?;
-    Array::new(name.into(), layout, bytes.part(start..bytes.len()))
+    Ok(Array::new(name.into(), layout, bytes.part(start..bytes.len()))?.of_images())
 }
 
 /// Bytes that a file with these first bytes has.

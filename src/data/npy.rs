@@ -128,13 +128,34 @@ fn parse(name: &str, header: &[u8]) -> Result<Layout> {
     })
 }
 
+/// What to do about elements that are not read, in words that NumPy takes.
 fn unsupported(name: &str, descr: &str) -> Error {
+    let kind = descr.trim_start_matches(['<', '>', '=', '|']);
+    let advice = match kind.chars().next() {
+        Some('c') => "save numpy.stack((x.real, x.imag), -1) of it",
+        Some('M') => "save it with .astype('datetime64[s]').astype('float64'), as seconds",
+        Some('m') => "save it with .astype('timedelta64[s]').astype('float64'), as seconds",
+        Some('O') => {
+            "objects are stored as programs, which are not run: save it with .astype('float64'), or with .astype(str) if it \
+             is text"
+        }
+        Some('f') => "save it with .astype('float64')",
+        Some('r') => {
+            "save numpy.lib.recfunctions.structured_to_unstructured(x) of it, if all fields are numbers, or a table as CSV"
+        }
+        _ => "save it with .astype('float64'), or with .astype(str)",
+    };
     Error::File {
         file: name.into(),
-        problem: format!("has elements of type {descr:?}, but bool, integers and floats are read"),
-        advice: "save it with .astype('float32')".into(),
+        problem: format!(
+            "has elements of type {descr:?}, but bool, integers, floats and text are read"
+        ),
+        advice: advice.into(),
     }
 }
+
+/// Characters or bytes of text that an element may have.
+const TEXT: usize = 1 << 20;
 
 fn element(descr: &str) -> Option<(Element, bool)> {
     let mut chars = descr.chars();
@@ -143,6 +164,10 @@ fn element(descr: &str) -> Option<(Element, bool)> {
         '=' => cfg!(target_endian = "big"),
         '>' => true,
         _ => return None,
+    };
+    let length = |digits: &str| {
+        let length: usize = digits.parse().ok()?;
+        (1..=TEXT).contains(&length).then_some(length)
     };
     let element = match chars.as_str() {
         "b1" => Element::Bool,
@@ -157,7 +182,11 @@ fn element(descr: &str) -> Option<(Element, bool)> {
         "f2" => Element::F16,
         "f4" => Element::F32,
         "f8" => Element::F64,
-        _ => return None,
+        other => match other.split_at_checked(1)? {
+            ("U", digits) => Element::Text(length(digits)?),
+            ("S", digits) => Element::Bytes(length(digits)?),
+            _ => return None,
+        },
     };
     Some((element, big_endian))
 }
@@ -165,7 +194,9 @@ fn element(descr: &str) -> Option<(Element, bool)> {
 /// The array of an NPY file.
 pub(crate) fn read(name: &str, bytes: &Bytes) -> Result<Array> {
     let (layout, start) = layout(name, bytes)?;
-    Array::new(name.into(), layout, bytes.part(start..bytes.len()))
+    let array = Array::new(name.into(), layout, bytes.part(start..bytes.len()))?;
+    array.check_text()?;
+    Ok(array)
 }
 
 /// Bytes that a file with these first bytes has.

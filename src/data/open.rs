@@ -118,7 +118,7 @@ impl DataFile {
             Kind::Table => {
                 let mut csv = options.csv.clone();
                 if csv.delimiter.is_none() && has_extension(path, &["tsv", "tab"]) {
-                    csv.delimiter = Some('\t');
+                    csv.delimiter = Some('\t'.into());
                 }
                 Ok(Self::Table(Table::new(file, bytes, &csv)?))
             }

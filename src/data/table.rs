@@ -1,5 +1,7 @@
 //! Tables of text: CSV and its relatives, by any delimiter, with or without a header.
 
+mod delimiter;
+mod notation;
 mod records;
 
 use std::ops::Range;
@@ -11,22 +13,30 @@ use serde::{Deserialize, Serialize};
 use super::bytes::Bytes;
 use super::wording::{column_label, listed, nearest, shortened};
 use crate::error::{Cell, CellKind, Error, Result};
+use notation::Notation;
 use records::{Dialect, Mark, Records, guess_delimiter};
 
-/// How a table of text is written. What is not said is guessed from the file; [`Table::delimiter`] and [`Table::names`] tell
-/// what was found.
+pub use delimiter::Delimiter;
+pub(crate) use notation::{is_identifier, looks_like_money};
+
+/// How a table of text is written. What is not said is guessed from the whole file; [`Table::read_as`] tells what was found, and
+/// [`Table::guesses`] why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CsvOptions {
-    /// What stands between two values. `None`: that of comma, semicolon, tab and `|` that cuts the first twenty lines into the
-    /// most columns, as many in each; if none
-    /// cuts them alike, the one that cuts the first line into the most. In a file named `.tsv` it is a tab.
-    pub delimiter: Option<char>,
-    /// Whether the first line has the columns' names. `None`: it has if every value in it is there, no two are equal, and none
-    /// is a number.
+    /// What stands between two values. `None`: that of comma, semicolon, tab and `|` that cuts the lines alike; of several, the
+    /// one whose values make most sense as numbers and text; white space if none does, but white space does. In a file named
+    /// `.tsv` it is a tab.
+    pub delimiter: Option<Delimiter>,
+    /// Whether the first line has the columns' names. `None`: what its values, beside those below them, speak for.
     pub header: Option<bool>,
     /// What values with delimiters or newlines in them stand between; doubled, it stands for itself. `None`: nothing does.
     pub quote: Option<char>,
+    /// What stands before the fraction of a number, a point or a comma. `None`: what the file's numbers speak for.
+    pub decimal: Option<char>,
+    /// What stands between thousands: a comma, a point, a space of any kind, or an apostrophe. `None`: if the decimal mark is not
+    /// said either, what the file's numbers speak for; else nothing.
+    pub thousands: Option<char>,
     /// Values that count as missing, in upper or lower case.
     pub missing: Vec<String>,
 }
@@ -38,6 +48,8 @@ impl Default for CsvOptions {
             delimiter: None,
             header: None,
             quote: Some('"'),
+            decimal: None,
+            thousands: None,
             missing: ["", "NA", "N/A", "NaN", "null", "?"]
                 .map(String::from)
                 .into(),
@@ -73,6 +85,17 @@ impl From<usize> for ColumnRef {
     }
 }
 
+/// Something about a file that was not said and so was guessed from what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guess {
+    /// What was guessed: the delimiter, the header, the decimal mark, the thousands separator.
+    pub what: String,
+    /// What was found.
+    pub found: String,
+    /// What speaks for it.
+    pub evidence: String,
+}
+
 /// A table of text with a number of columns, of which nothing but an index is kept in memory beside the file's bytes; those of
 /// a file above 64 MiB are mapped (no program may shorten it meanwhile). What the text means is a
 /// [`Preparation`](crate::Preparation)'s to say. Space around a value does not count; empty lines do not either.
@@ -82,7 +105,7 @@ impl From<usize> for ColumnRef {
 ///
 /// let csv = "city;rooms\nBonn;3\n\"Essen;\nsouth\";4\n";
 /// let table = Table::from_bytes("flats.csv", csv, &CsvOptions::default())?;
-/// assert_eq!((table.rows(), table.cols(), table.delimiter()), (2, 2, ';'));
+/// assert_eq!((table.rows(), table.cols(), table.delimiter()), (2, 2, ';'.into()));
 /// assert_eq!(table.names().unwrap(), ["city", "rooms"]);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
@@ -91,7 +114,9 @@ pub struct Table {
     file: String,
     bytes: Bytes,
     dialect: Dialect,
+    notation: Notation,
     missing: Vec<String>,
+    guesses: Vec<Guess>,
     names: Option<Vec<String>>,
     cols: usize,
     rows: usize,
@@ -126,7 +151,7 @@ impl Table {
             .is_some_and(|e| e.eq_ignore_ascii_case("tsv") || e.eq_ignore_ascii_case("tab"));
         let mut options = options.clone();
         if tabs && options.delimiter.is_none() {
-            options.delimiter = Some('\t');
+            options.delimiter = Some(Delimiter::Char('\t'));
         }
         Self::new(path.display().to_string(), Bytes::open(path)?, &options)
     }
@@ -159,13 +184,17 @@ impl Table {
             .map(|c| ascii("the quotation mark", c))
             .transpose()?;
         let delimiter = match options.delimiter {
-            Some(c) => ascii("the delimiter", c)?,
-            None => guess_delimiter(&bytes, quote),
+            Some(Delimiter::Whitespace | Delimiter::Char(' ')) => None,
+            Some(Delimiter::Char(c)) => Some(ascii("the delimiter", c)?),
+            None => Some(guess_delimiter(&bytes, quote)),
         };
-        if quote == Some(delimiter) {
+        if quote.is_some() && quote == delimiter {
             return Err(Error::Argument {
                 name: "the delimiter".into(),
-                value: format!("{:?}, as the quotation mark", delimiter as char),
+                value: format!(
+                    "{:?}, as the quotation mark",
+                    options.quote.unwrap_or_default()
+                ),
                 allowed: "another character".into(),
             });
         }
@@ -173,7 +202,12 @@ impl Table {
             file,
             bytes,
             dialect: Dialect { delimiter, quote },
+            notation: Notation {
+                decimal: options.decimal.unwrap_or('.'),
+                thousands: options.thousands,
+            },
             missing: options.missing.clone(),
+            guesses: Vec::new(),
             names: None,
             cols: 0,
             rows: 0,
@@ -186,7 +220,7 @@ impl Table {
     /// Goes through the whole text once: header, number of values a line, encoding, where rows begin.
     fn index(&mut self, header: Option<bool>) -> Result<()> {
         let bytes = self.bytes.clone();
-        let mut records = Records::new(&bytes, self.dialect, Mark { byte: 0, line: 1 });
+        let mut records = Records::new(&bytes, self.dialect, Mark::START);
         let (mut first_line, mut last) = (None, None);
         while let Some(mark) = records
             .advance()
@@ -199,6 +233,7 @@ impl Table {
             }
             let Some(first_line) = first_line else {
                 self.cols = record.len();
+                records.cols = Some(self.cols);
                 first_line = Some(mark.line);
                 let is_header = header.unwrap_or_else(|| looks_like_header(record, &self.missing));
                 if is_header {
@@ -247,7 +282,7 @@ impl Table {
     fn is_open_ended(&self, last: Mark) -> bool {
         let mut text = self.bytes[last.byte..].to_vec();
         text.extend(b"\nx");
-        let mut records = Records::new(&text, self.dialect, Mark { byte: 0, line: 1 });
+        let mut records = Records::new(&text, self.dialect, Mark::START);
         let more = (0..2).all(|_| matches!(records.advance(), Ok(Some(_))));
         !more
     }
@@ -280,8 +315,8 @@ impl Table {
     fn ragged(&self, first_line: u64, line: u64, record: &ByteRecord) -> Error {
         let newlines = record.as_slice().iter().filter(|&&b| b == b'\n').count();
         let mut advice = format!(
-            "give every line as many values, and put a value that holds {:?} between quotation marks",
-            self.delimiter()
+            "give every line as many values, and put a value that holds {} between quotation marks",
+            self.delimiter().in_words()
         );
         if newlines > 0 {
             advice = format!(
@@ -347,8 +382,30 @@ impl Table {
     }
 
     /// What stands between two values.
-    pub fn delimiter(&self) -> char {
-        self.dialect.delimiter as char
+    pub fn delimiter(&self) -> Delimiter {
+        self.dialect.named()
+    }
+
+    /// Options by which this file and others like it are read the same way, with nothing left to be guessed.
+    pub fn read_as(&self) -> CsvOptions {
+        CsvOptions {
+            delimiter: Some(self.delimiter()),
+            header: Some(self.names.is_some()),
+            quote: self.dialect.quote.map(char::from),
+            decimal: Some(self.notation.decimal),
+            thousands: self.notation.thousands,
+            missing: self.missing.clone(),
+        }
+    }
+
+    /// What the options did not say and was guessed, with what speaks for it.
+    pub fn guesses(&self) -> &[Guess] {
+        &self.guesses
+    }
+
+    /// A value as a number, by the table's decimal mark and what stands between thousands.
+    pub(crate) fn number(&self, text: &str) -> Option<f64> {
+        self.notation.number(text)
     }
 
     /// The values that count as missing.
@@ -454,9 +511,11 @@ impl Table {
             byte: self.bytes.len(),
             line: 0,
         });
+        let mut records = Records::new(&self.bytes, self.dialect, start);
+        records.cols = Some(self.cols);
         let mut cursor = Cursor {
             table: self,
-            records: Records::new(&self.bytes, self.dialect, start),
+            records,
             next: mark * STRIDE,
             line: 0,
         };

@@ -14,7 +14,7 @@ use crate::options::{Held, Names, Settings};
 fn open_options(s: &Settings) -> OpenOptions {
     OpenOptions {
         csv: CsvOptions {
-            delimiter: s.delimiter,
+            delimiter: s.delimiter.map(Into::into),
             header: s.header,
             ..CsvOptions::default()
         },
@@ -129,7 +129,7 @@ fn describe(file: &DataFile, used: usize) -> String {
             (
                 table.rows(),
                 format!(
-                    "a table of {} columns {header}, cut at {delimiter:?}",
+                    "a table of {} columns {header}, cut at {delimiter}",
                     table.cols()
                 ),
             )
@@ -191,7 +191,7 @@ impl<'a> New<'a> {
         preparation: &'a Preparation,
     ) -> Result<Self, Failure> {
         let mut csv = preparation.csv_options();
-        csv.delimiter = reading.delimiter;
+        csv.delimiter = reading.delimiter.map(Into::into);
         csv.header = reading.header.or(csv.header);
         let options = OpenOptions {
             csv,

@@ -183,7 +183,11 @@ impl Preparation {
             };
             return Err(Error::Shape {
                 what: table.file().into(),
-                got: format!("{} columns, cut at {:?}", table.cols(), table.delimiter()),
+                got: format!(
+                    "{} columns, cut at {}",
+                    table.cols(),
+                    table.delimiter().in_words()
+                ),
                 expected: format!("{} columns, as the training data had{without}", self.width),
                 advice:
                     "without a header, columns are known by their order: give them as they were"

@@ -127,9 +127,9 @@ impl<'a> Fit<'a> {
             return Err(Error::File {
                 file: table.file().into(),
                 problem: format!(
-                    "has no column left for inputs: of {} columns, cut at {:?}, {} are targets and {} are left out",
+                    "has no column left for inputs: of {} columns, cut at {}, {} are targets and {} are left out",
                     table.cols(),
-                    table.delimiter(),
+                    table.delimiter().in_words(),
                     fit.targets.len(),
                     exclude.len()
                 ),

@@ -1,0 +1,258 @@
+//! How numbers are written: by which decimal mark, and with what between thousands.
+
+use crate::data::table::number;
+
+/// What a value looks like, before it is known what a comma or a point in it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Form {
+    /// No number in any notation.
+    Text,
+    /// A whole number of at most three digits.
+    Small,
+    /// Another number without marks: `1234`, `1e5`, `inf`.
+    Whole,
+    /// A point that is a decimal mark if the value is a number: `1.5`, `0.125`.
+    Point,
+    /// `1.234`: a decimal mark, or one between thousands.
+    PointOrGroup,
+    /// `1,5`.
+    Comma,
+    /// `1,234`.
+    CommaOrGroup,
+    /// `1.234.567`.
+    Points,
+    /// `1,234,567`.
+    Commas,
+    /// `1.234,5`.
+    PointsComma,
+    /// `1,234.5`.
+    CommasPoint,
+    /// `1 234`, with a space of any kind.
+    Spaces,
+    /// `1 234.5`.
+    SpacesPoint,
+    /// `1 234,5`.
+    SpacesComma,
+    /// `1'234`.
+    Quotes,
+    /// `1'234.5`.
+    QuotesPoint,
+    /// `1'234,5`.
+    QuotesComma,
+}
+
+/// Forms that there are.
+pub(super) const FORMS: usize = Form::QuotesComma as usize + 1;
+
+/// What may stand between digits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Separator {
+    Point,
+    Comma,
+    Space,
+    Quote,
+}
+
+/// Spaces that stand between thousands, the usual one first.
+const SPACES: [char; 4] = [' ', '\u{a0}', '\u{202f}', '\u{2009}'];
+
+/// Apostrophes that stand between thousands.
+const QUOTES: [char; 2] = ['\'', '\u{2019}'];
+
+/// The first character that is no digit, and the text behind it.
+fn separator(text: &str) -> Option<(Separator, &str)> {
+    let mut chars = text.chars();
+    let kind = match chars.next()? {
+        '.' => Separator::Point,
+        ',' => Separator::Comma,
+        c if SPACES.contains(&c) => Separator::Space,
+        c if QUOTES.contains(&c) => Separator::Quote,
+        _ => return None,
+    };
+    Some((kind, chars.as_str()))
+}
+
+/// Digits that a text begins with, and what is behind them.
+fn digits(text: &str) -> (usize, &str) {
+    let end = text.bytes().take_while(u8::is_ascii_digit).count();
+    (end, &text[end..])
+}
+
+/// Whether this is an exponent: `e-5`.
+fn is_exponent(text: &str) -> bool {
+    let Some(text) = text.strip_prefix(['e', 'E']) else {
+        return false;
+    };
+    let text = text.strip_prefix(['+', '-']).unwrap_or(text);
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What a value looks like.
+pub(super) fn form(text: &str) -> Form {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    match unsigned.as_bytes().first() {
+        Some(b'0'..=b'9' | b'.' | b',') => of_digits(unsigned),
+        // inf and nan.
+        Some(b'i' | b'I' | b'n' | b'N') if number(text).is_some() => Form::Whole,
+        _ => Form::Text,
+    }
+}
+
+fn of_digits(text: &str) -> Form {
+    let (first, mut rest) = digits(text);
+    // Whether thousands may be marked so far.
+    let mut grouped = (1..=3).contains(&first) && !text.starts_with('0');
+    let mut seen: Option<(Separator, usize)> = None;
+    let mut last = first;
+    loop {
+        if rest.is_empty() || is_exponent(rest) {
+            break;
+        }
+        let Some((kind, behind)) = separator(rest) else {
+            return Form::Text;
+        };
+        match &mut seen {
+            None => seen = Some((kind, 1)),
+            Some((of, count)) if *of == kind => {
+                grouped &= last == 3;
+                *count += 1;
+            }
+            // Another mark can only be the decimal mark, and the last.
+            Some((of, _)) => {
+                let (fraction, end) = digits(behind);
+                let whole = end.is_empty() && fraction > 0 && grouped && last == 3;
+                return match (*of, kind) {
+                    _ if !whole => Form::Text,
+                    (Separator::Point, Separator::Comma) => Form::PointsComma,
+                    (Separator::Comma, Separator::Point) => Form::CommasPoint,
+                    (Separator::Space, Separator::Point) => Form::SpacesPoint,
+                    (Separator::Space, Separator::Comma) => Form::SpacesComma,
+                    (Separator::Quote, Separator::Point) => Form::QuotesPoint,
+                    (Separator::Quote, Separator::Comma) => Form::QuotesComma,
+                    _ => Form::Text,
+                };
+            }
+        }
+        (last, rest) = digits(behind);
+    }
+    grouped &= last == 3 && rest.is_empty();
+    match seen {
+        None if first == 0 => Form::Text,
+        None if first <= 3 && rest.is_empty() => Form::Small,
+        None => Form::Whole,
+        Some((Separator::Point, 1)) if grouped => Form::PointOrGroup,
+        Some((Separator::Point, 1)) if first + last > 0 => Form::Point,
+        Some((Separator::Comma, 1)) if grouped => Form::CommaOrGroup,
+        Some((Separator::Comma, 1)) if last > 0 => Form::Comma,
+        Some((Separator::Point, 2..)) if grouped => Form::Points,
+        Some((Separator::Comma, 2..)) if grouped => Form::Commas,
+        Some((Separator::Space, _)) if grouped => Form::Spaces,
+        Some((Separator::Quote, _)) if grouped => Form::Quotes,
+        Some(_) => Form::Text,
+    }
+}
+
+/// How numbers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Notation {
+    /// A point or a comma.
+    pub decimal: char,
+    /// What stands between thousands, if anything does.
+    pub thousands: Option<char>,
+}
+
+impl Notation {
+    pub const PLAIN: Self = Self {
+        decimal: '.',
+        thousands: None,
+    };
+
+    /// Whether what looks so is a number.
+    pub fn reads(self, form: Form) -> bool {
+        let point = self.decimal == '.';
+        let between = |chars: &[char]| self.thousands.is_some_and(|c| chars.contains(&c));
+        match form {
+            Form::Text => false,
+            Form::Small | Form::Whole => true,
+            Form::Point => point,
+            Form::PointOrGroup => point || between(&['.']),
+            Form::Comma => !point,
+            Form::CommaOrGroup => !point || between(&[',']),
+            Form::Points => !point && between(&['.']),
+            Form::Commas => point && between(&[',']),
+            Form::PointsComma => !point && between(&['.']),
+            Form::CommasPoint => point && between(&[',']),
+            Form::Spaces => between(&SPACES),
+            Form::SpacesPoint => point && between(&SPACES),
+            Form::SpacesComma => !point && between(&SPACES),
+            Form::Quotes => between(&QUOTES),
+            Form::QuotesPoint => point && between(&QUOTES),
+            Form::QuotesComma => !point && between(&QUOTES),
+        }
+    }
+
+    /// Whether what looks so, and is a number, has a decimal mark.
+    pub fn has_fraction(self, form: Form) -> bool {
+        match form {
+            Form::Point
+            | Form::Comma
+            | Form::CommasPoint
+            | Form::PointsComma
+            | Form::SpacesPoint
+            | Form::SpacesComma
+            | Form::QuotesPoint
+            | Form::QuotesComma => true,
+            Form::PointOrGroup => self.decimal == '.',
+            Form::CommaOrGroup => self.decimal == ',',
+            _ => false,
+        }
+    }
+
+    /// A value as a number.
+    pub fn number(self, text: &str) -> Option<f64> {
+        if self == Self::PLAIN {
+            return number(text);
+        }
+        let form = form(text);
+        if !self.reads(form) {
+            return None;
+        }
+        if matches!(form, Form::Small | Form::Whole) {
+            return number(text);
+        }
+        let plain = text.chars().filter_map(|c| match c {
+            c if c == self.decimal => Some('.'),
+            c => (c.is_ascii_alphanumeric() || matches!(c, '+' | '-')).then_some(c),
+        });
+        number(&plain.collect::<String>())
+    }
+}
+
+/// Signs and codes of money, and per cent.
+const SIGNS: [&str; 24] = [
+    "$", "€", "£", "¥", "₹", "₽", "₩", "₺", "₴", "₫", "₪", "฿", "₦", "₱", "¢", "%", "‰", "USD",
+    "EUR", "GBP", "CHF", "JPY", "INR", "CNY",
+];
+
+/// The sign of money or of per cent before or behind a value that is a number but for it.
+pub(crate) fn looks_like_money(text: &str) -> Option<&'static str> {
+    let unsigned = text.trim_start_matches(['+', '-']);
+    SIGNS.into_iter().find(|&sign| {
+        let rest = unsigned
+            .strip_prefix(sign)
+            .or_else(|| unsigned.strip_suffix(sign));
+        rest.is_some_and(|rest| form(rest.trim()) != Form::Text)
+    })
+}
+
+/// Whether this is a whole number in a form that no number keeps: with leading zeros, or beyond ±2⁵³.
+pub(crate) fn is_identifier(text: &str) -> bool {
+    const LARGEST: u64 = 1 << 53;
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
+    let zeros = digits.len() > 1 && digits.starts_with('0');
+    zeros || digits.parse::<u64>().map_or(true, |x| x > LARGEST)
+}
