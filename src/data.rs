@@ -6,6 +6,7 @@ mod class_map;
 mod convert;
 mod cut;
 mod folds;
+mod foreign;
 mod idx;
 #[cfg(feature = "ndarray")]
 mod ndarray;

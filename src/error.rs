@@ -426,6 +426,8 @@ pub enum CellKind {
     MissingTarget,
     /// Text where a number must be.
     NotANumber,
+    /// A number that can be read in two ways, as the decimal mark is not known.
+    Notation,
     /// Anything else.
     #[default]
     Other,

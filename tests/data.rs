@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use wgrad::{
-    Activation::*, Array, Arrays, ClassMap, CsvOptions, DataFile, Dataset, Device, Element,
-    Encoding, Error, Loss, Matrix, Missing, Mlp, OpenOptions, Preparation, PreparationOptions,
-    Scaling, Sgd, Source, Standardizer, Storage, Stream, Table, TargetEncoding, Targets, Task,
-    Trainer, Unseen,
+    Activation::*, Array, Arrays, ClassMap, CsvOptions, DataFile, Dataset, Delimiter, Device,
+    Element, Encoding, Error, Loss, Matrix, Missing, Mlp, OpenOptions, Preparation,
+    PreparationOptions, Scaling, Sgd, Source, Standardizer, Storage, Stream, Table, TargetEncoding,
+    Targets, Task, Trainer, Unseen,
 };
 
 /// The error of a call that must fail, after a look at its variant and at its message.
@@ -93,9 +93,10 @@ fn a_table_is_read_whatever_its_dress() {
 fn headers_and_delimiters_are_guessed_or_stated() {
     let headers = |text: &str| table(text).names().map(<[String]>::to_vec);
     assert_eq!(headers("1,2\n3,4\n"), None);
-    assert_eq!(headers("a,2\n3,4\n"), None);
-    assert_eq!(headers("a,a\n3,4\n"), None);
-    assert_eq!(headers("a,\n3,4\n"), None);
+    // Names over numbers are a header, whatever else is in it.
+    assert_eq!(headers("a,2\n3,4\n").unwrap(), ["a", "2"]);
+    assert_eq!(headers("a,\n3,4\n").unwrap(), ["a", "column 1"]);
+    refused!(csv("a,a\n3,4\n"), Error::Line { .. }, ["both \"a\""]);
     assert!(headers("a,b\n3,4\n").is_some());
     let with = |header, text: &str| {
         let options = CsvOptions {
@@ -114,15 +115,18 @@ fn headers_and_delimiters_are_guessed_or_stated() {
     );
     assert_eq!(with(false, "a,b\nc,d\n").rows(), 2);
     // A comma in values does not win over semicolons that cut all lines alike; ragged lines go by the first.
-    assert_eq!(table("a;b;c\n1,5;2;3\n1;2,5;3,25\n").delimiter(), ';');
-    assert_eq!(table("x\n1\n2\n").delimiter(), ',');
+    assert_eq!(
+        table("a;b;c\n1,5;2;3\n1;2,5;3,25\n").delimiter(),
+        Delimiter::Char(';')
+    );
+    assert_eq!(table("x\n1\n2\n").delimiter(), Delimiter::Char(','));
     refused!(
         csv("a;b\n1;2\n1;2;3\n"),
         Error::Line { .. },
         ["t.csv, line 3", "3 values", "line 1 has 2"]
     );
     let custom = CsvOptions {
-        delimiter: Some('#'),
+        delimiter: Some('#'.into()),
         quote: Some('\''),
         ..CsvOptions::default()
     };
@@ -136,13 +140,336 @@ fn headers_and_delimiters_are_guessed_or_stated() {
     assert_eq!(unquoted.row(0).unwrap(), ["\"1", "2"]);
     for (bad, name) in [('é', "delimiter"), ('\n', "delimiter"), ('"', "delimiter")] {
         let options = CsvOptions {
-            delimiter: Some(bad),
+            delimiter: Some(Delimiter::Char(bad)),
             ..CsvOptions::default()
         };
         refused!(
             Table::from_bytes("t.csv", "a", &options),
             Error::Argument { .. },
             [name]
+        );
+    }
+}
+
+/// What the guesses say of a table: what was guessed, what was found.
+fn guesses(table: &Table) -> Vec<(&str, &str)> {
+    let guesses = table.guesses().iter();
+    guesses
+        .map(|guess| (guess.what.as_str(), guess.found.as_str()))
+        .collect()
+}
+
+#[test]
+fn the_delimiter_is_what_makes_sense_of_all_lines() {
+    let cut = |text: &str| table(text).delimiter().to_string();
+    // Decimal commas cut every line alike, too.
+    assert_eq!(cut("1,5;2,25;cold\n3,5;1,25;warm\n"), ";");
+    assert_eq!(cut("30,20;warm\n7,22;cold\n"), ";");
+    assert_eq!(cut("Doe, John;5\nSmith, Ann;7\n"), ";");
+    assert_eq!(cut("a,b\n\"1;2\",3\n\"4;5\",6\n"), ",");
+    // A line far down is looked at, too.
+    let mut text = "1,2;3\n".repeat(400);
+    text += "1;2\n";
+    assert_eq!(cut(&text), ";");
+    // Aligned columns.
+    let aligned = "   0.3459  116   cold\n  -0.9645   78   warm  \n\n -1.5267\t 249 cold\n";
+    let aligned = table(aligned);
+    assert_eq!(aligned.delimiter(), Delimiter::Whitespace);
+    assert_eq!((aligned.rows(), aligned.cols()), (3, 3));
+    assert_eq!(aligned.row(2).unwrap(), ["-1.5267", "249", "cold"]);
+    let quoted = table("name x\n\"New York\" 1,5\n'Bonn\"  \"2\"\n");
+    assert_eq!(quoted.row(0).unwrap(), ["New York", "1,5"]);
+    assert_eq!(quoted.row(1).unwrap(), ["'Bonn\"", "2"]);
+    assert_eq!(cut("7 1,5\n8 2,5\n"), "whitespace");
+    assert_eq!(cut("1.5, 2.5\n3.5, 4.5\n"), ",");
+    // Words are no columns.
+    assert_eq!(table("good day\nbad day\n").cols(), 1);
+    refused!(
+        csv("a b c\n1 2 3\n4 5\n").and_then(|t| Table::from_bytes(
+            "t.csv",
+            "a b c\n1 2 3\n4 5\n",
+            &CsvOptions {
+                delimiter: Some(Delimiter::Whitespace),
+                ..CsvOptions::default()
+            }
+        )
+        .map(|_| t)),
+        Error::Line { .. },
+        ["line 3", "has 2 values", "white space"]
+    );
+    // As it is said.
+    for (said, delimiter) in [
+        ("\\t", Delimiter::Char('\t')),
+        ("\t", Delimiter::Char('\t')),
+        ("tab", Delimiter::Char('\t')),
+        ("TAB", Delimiter::Char('\t')),
+        (";", Delimiter::Char(';')),
+        ("comma", Delimiter::Char(',')),
+        ("semicolon", Delimiter::Char(';')),
+        ("pipe", Delimiter::Char('|')),
+        ("space", Delimiter::Whitespace),
+        ("whitespace", Delimiter::Whitespace),
+        (" ", Delimiter::Whitespace),
+    ] {
+        let parsed: Delimiter = said.parse().unwrap();
+        assert_eq!(parsed, delimiter, "{said:?}");
+        assert_eq!(parsed.to_string().parse::<Delimiter>().unwrap(), parsed);
+        let json = serde_json::to_string(&parsed).unwrap();
+        assert_eq!(serde_json::from_str::<Delimiter>(&json).unwrap(), parsed);
+    }
+    for bad in ["", "é", "::", "colons"] {
+        refused!(
+            bad.parse::<Delimiter>(),
+            Error::Argument { .. },
+            ["delimiter", "whitespace"]
+        );
+    }
+    // Options that were stored when the delimiter was a character.
+    let old: CsvOptions =
+        serde_json::from_str(r#"{"delimiter":"\t","header":true,"quote":"\"","missing":["-"]}"#)
+            .unwrap();
+    assert_eq!(old.delimiter, Some(Delimiter::Char('\t')));
+    assert_eq!((old.decimal, old.thousands), (None, None));
+}
+
+#[test]
+fn lines_of_white_space_are_empty() {
+    let blank = table("a,b,y\n1,2,p\n   \n3,4,q\n\n \t \n   ");
+    assert_eq!(blank.rows(), 2);
+    assert_eq!(blank.row(1).unwrap(), ["3", "4", "q"]);
+    let one = table("x\n1\n  \n2\n\t\n");
+    assert_eq!(one.rows(), 2);
+    // Nothing in quotation marks is a value; values that are all missing are a row, though a tab between them is white space.
+    assert_eq!(table("x\n1\n\"\"\n2\n").rows(), 3);
+    let tabs = table("a\tb\n1\t2\n\t\n3\t4\n \n\t\t\t\n");
+    assert_eq!(tabs.rows(), 3);
+    assert_eq!(tabs.row(1).unwrap(), ["", ""]);
+    assert_eq!(tabs.row(2).unwrap(), ["3", "4"]);
+    refused!(csv(" \n\t\n"), Error::File { .. }, ["is empty"]);
+    // Lines are counted as an editor does.
+    refused!(
+        csv("a,b\n  \n1,2\n \n3\n"),
+        Error::Line { .. },
+        ["line 5", "has 1 values"]
+    );
+}
+
+/// Twelve rows, of which the values come again.
+fn repeated(header: &str, row: impl Fn(usize) -> String) -> String {
+    let rows = (0..12).map(|i| row(i) + "\n");
+    format!("{header}\n{}", rows.collect::<String>())
+}
+
+#[test]
+fn the_header_is_guessed_from_all_that_stands_below() {
+    let names = |text: &str| csv(text).map(|table| table.names().map(<[String]>::to_vec));
+    let label = |i: usize| ["up", "down"][i % 2];
+    let fraction = |i: usize| format!("{}.{}", i, (i * 7) % 10);
+    // Numbers that count columns.
+    let counted = repeated("0,1,2,label", |i| {
+        let x = fraction(i);
+        format!("{x},{x},{x},{}", label(i))
+    });
+    let found = names(&counted).unwrap().unwrap();
+    assert_eq!(found, ["0", "1", "2", "label"]);
+    let years = repeated("region,2019,2020,2021,trend", |i| {
+        let x = fraction(i);
+        format!("south,{x},{x},{x},{}", label(i))
+    });
+    assert_eq!(table(&years).rows(), 12);
+    let whole = repeated("region,2019,2020,2021,trend", |i| {
+        format!("south,{i},{},{},{}", i * i, i + 9, label(i))
+    });
+    assert_eq!(table(&whole).rows(), 12);
+    let one = repeated("0,label", |i| format!("{},{}", fraction(i), label(i)));
+    assert_eq!(table(&one).rows(), 12);
+    // Numbers as they stand below are data, whatever single word is among them.
+    let data = repeated("3,4,5,up", |i| {
+        format!("{i},{},{},{}", i + 1, i + 2, label(i))
+    });
+    assert_eq!(names(&data).unwrap(), None);
+    let digits: String = (0..30)
+        .map(|i| format!("{},{},{}\n", i % 7, i % 3, i % 2))
+        .collect();
+    assert_eq!(names(&digits).unwrap(), None);
+    let typo = repeated("1.5,2.5,3.5,4.5,O.5,6.5", |i| {
+        vec![fraction(i); 6].join(",")
+    });
+    assert_eq!(names(&typo).unwrap(), None);
+    // Text alone: what comes again below is no name.
+    let colours = |i: usize| {
+        format!(
+            "{},{},{}",
+            ["red", "blue"][i % 2],
+            ["S", "M", "L"][i % 3],
+            label(i)
+        )
+    };
+    assert_eq!(table(&repeated("colour,size,label", colours)).rows(), 12);
+    assert_eq!(names(&repeated("red,L,up", colours)).unwrap(), None);
+    // One value may be rare.
+    assert_eq!(names(&repeated("red,XL,up", colours)).unwrap(), None);
+    refused!(
+        names(&repeated("label,size,label", colours)),
+        Error::Line { .. },
+        [
+            "line 1",
+            "column 0 and column 2",
+            "both \"label\"",
+            "no header"
+        ]
+    );
+    // The first column of pandas has no name.
+    let index = repeated(",a,b", |i| format!("{i},{},{}", fraction(i), label(i)));
+    assert_eq!(names(&index).unwrap().unwrap(), ["column 0", "a", "b"]);
+    // What is said is not guessed.
+    let said = CsvOptions {
+        header: Some(false),
+        ..CsvOptions::default()
+    };
+    let said = Table::from_bytes("t.csv", counted.as_bytes(), &said).unwrap();
+    assert_eq!((said.rows(), guesses(&said)[1].0), (13, "decimal mark"));
+    // Why.
+    let evidence = |text: &str| {
+        let table = table(text);
+        let guess = table.guesses().iter().find(|guess| guess.what == "header");
+        let guess = guess.unwrap();
+        format!("{}: {}", guess.found, guess.evidence)
+    };
+    assert_eq!(
+        evidence("a,b\n1,2\n"),
+        "yes: it has names over columns of numbers"
+    );
+    assert_eq!(
+        evidence(&repeated("red,L,up", colours)),
+        "no: its values come again below"
+    );
+    assert_eq!(evidence(&data), "no: its values come again below");
+    assert_eq!(
+        evidence("1,5\n3,4\n"),
+        "no: it has numbers over columns of numbers"
+    );
+    assert_eq!(evidence("1,2\n3,4\n"), "no: nothing speaks for it");
+    assert_eq!(evidence("a,b\nc,d\n"), "yes: it has names that differ");
+}
+
+#[test]
+fn decimal_marks_and_thousands_are_guessed_from_the_whole_file() {
+    let written = |text: &str| {
+        let table = table(text);
+        let read = table.read_as();
+        let (decimal, thousands) = (read.decimal.unwrap(), read.thousands);
+        // What was found reads the file so, too, with nothing left to be guessed.
+        let again = Table::from_bytes("t.csv", text, &read).unwrap();
+        assert_eq!(again.read_as(), read);
+        assert_eq!(again.guesses(), []);
+        assert_eq!(
+            (again.rows(), again.cols(), again.names()),
+            (table.rows(), table.cols(), table.names())
+        );
+        (decimal, thousands)
+    };
+    for (text, decimal, thousands) in [
+        ("a;b\n1,5;x\n2;y\n", ',', None),
+        ("30,20;76,32;warm\n7,22;62,70;cold\n", ',', None),
+        ("a;b\n1,234;x\n0,125;y\n", ',', None),
+        ("a;b\n1,234;1,5\n2,345;2,5\n", ',', None),
+        ("a,b\n1.5,x\n2.25,y\n", '.', None),
+        ("a,b\n1,2\n3,4\n", '.', None),
+        ("a,b\n1.234,x\n5.678,y\n", '.', None),
+        // Groups of three, where something else tells.
+        ("a,b\n\"1,234,567\",x\n\"350,904\",y\n", '.', Some(',')),
+        ("a,b\n\"1,234.50\",x\n\"350,904\",y\n", '.', Some(',')),
+        (
+            "a,b,c\n\"2,393\",4,\"350,904\"\n936,4,\"141,706\"\n",
+            '.',
+            Some(','),
+        ),
+        ("a,b\n\"350,904\",1.5\n\"141,706\",2.5\n", '.', Some(',')),
+        ("a;b\n1.234,5;x\n17,25;y\n", ',', Some('.')),
+        ("a;b\n1.234;1,5\n2.345;2,5\n", ',', Some('.')),
+        ("a;b\n1.234.567;x\n2.345;y\n", ',', Some('.')),
+        ("a;b\n1 234,5;x\n17,25;y\n", ',', Some(' ')),
+        ("a;b\n1\u{202f}234;x\n17;y\n", '.', Some(' ')),
+        ("a;b\n1'234.5;x\n17;y\n", '.', Some('\'')),
+        // Text with commas says nothing of numbers.
+        (
+            "a,b\n1.5,\"Bonn, Rhein\"\n2.5,\"1,5 l\"\n3.5,\"1,5\"\n4.5,x\n5.5,y\n",
+            '.',
+            None,
+        ),
+        // One that is wrong does not change the column.
+        ("a;b\n1,5;x\n2,25;y\n3.5;y\n", ',', None),
+    ] {
+        assert_eq!(written(text), (decimal, thousands), "{text:?}");
+    }
+    // What nothing tells is not guessed.
+    let prices = "id,price\n1,\"350,904\"\n2,\"141,706\"\n";
+    refused!(
+        csv(prices),
+        Error::Cell(_),
+        [
+            "t.csv, line 2, column \"price\": \"350,904\"",
+            "350904",
+            "350.904",
+            "thousands separator",
+            "decimal mark"
+        ]
+    );
+    for (decimal, thousands, read) in [
+        (None, Some(','), ('.', Some(','))),
+        (Some(','), None, (',', None)),
+        (None, Some(' '), (',', Some(' '))),
+    ] {
+        let options = CsvOptions {
+            decimal,
+            thousands,
+            ..CsvOptions::default()
+        };
+        let table = Table::from_bytes("t.csv", prices, &options).unwrap();
+        let found = table.read_as();
+        assert_eq!((found.decimal.unwrap(), found.thousands), read);
+    }
+    refused!(
+        csv("a;b\n1,5;1.5\n2,5;2.5\n"),
+        Error::File { .. },
+        [
+            "column \"a\" has \"1,5\" in line 2",
+            "column \"b\" has \"1.5\" in line 2",
+            "decimal mark"
+        ]
+    );
+    // Without a header the first line counts, too.
+    assert_eq!(written("1,5;x\n2;x\n"), (',', None));
+    let evidence = table("t;b\n7;x\n1,5;y\n");
+    let guess = &evidence.guesses()[2];
+    assert_eq!(
+        (
+            guess.what.as_str(),
+            guess.found.as_str(),
+            guess.evidence.as_str()
+        ),
+        ("decimal mark", ",", "column \"t\" has \"1,5\" in line 3")
+    );
+    assert_eq!(
+        guesses(&evidence),
+        [("delimiter", ";"), ("header", "yes"), ("decimal mark", ",")]
+    );
+    for (decimal, thousands) in [
+        (Some('x'), None),
+        (None, Some('x')),
+        (Some(','), Some(',')),
+        (Some('.'), Some('.')),
+    ] {
+        let options = CsvOptions {
+            decimal,
+            thousands,
+            ..CsvOptions::default()
+        };
+        refused!(
+            Table::from_bytes("t.csv", "a\n1\n", &options),
+            Error::Argument { .. },
+            ["must be"]
         );
     }
 }
@@ -323,7 +650,7 @@ fn text_in_a_column_of_numbers_is_refused_with_its_place() {
         ]
     );
     refused!(
-        prepared("a;b\n1,5;x\n2;y\n3;x\n"),
+        prepared("a;b\n1,5;x\n2;y\n3;x\n4.5;x\n5.5;y\n"),
         Error::Cell(_),
         ["line 2", "\"1,5\"", "decimal points"]
     );
@@ -976,14 +1303,23 @@ fn npy_of_every_type_is_what_numpy_wrote() {
 fn arrays_that_cannot_be_used_are_refused_with_their_place() {
     let open = |name: &str| Array::open(path(&format!("{name}.npy")));
     refused!(
-        open("strings"),
+        open("strings").unwrap().matrix(0..2, 1.0),
         Error::File { .. },
-        ["strings.npy", "<U1", "astype"]
+        ["strings.npy", "text of 1 characters", "astype('float64')"]
+    );
+    refused!(
+        open("strings").unwrap().labels(0..2),
+        Error::File { .. },
+        ["strings.npy", "numbers are needed"]
     );
     refused!(
         open("records"),
         Error::File { .. },
-        ["records.npy", "records of several fields"]
+        [
+            "records.npy",
+            "records of several fields",
+            "structured_to_unstructured"
+        ]
     );
     refused!(
         open("nan").unwrap().matrix(0..2, 1.0),
@@ -1090,6 +1426,44 @@ fn arrays_that_cannot_be_used_are_refused_with_their_place() {
         Error::File { .. },
         ["version 9.0"]
     );
+    // Types that are not read, with what NumPy does about them.
+    for (descr, advice) in [
+        ("<c16", "numpy.stack((x.real, x.imag), -1)"),
+        (
+            "<M8[ns]",
+            "(x - numpy.datetime64(0, 's')) / numpy.timedelta64(1, 's')",
+        ),
+        (">m8[D]", "x / numpy.timedelta64(1, 's')"),
+        ("|O", ".astype(str)"),
+        ("<f16", ".astype('float64')"),
+        ("|V8", "save numbers or text"),
+        ("<U0", "save numbers or text"),
+        ("<U99999999999999999999", "save numbers or text"),
+    ] {
+        refused!(
+            header(&format!(
+                "{{'descr': '{descr}', 'fortran_order': False, 'shape': (2,)}}"
+            )),
+            Error::File { .. },
+            ["a.npy", descr, advice]
+        );
+    }
+    // Bytes of images are told from others.
+    let of = |name: &str| Array::open(path(name)).unwrap();
+    for (name, image) in [
+        ("images.npy", true),
+        ("train-images-idx3-ubyte", true),
+        ("train-labels-idx1-ubyte", true),
+        ("u1.npy", false),
+        ("images_fortran.npy", false),
+        ("floats.idx", false),
+        ("strings.npy", false),
+    ] {
+        assert_eq!(of(name).is_image(), image, "{name}");
+    }
+    assert!(of("strings.npy").is_text() && !of("f4.npy").is_text());
+    let large = of("i8.npy").matrix_f64(0..5).unwrap();
+    assert_eq!(large.row(4), [25.0, 27.0, 29.0, 31.0]);
     // Targets and inputs that do not belong together; labels that are none.
     let pair = |x: &str, y: &str, task| {
         let options = OpenOptions {
@@ -1296,6 +1670,168 @@ fn archives_give_their_arrays_by_name() {
     }
     let text = DataFile::from_bytes("data", "a,b\n1,2\n", &default).unwrap();
     assert!(matches!(text, DataFile::Table(_)));
+}
+
+/// An archive of files of these names.
+fn zipped(names: &[&str]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for name in names {
+        let options = zip::write::SimpleFileOptions::default();
+        archive.start_file(*name, options).unwrap();
+        std::io::Write::write_all(&mut archive, b"a,b\n1,2\n").unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+#[test]
+fn files_that_are_no_data_are_known_and_refused_with_what_to_do() {
+    let gzipped = |bytes: &[u8]| {
+        let level = flate2::Compression::fast();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let utf16: Vec<u8> = "a,b\n1,2\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let utf16_be: Vec<u8> = "a,b\n1,2\n"
+        .encode_utf16()
+        .flat_map(u16::to_be_bytes)
+        .collect();
+    let kinds: [(&[u8], &str, &str); 20] = [
+        (
+            b"{\"a\": 1, \"b\": 2}\n{\"a\": 3, \"b\": 4}\n",
+            "is JSON",
+            "to_csv",
+        ),
+        (b"[{\"a\": 1},\n {\"a\": 2}]", "is JSON", "to_csv"),
+        (b"[\n  [1, 2],\n  [3, 4]\n]", "is JSON", "to_csv"),
+        (b"{\n  \"a\": [1]\n}", "is JSON", "to_csv"),
+        (
+            b"PAR1\x15\x04\x15\x10",
+            "is a Parquet file",
+            "save it as CSV",
+        ),
+        (
+            b"ARROW1\0\0\xff\xff",
+            "is a Feather (Arrow) file",
+            "save it as CSV",
+        ),
+        (b"\x89HDF\r\n\x1a\n\0", "is an HDF5 file", "numpy.savez"),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0",
+            "is an Excel workbook",
+            "save it as CSV",
+        ),
+        (b"\x80\x04\x95\x10\0", "is a Python pickle", "any program"),
+        (
+            b"SQLite format 3\0",
+            "is an SQLite database",
+            "save its table as CSV",
+        ),
+        (b"%PDF-1.7\n", "is a PDF document", "CSV"),
+        (b"\n<!DOCTYPE html>\n<html>", "is a web page", "download"),
+        (b"<HTML><body>", "is a web page", "download"),
+        (b"<?xml version=\"1.0\"?>", "is XML", "save it as CSV"),
+        (b"BZh91AY&SY\x01", "is compressed by bzip2", "unpack it"),
+        (b"\xfd7zXZ\0\0", "is compressed by xz", "unpack it"),
+        (
+            b"\x28\xb5\x2f\xfd\x04",
+            "is compressed by zstd",
+            "unpack it",
+        ),
+        (
+            b"\xff\xfea\0,\0b\0\n\0",
+            "is UTF-16 text",
+            "save it as UTF-8",
+        ),
+        (&utf16, "is UTF-16 text", "save it as UTF-8"),
+        (&utf16_be, "is UTF-16 text", "save it as UTF-8"),
+    ];
+    let options = OpenOptions::default();
+    for (bytes, problem, advice) in kinds {
+        for name in ["data.csv", "data", "data.json", "data.xlsx"] {
+            refused!(
+                DataFile::from_bytes(name, bytes, &options),
+                Error::File { .. },
+                [&format!("{name}: {problem}"), advice]
+            );
+        }
+        refused!(
+            DataFile::from_bytes("data.csv.gz", gzipped(bytes), &options),
+            Error::File { .. },
+            [problem, advice]
+        );
+        refused!(
+            Table::from_bytes("data.csv", bytes, &CsvOptions::default()),
+            Error::File { .. },
+            [problem, advice]
+        );
+    }
+    for (names, problem, advice) in [
+        (&["data.csv"][..], "is a ZIP of data.csv", "unpack it"),
+        (
+            &["a/", "a/x.csv", "a/y.csv"],
+            "is a ZIP of a/x.csv, a/y.csv",
+            "unpack it",
+        ),
+        (
+            &[
+                "[Content_Types].xml",
+                "xl/workbook.xml",
+                "xl/worksheets/sheet1.xml",
+            ],
+            "is an Excel workbook",
+            "save it as CSV",
+        ),
+        (
+            &["[Content_Types].xml", "word/document.xml"],
+            "is an Office document",
+            "CSV",
+        ),
+        (
+            &["mimetype", "content.xml"],
+            "is an OpenDocument file",
+            "CSV",
+        ),
+        (
+            &["model/data.pkl", "model/data/0"],
+            "is a PyTorch file",
+            "safetensors",
+        ),
+        (&[], "is an empty ZIP archive", "give CSV"),
+    ] {
+        let bytes = zipped(names);
+        for name in ["data.csv.zip", "book.xlsx", "data.csv", "data.npz", "data"] {
+            refused!(
+                DataFile::from_bytes(name, bytes.clone(), &options),
+                Error::File { .. },
+                [&format!("{name}: {problem}"), advice]
+            );
+        }
+        refused!(
+            Table::from_bytes("data.csv", bytes, &CsvOptions::default()),
+            Error::File { .. },
+            [problem, advice]
+        );
+    }
+    // Tables that only begin like these.
+    for text in [
+        "ORC,b\n1,2\n",
+        "PAR1,b\n1,2\n",
+        "BZh,b\n1,2\n",
+        "{a},b\n1,2\n",
+        "[x],b\n1,2\n",
+    ] {
+        assert_eq!(table(text).rows(), 1, "{text}");
+    }
+    // Arrays are arrays, whatever their name.
+    for name in ["f4.npy", "pair.npz"] {
+        let bytes = std::fs::read(path(name)).unwrap();
+        let file = DataFile::from_bytes("data.csv", bytes, &options).unwrap();
+        assert!(matches!(file, DataFile::Arrays(_)), "{name}");
+    }
 }
 
 #[test]

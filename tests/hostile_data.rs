@@ -109,10 +109,10 @@ fn damaged_files_are_read_or_refused() {
     ] {
         LARGEST.store(0, Ordering::Relaxed);
         let _ = Table::from_bytes("t.csv", text.as_bytes(), &CsvOptions::default());
-        // Each comma makes a value, whose end is 8 bytes; vectors grow twofold.
+        // Each comma makes a value, whose end is 8 bytes, and a column, of which some 200 bytes are known; vectors grow twofold.
         let largest = LARGEST.load(Ordering::Relaxed);
         assert!(
-            largest <= 32 * text.len(),
+            largest <= 512 * text.len(),
             "{largest} bytes for {}",
             text.len()
         );

@@ -320,17 +320,22 @@ impl Array {
             .position(|element| !is_text(element))
         {
             None => Ok(()),
-            Some(i) => Err(Error::File {
-                file: self.name.clone(),
-                problem: format!(
-                    "has an element, number {i} (from 0) in the file, that is no text in {}",
-                    match self.element {
-                        Element::Text(_) => "UTF-32",
-                        _ => "UTF-8",
-                    }
-                ),
-                advice: "save it with .astype(str)".into(),
-            }),
+            Some(i) => {
+                let (encoding, advice) = match self.element {
+                    Element::Text(_) => ("UTF-32", "the file is damaged, get it again"),
+                    _ => (
+                        "UTF-8",
+                        "save numpy.char.decode(x, 'latin-1'), or of the encoding that it has",
+                    ),
+                };
+                Err(Error::File {
+                    file: self.name.clone(),
+                    problem: format!(
+                        "has an element, number {i} (from 0) in the file, that is no text in {encoding}"
+                    ),
+                    advice: advice.into(),
+                })
+            }
         }
     }
 
@@ -641,5 +646,160 @@ impl Arrays {
             Targets::Classes(labels) => Dataset::classes(inputs, labels),
             Targets::Values(values) => Dataset::values(inputs, values),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array(element: Element, big_endian: bool, fortran: bool, bytes: &[u8]) -> Array {
+        let columns = bytes.len() / element.bytes() / 2;
+        let layout = Layout {
+            shape: vec![2, columns],
+            element,
+            big_endian,
+            fortran,
+        };
+        Array::new("a".into(), layout, bytes.to_vec().into()).unwrap()
+    }
+
+    fn cells(array: &Array) -> Vec<ArrayCell<'_>> {
+        let places = (0..array.rows()).flat_map(|r| (0..array.cols()).map(move |c| (r, c)));
+        places.map(|(r, c)| array.cell(r, c)).collect()
+    }
+
+    /// Of every type, in both orders of bytes and of elements.
+    #[test]
+    fn cells_are_what_the_file_has() {
+        let ints = |ints: [i128; 4]| ints.map(ArrayCell::Int);
+        macro_rules! check {
+            ($element:ident, $type:ty, $cell:ident, $values:expr) => {{
+                let values: [$type; 4] = $values;
+                let [a, b, c, d] = values;
+                let expected = values.map(|x| ArrayCell::$cell(x.into()));
+                let little = values.map(|x| x.to_le_bytes()).concat();
+                let big = values.map(|x| x.to_be_bytes()).concat();
+                let columns = [a, c, b, d].map(|x| x.to_be_bytes()).concat();
+                assert_eq!(
+                    cells(&array(Element::$element, false, false, &little)),
+                    expected
+                );
+                assert_eq!(
+                    cells(&array(Element::$element, true, false, &big)),
+                    expected
+                );
+                assert_eq!(
+                    cells(&array(Element::$element, true, true, &columns)),
+                    expected
+                );
+            }};
+        }
+        check!(U8, u8, Int, [0, 1, 2, u8::MAX]);
+        check!(I8, i8, Int, [0, 1, i8::MIN, i8::MAX]);
+        check!(U16, u16, Int, [0, 1, 2, u16::MAX]);
+        check!(I16, i16, Int, [0, 1, i16::MIN, i16::MAX]);
+        check!(U32, u32, Int, [0, 1, 2, u32::MAX]);
+        check!(I32, i32, Int, [0, 1, i32::MIN, i32::MAX]);
+        check!(U64, u64, Int, [0, 1, (1 << 53) + 1, u64::MAX]);
+        check!(I64, i64, Int, [0, -1, i64::MIN, i64::MAX]);
+        check!(F32, f32, Number, [0.5, -1.0, f32::MAX, f32::MIN_POSITIVE]);
+        check!(F64, f64, Number, [0.1, -1.0, f64::MAX, 1_700_000_000.5]);
+        check!(F16, f16, Number, [0.5, -1.0, 2.0, 3.0].map(f16::from_f32));
+        check!(
+            Bf16,
+            bf16,
+            Number,
+            [0.5, -1.0, 2.0, 3.0].map(bf16::from_f32)
+        );
+        let bools = array(Element::Bool, false, false, &[0, 1, 2, 0]);
+        assert_eq!(cells(&bools), ints([0, 1, 1, 0]));
+        let nan = array(
+            Element::F64,
+            false,
+            false,
+            &[f64::NAN.to_le_bytes(), [0; 8]].concat(),
+        );
+        assert!(matches!(nan.cell(0, 0), ArrayCell::Number(x) if x.is_nan()));
+    }
+
+    #[test]
+    fn text_is_without_the_zeros_behind_it() {
+        let texts = ["ab", "", "é\0x", "00501"];
+        let expected = texts.map(|text| ArrayCell::Text(text.into()));
+        let codes = |text: &str| {
+            let mut codes: Vec<u32> = text.chars().map(u32::from).collect();
+            codes.resize(5, 0);
+            codes
+        };
+        let wide = texts.map(codes).concat();
+        let little: Vec<u8> = wide.iter().flat_map(|c| c.to_le_bytes()).collect();
+        let big: Vec<u8> = wide.iter().flat_map(|c| c.to_be_bytes()).collect();
+        let narrow = texts.map(|text| {
+            let mut bytes = text.as_bytes().to_vec();
+            bytes.resize(5, 0);
+            bytes
+        });
+        let arrays = [
+            array(Element::Text(5), false, false, &little),
+            array(Element::Text(5), true, false, &big),
+            array(Element::Bytes(5), false, false, &narrow.concat()),
+        ];
+        for array in &arrays {
+            assert!(array.is_text() && !array.element().is_integer());
+            array.check_text().unwrap();
+            assert_eq!(cells(array), expected);
+        }
+        let bad = [
+            array(Element::Text(1), false, false, &[0, 0, 0, 0, 0, 0xd8, 0, 0]),
+            array(Element::Bytes(1), false, false, &[b'a', 0xe9]),
+        ];
+        for (array, encoding) in bad.iter().zip(["UTF-32", "UTF-8"]) {
+            let error = array.check_text().unwrap_err().to_string();
+            assert!(
+                error.contains("number 1") && error.contains(encoding),
+                "{error}"
+            );
+            // A file that changes under a map makes no panic.
+            assert!(matches!(array.cell(1, 0), ArrayCell::Text(text) if text == "\u{fffd}"));
+        }
+    }
+
+    #[test]
+    fn numbers_are_exact_in_f64_or_refused() {
+        let of = |values: [i64; 2]| {
+            let bytes = values.map(i64::to_le_bytes).concat();
+            array(Element::I64, false, false, &bytes).matrix_f64(0..2)
+        };
+        let largest = 1_i64 << 53;
+        assert_eq!(
+            of([largest, -largest]).unwrap().data(),
+            [9007199254740992.0, -9007199254740992.0]
+        );
+        let error = of([7, -largest - 1]).unwrap_err().to_string();
+        assert!(
+            error.contains("row 1, column 0") && error.contains("-9007199254740993"),
+            "{error}"
+        );
+        let floats = [1_700_000_000.25, 1e300].map(f64::to_le_bytes).concat();
+        let floats = array(Element::F64, false, false, &floats);
+        assert_eq!(
+            floats.matrix_f64(0..2).unwrap().data(),
+            [1_700_000_000.25, 1e300]
+        );
+        assert_eq!(floats.matrix_f64(1..2).unwrap().data(), [1e300]);
+        let nan = array(
+            Element::F64,
+            false,
+            false,
+            &[f64::NAN.to_le_bytes(), [0; 8]].concat(),
+        );
+        let error = nan.matrix_f64(0..2).unwrap_err().to_string();
+        assert!(error.contains("NaN stands at row 0, column 0"), "{error}");
+        assert!(
+            array(Element::Bytes(1), false, false, b"12")
+                .matrix_f64(0..2)
+                .is_err()
+        );
     }
 }

@@ -132,18 +132,20 @@ fn parse(name: &str, header: &[u8]) -> Result<Layout> {
 fn unsupported(name: &str, descr: &str) -> Error {
     let kind = descr.trim_start_matches(['<', '>', '=', '|']);
     let advice = match kind.chars().next() {
-        Some('c') => "save numpy.stack((x.real, x.imag), -1) of it",
-        Some('M') => "save it with .astype('datetime64[s]').astype('float64'), as seconds",
-        Some('m') => "save it with .astype('timedelta64[s]').astype('float64'), as seconds",
+        Some('c') => "save its real and imaginary parts, numpy.stack((x.real, x.imag), -1)",
+        Some('M') => {
+            "save its seconds since 1970, (x - numpy.datetime64(0, 's')) / numpy.timedelta64(1, 's')"
+        }
+        Some('m') => "save its seconds, x / numpy.timedelta64(1, 's')",
         Some('O') => {
             "objects are stored as programs, which are not run: save it with .astype('float64'), or with .astype(str) if it \
              is text"
         }
         Some('f') => "save it with .astype('float64')",
         Some('r') => {
-            "save numpy.lib.recfunctions.structured_to_unstructured(x) of it, if all fields are numbers, or a table as CSV"
+            "save structured_to_unstructured(x), from numpy.lib.recfunctions, if all fields are numbers; else a table as CSV"
         }
-        _ => "save it with .astype('float64'), or with .astype(str)",
+        _ => "save numbers or text",
     };
     Error::File {
         file: name.into(),

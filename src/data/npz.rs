@@ -6,7 +6,7 @@ use zip::ZipArchive;
 
 use super::array::Array;
 use super::bytes::{Bytes, read_limited};
-use super::npy;
+use super::{foreign, npy};
 use crate::error::{Error, Result};
 
 /// The arrays of an archive, of which none is unpacked yet.
@@ -31,12 +31,15 @@ impl<'a> Archive<'a> {
         let names = zip
             .file_names()
             .map(|name| name.map_err(|e| damaged(file, &e)));
-        let names: Vec<String> = names
+        let all: Vec<String> = names
             .map(|name| Ok(name?.into_owned()))
             .collect::<Result<_>>()?;
-        let arrays = names.iter().filter_map(|name| name.strip_suffix(".npy"));
+        let arrays = all.iter().filter_map(|name| name.strip_suffix(".npy"));
         let mut names: Vec<String> = arrays.map(String::from).collect();
         names.sort();
+        if names.is_empty() {
+            return Err(foreign::archive(file, &all));
+        }
         Ok(Self { file, zip, names })
     }
 

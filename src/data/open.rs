@@ -8,7 +8,7 @@ use super::array::{Array, Arrays, Task};
 use super::bytes::{Bytes, GZIP};
 use super::table::{CsvOptions, Table};
 use super::wording::{listed, nearest};
-use super::{Dataset, Preparation, PreparationOptions, Raw, idx, npy, npz, tensors};
+use super::{Dataset, Preparation, PreparationOptions, Raw, foreign, idx, npy, npz, tensors};
 use crate::error::{Error, Result, Size};
 
 /// How files of data are read.
@@ -116,11 +116,8 @@ impl DataFile {
         let one = |array| Ok(Self::Arrays(Arrays::new(array, None, options.task)?));
         match kind {
             Kind::Table => {
-                let mut csv = options.csv.clone();
-                if csv.delimiter.is_none() && has_extension(path, &["tsv", "tab"]) {
-                    csv.delimiter = Some('\t'.into());
-                }
-                Ok(Self::Table(Table::new(file, bytes, &csv)?))
+                let tabs = has_extension(path, &["tsv", "tab"]);
+                Ok(Self::Table(Table::new(file, bytes, &options.csv, tabs)?))
             }
             Kind::Npy => one(npy::read(&file, &bytes)?),
             Kind::Idx => one(idx::read(&file, &bytes)?),
@@ -225,7 +222,7 @@ fn kind_by_bytes(bytes: &[u8]) -> Option<Kind> {
     let text = |bytes: &[u8]| !bytes.is_empty() && !bytes.contains(&0);
     match bytes {
         _ if bytes.starts_with(npy::MAGIC) => Some(Kind::Npy),
-        [b'P', b'K', 3 | 5, 4 | 6, ..] => Some(Kind::Npz),
+        _ if foreign::is_zip(bytes) => Some(Kind::Npz),
         _ if idx::is_idx(bytes) => Some(Kind::Idx),
         [_, _, _, _, _, 0, 0, 0, b'{', ..] => Some(Kind::Safetensors),
         _ if text(&bytes[..bytes.len().min(1024)]) => Some(Kind::Table),
@@ -245,11 +242,19 @@ fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(Kind, Bytes)> {
             .into(),
     };
     if !bytes.starts_with(GZIP) {
+        foreign::check(file, &bytes)?;
+        // Arrays and archives that are named as a table.
+        let by_name = match by_name {
+            Some(Kind::Table) if foreign::is_zip(&bytes) => Some(Kind::Npz),
+            Some(Kind::Table) if bytes.starts_with(npy::MAGIC) => Some(Kind::Npy),
+            by_name => by_name,
+        };
         let kind = by_name.or_else(|| kind_by_bytes(&bytes));
         return Ok((kind.ok_or_else(|| unknown(&bytes))?, bytes));
     }
     let mut kind = by_name;
     let unpacked = bytes.unpacked(file, |first| {
+        foreign::check(file, first)?;
         let of = *kind.get_or_insert(kind_by_bytes(first).ok_or_else(|| unknown(first))?);
         match of {
             Kind::Npy => npy::length(file, first),

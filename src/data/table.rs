@@ -1,6 +1,8 @@
 //! Tables of text: CSV and its relatives, by any delimiter, with or without a header.
 
+mod cuts;
 mod delimiter;
+mod evidence;
 mod notation;
 mod records;
 
@@ -11,10 +13,12 @@ use csv::ByteRecord;
 use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
+use super::foreign;
 use super::wording::{column_label, listed, nearest, shortened};
 use crate::error::{Cell, CellKind, Error, Result};
+use evidence::{Evidence, Evident, Unclear, Written};
 use notation::Notation;
-use records::{Dialect, Mark, Records, guess_delimiter};
+use records::{Dialect, Mark, Records};
 
 pub use delimiter::Delimiter;
 pub(crate) use notation::{is_identifier, looks_like_money};
@@ -120,11 +124,11 @@ pub struct Table {
     names: Option<Vec<String>>,
     cols: usize,
     rows: usize,
-    /// Where every [`STRIDE`]-th row begins.
+    /// Where every [`STRIDE`]-th record begins; a header is the first.
     marks: Vec<Mark>,
 }
 
-/// Rows from one mark to the next: the index of a large table stays small, and a row is found by reading a few.
+/// Records from one mark to the next: the index of a large table stays small, and a row is found by reading a few.
 const STRIDE: usize = 64;
 
 /// A value as text, without the space around it.
@@ -149,11 +153,12 @@ impl Table {
         let tabs = path
             .extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("tsv") || e.eq_ignore_ascii_case("tab"));
-        let mut options = options.clone();
-        if tabs && options.delimiter.is_none() {
-            options.delimiter = Some(Delimiter::Char('\t'));
-        }
-        Self::new(path.display().to_string(), Bytes::open(path)?, &options)
+        Self::new(
+            path.display().to_string(),
+            Bytes::open(path)?,
+            options,
+            tabs,
+        )
     }
 
     /// The table in these bytes; `file` is what errors call it.
@@ -165,17 +170,17 @@ impl Table {
         bytes: impl Into<Vec<u8>>,
         options: &CsvOptions,
     ) -> Result<Self> {
-        Self::new(file.into(), bytes.into().into(), options)
+        Self::new(file.into(), bytes.into().into(), options, false)
     }
 
-    pub(crate) fn new(file: String, mut bytes: Bytes, options: &CsvOptions) -> Result<Self> {
-        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-            return Err(Error::File {
-                file,
-                problem: "is UTF-16 text".into(),
-                advice: "save it as UTF-8".into(),
-            });
-        }
+    /// `tabs`: whether the file is named as one that has tabs between values.
+    pub(crate) fn new(
+        file: String,
+        mut bytes: Bytes,
+        options: &CsvOptions,
+        tabs: bool,
+    ) -> Result<Self> {
+        foreign::check_table(&file, &bytes)?;
         if bytes.starts_with("\u{feff}".as_bytes()) {
             bytes = bytes.part(3..bytes.len());
         }
@@ -183,10 +188,21 @@ impl Table {
             .quote
             .map(|c| ascii("the quotation mark", c))
             .transpose()?;
+        check_notation(options.decimal, options.thousands)?;
+        let mut guesses = Vec::new();
         let delimiter = match options.delimiter {
             Some(Delimiter::Whitespace | Delimiter::Char(' ')) => None,
             Some(Delimiter::Char(c)) => Some(ascii("the delimiter", c)?),
-            None => Some(guess_delimiter(&bytes, quote)),
+            None => {
+                let found = cuts::guess(&bytes, quote, &options.missing, tabs);
+                let delimiter = found.delimiter;
+                guesses.push(Guess {
+                    what: "delimiter".into(),
+                    found: Dialect { delimiter, quote }.named().to_string(),
+                    evidence: found.evidence,
+                });
+                delimiter
+            }
         };
         if quote.is_some() && quote == delimiter {
             return Err(Error::Argument {
@@ -202,26 +218,29 @@ impl Table {
             file,
             bytes,
             dialect: Dialect { delimiter, quote },
-            notation: Notation {
-                decimal: options.decimal.unwrap_or('.'),
-                thousands: options.thousands,
-            },
+            notation: Notation::PLAIN,
             missing: options.missing.clone(),
-            guesses: Vec::new(),
+            guesses,
             names: None,
             cols: 0,
             rows: 0,
             marks: Vec::new(),
         };
-        table.index(options.header)?;
+        if table.bytes.trim_ascii().is_empty() {
+            return Err(table.empty());
+        }
+        table.index(options)?;
         Ok(table)
     }
 
-    /// Goes through the whole text once: header, number of values a line, encoding, where rows begin.
-    fn index(&mut self, header: Option<bool>) -> Result<()> {
+    /// Goes through the whole text once: number of values a line, encoding, where rows begin, and what values speak for where
+    /// the options do not say.
+    fn index(&mut self, options: &CsvOptions) -> Result<()> {
         let bytes = self.bytes.clone();
         let mut records = Records::new(&bytes, self.dialect, Mark::START);
-        let (mut first_line, mut last) = (None, None);
+        let said = options.header.is_some() && options.decimal.is_some();
+        let (mut first, mut last) = (None, None);
+        let mut count = 0_usize;
         while let Some(mark) = records
             .advance()
             .map_err(|e| self.changed(&e.to_string()))?
@@ -229,28 +248,28 @@ impl Table {
             last = Some(mark);
             let record = &records.record;
             if std::str::from_utf8(record.as_slice()).is_err() {
+                // The names are for the message alone.
+                if let Some((line, evidence)) = first {
+                    let _ = self.settle_header(options, line, &evidence);
+                }
                 return Err(self.not_utf8(mark.line, record));
             }
-            let Some(first_line) = first_line else {
+            if count.is_multiple_of(STRIDE) {
+                self.marks.push(mark);
+            }
+            count += 1;
+            let Some((first_line, evidence)) = &mut first else {
                 self.cols = record.len();
+                first = Some((mark.line, Evidence::new(record.clone(), mark.line)));
                 records.cols = Some(self.cols);
-                first_line = Some(mark.line);
-                let is_header = header.unwrap_or_else(|| looks_like_header(record, &self.missing));
-                if is_header {
-                    self.set_names(mark.line, record)?;
-                } else {
-                    self.marks.push(mark);
-                    self.rows = 1;
-                }
                 continue;
             };
             if record.len() != self.cols {
-                return Err(self.ragged(first_line, mark.line, record));
+                return Err(self.ragged(*first_line, mark.line, record));
             }
-            if self.rows.is_multiple_of(STRIDE) {
-                self.marks.push(mark);
+            if !said {
+                evidence.add(mark.line, record, &self.missing);
             }
-            self.rows += 1;
         }
         if let Some(last) = last
             && self.is_open_ended(last)
@@ -262,19 +281,123 @@ impl Table {
                 advice: "close it, or double it where it stands for itself".into(),
             });
         }
-        if first_line.is_none() {
-            return Err(Error::File {
-                file: self.file.clone(),
-                problem: "is empty".into(),
-                advice: "give a table with a line for each sample".into(),
-            });
-        }
+        let Some((first_line, mut evidence)) = first else {
+            return Err(self.empty());
+        };
+        self.settle_header(options, first_line, &evidence)?;
+        self.rows = count - usize::from(self.names.is_some());
         if self.rows == 0 {
             return Err(Error::EmptyData {
                 what: format!("{}, which has a header only,", self.file),
             });
         }
+        if self.names.is_none() && !said {
+            evidence.add_first(&self.missing);
+        }
+        self.settle_notation(options, &evidence)
+    }
+
+    fn empty(&self) -> Error {
+        Error::File {
+            file: self.file.clone(),
+            problem: "is empty".into(),
+            advice: "give a table with a line for each sample".into(),
+        }
+    }
+
+    /// Says whether the first line is a header, and takes the names from it.
+    fn settle_header(
+        &mut self,
+        options: &CsvOptions,
+        line: u64,
+        evidence: &Evidence,
+    ) -> Result<()> {
+        let is_header = options.header.unwrap_or_else(|| {
+            let header = evidence.header(&self.missing);
+            self.guesses.push(Guess {
+                what: "header".into(),
+                found: if header.is_header { "yes" } else { "no" }.into(),
+                evidence: header.evidence,
+            });
+            header.is_header
+        });
+        match is_header {
+            true => self.set_names(line, evidence.first()),
+            false => Ok(()),
+        }
+    }
+
+    /// Says how numbers are written.
+    fn settle_notation(&mut self, options: &CsvOptions, evidence: &Evidence) -> Result<()> {
+        let found = evidence.notation(options.decimal, options.thousands);
+        let (notation, Written { decimal, thousands }) =
+            found.map_err(|unclear| self.unclear(unclear))?;
+        self.notation = notation;
+        let marks = [
+            ("decimal mark", decimal),
+            ("thousands separator", thousands),
+        ];
+        for (what, found) in marks {
+            let Some(Evident {
+                mark,
+                column,
+                example,
+            }) = found
+            else {
+                continue;
+            };
+            let place = self.column_label(column);
+            self.guesses.push(Guess {
+                what: what.into(),
+                found: mark.to_string(),
+                evidence: match example {
+                    Some((line, value)) => {
+                        format!("{place} has {:?} in line {line}", shortened(&value))
+                    }
+                    None => format!("{place} has it"),
+                },
+            });
+        }
         Ok(())
+    }
+
+    fn unclear(&self, unclear: Unclear) -> Error {
+        match unclear {
+            Unclear::Group { column, example } => {
+                let (line, value) = example;
+                let problem = format!(
+                    "may be {}, if the comma stands between thousands, or {}, if it is the decimal mark, and nothing in the \
+                     file tells which",
+                    value.replace(',', ""),
+                    value.replace(',', ".")
+                );
+                let advice =
+                    "say that the thousands separator is a comma, or that the decimal mark is one";
+                self.cell(line, column, &value, problem, advice)
+            }
+            Unclear::Marks { comma, point } => {
+                let told = |(column, example): &(usize, Option<evidence::Example>)| {
+                    let place = self.column_label(*column);
+                    match example {
+                        Some((line, value)) => {
+                            format!("{place} has {:?} in line {line}", shortened(value))
+                        }
+                        None => place,
+                    }
+                };
+                Error::File {
+                    file: self.file.clone(),
+                    problem: format!(
+                        "has numbers with a decimal comma and with a decimal point: {}, and {}",
+                        told(&comma),
+                        told(&point)
+                    ),
+                    advice: "say which of them is the decimal mark; the other column is one of text then"
+                        .into(),
+                }
+            }
+        }
+        .of_kind(CellKind::Notation)
     }
 
     /// Whether the last record, which begins there, is still in quotation marks when the text ends: then one more line is a
@@ -506,7 +629,8 @@ impl Table {
 
     /// The rows from one on, to be gone through in order.
     pub(crate) fn rows_from(&self, row: usize) -> Result<Cursor<'_>> {
-        let mark = row / STRIDE;
+        let header = usize::from(self.names.is_some());
+        let mark = (row + header) / STRIDE;
         let start = self.marks.get(mark).copied().unwrap_or(Mark {
             byte: self.bytes.len(),
             line: 0,
@@ -517,9 +641,10 @@ impl Table {
             table: self,
             records,
             next: mark * STRIDE,
+            header,
             line: 0,
         };
-        while cursor.next < row && cursor.advance()? {}
+        while cursor.next < row + header && cursor.advance()? {}
         Ok(cursor)
     }
 
@@ -544,7 +669,10 @@ impl Table {
 pub(crate) struct Cursor<'a> {
     table: &'a Table,
     records: Records<'a>,
+    /// The number of the next record.
     next: usize,
+    /// Records before the first row.
+    header: usize,
     line: u64,
 }
 
@@ -552,7 +680,7 @@ impl Cursor<'_> {
     /// Goes to the next row, if there is one.
     pub fn advance(&mut self) -> Result<bool> {
         let table = self.table;
-        if self.next >= table.rows {
+        if self.next >= table.rows + self.header {
             return Ok(false);
         }
         let mark = self
@@ -571,7 +699,7 @@ impl Cursor<'_> {
     pub fn row(&self) -> Row<'_> {
         Row {
             table: self.table,
-            index: self.next - 1,
+            index: self.next - 1 - self.header,
             line: self.line,
             record: &self.records.record,
         }
@@ -629,10 +757,21 @@ fn ascii(what: &str, c: char) -> Result<u8> {
     }
 }
 
-fn looks_like_header(record: &ByteRecord, missing: &[String]) -> bool {
-    let mut seen = std::collections::HashSet::new();
-    record.iter().all(|value| {
-        let value = text(value).unwrap_or_default();
-        !is_missing(value, missing) && number(value).is_none() && seen.insert(value)
-    })
+/// Whether numbers can be written so.
+fn check_notation(decimal: Option<char>, thousands: Option<char>) -> Result<()> {
+    let bad = |name: &str, value: char, allowed: &str| Error::Argument {
+        name: name.into(),
+        value: format!("{value:?}"),
+        allowed: allowed.into(),
+    };
+    if let Some(c) = decimal.filter(|c| !['.', ','].contains(c)) {
+        return Err(bad("the decimal mark", c, "a point or a comma"));
+    }
+    let allowed = "a comma, a point, a space or an apostrophe, and not the decimal mark";
+    match thousands {
+        Some(c) if !notation::is_thousands(c) || decimal == Some(c) => {
+            Err(bad("the thousands separator", c, allowed))
+        }
+        _ => Ok(()),
+    }
 }

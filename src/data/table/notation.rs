@@ -60,6 +60,11 @@ const SPACES: [char; 4] = [' ', '\u{a0}', '\u{202f}', '\u{2009}'];
 /// Apostrophes that stand between thousands.
 const QUOTES: [char; 2] = ['\'', '\u{2019}'];
 
+/// Whether this may stand between thousands.
+pub(super) fn is_thousands(c: char) -> bool {
+    matches!(c, '.' | ',') || SPACES.contains(&c) || QUOTES.contains(&c)
+}
+
 /// The first character that is no digit, and the text behind it.
 fn separator(text: &str) -> Option<(Separator, &str)> {
     let mut chars = text.chars();
@@ -192,23 +197,6 @@ impl Notation {
         }
     }
 
-    /// Whether what looks so, and is a number, has a decimal mark.
-    pub fn has_fraction(self, form: Form) -> bool {
-        match form {
-            Form::Point
-            | Form::Comma
-            | Form::CommasPoint
-            | Form::PointsComma
-            | Form::SpacesPoint
-            | Form::SpacesComma
-            | Form::QuotesPoint
-            | Form::QuotesComma => true,
-            Form::PointOrGroup => self.decimal == '.',
-            Form::CommaOrGroup => self.decimal == ',',
-            _ => false,
-        }
-    }
-
     /// A value as a number.
     pub fn number(self, text: &str) -> Option<f64> {
         if self == Self::PLAIN {
@@ -255,4 +243,140 @@ pub(crate) fn is_identifier(text: &str) -> bool {
     }
     let zeros = digits.len() > 1 && digits.starts_with('0');
     zeros || digits.parse::<u64>().map_or(true, |x| x > LARGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_by_their_marks() {
+        let by =
+            |decimal, thousands| move |text: &str| Notation { decimal, thousands }.number(text);
+        let point = by('.', None);
+        for (text, x) in [
+            ("1.5", Some(1.5)),
+            ("-2e-3", Some(-0.002)),
+            (".5", Some(0.5)),
+            ("5.", Some(5.0)),
+            ("1.e2", Some(100.0)),
+            ("350.904", Some(350.904)),
+            ("1,5", None),
+            ("1,234", None),
+            ("1 234", None),
+            ("x", None),
+            ("", None),
+            ("9007199254740993", Some(9007199254740992.0)),
+        ] {
+            assert_eq!(point(text), x, "{text}");
+        }
+        let english = by('.', Some(','));
+        for (text, x) in [
+            ("350,904", Some(350904.0)),
+            ("-1,234,567.25", Some(-1234567.25)),
+            ("936", Some(936.0)),
+            ("1234.5", Some(1234.5)),
+            ("1,5", None),
+            ("0,125", None),
+            ("1,23,456", None),
+            ("1234,567", None),
+            ("1,234.", None),
+            ("1.234,5", None),
+        ] {
+            assert_eq!(english(text), x, "{text}");
+        }
+        let comma = by(',', None);
+        for (text, x) in [
+            ("1,5", Some(1.5)),
+            ("-0,125", Some(-0.125)),
+            ("1,5e3", Some(1500.0)),
+            (",5", Some(0.5)),
+            ("350,904", Some(350.904)),
+            ("7", Some(7.0)),
+            ("1.5", None),
+            ("1.234,5", None),
+            ("1,2,3", None),
+        ] {
+            assert_eq!(comma(text), x, "{text}");
+        }
+        let german = by(',', Some('.'));
+        assert_eq!(german("1.234.567,5"), Some(1234567.5));
+        assert_eq!(german("1.234"), Some(1234.0));
+        assert_eq!(german("1.5"), None);
+        for (thousands, text) in [
+            (' ', "1 234 567,5"),
+            (' ', "1\u{a0}234\u{202f}567,5"),
+            ('\u{a0}', "1 234\u{2009}567,5"),
+            ('\'', "1'234'567,5"),
+            ('\'', "1\u{2019}234\u{2019}567,5"),
+        ] {
+            assert_eq!(by(',', Some(thousands))(text), Some(1234567.5), "{text}");
+        }
+        assert_eq!(by('.', Some(' '))("12 34"), None);
+        assert_eq!(by('.', Some(' '))("1 234.5"), Some(1234.5));
+    }
+
+    /// What reads as plain numbers is what Rust reads.
+    #[test]
+    fn every_plain_number_is_one_by_its_form() {
+        let pieces = [
+            "1", "0", "12", "999", "1000", ".", "e", "E5", "+", "-", "inf", "NaN", " ",
+        ];
+        for a in pieces {
+            for b in pieces {
+                for c in pieces {
+                    let text = [a, b, c].concat();
+                    let by_form = matches!(
+                        form(&text),
+                        Form::Small | Form::Whole | Form::Point | Form::PointOrGroup
+                    );
+                    assert_eq!(by_form, number(&text).is_some(), "{text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn identifiers_and_money_are_no_numbers() {
+        for text in [
+            "00501",
+            "-01",
+            "007",
+            "9007199254740993",
+            "1800000000000000007",
+            "99999999999999999999999",
+        ] {
+            assert!(is_identifier(text), "{text}");
+        }
+        for text in [
+            "0",
+            "-0",
+            "0.5",
+            "00.5",
+            "1",
+            "501",
+            "9007199254740992",
+            "1e3",
+            "",
+            "x01",
+            "-",
+        ] {
+            assert!(!is_identifier(text), "{text}");
+        }
+        for (text, sign) in [
+            ("$350,904", Some("$")),
+            ("-$5", Some("$")),
+            ("$-5", Some("$")),
+            ("12 %", Some("%")),
+            ("€ 3,50", Some("€")),
+            ("3,50€", Some("€")),
+            ("12 EUR", Some("EUR")),
+            ("350,904", None),
+            ("$", None),
+            ("$ab", None),
+            ("", None),
+        ] {
+            assert_eq!(looks_like_money(text), sign, "{text}");
+        }
+    }
 }

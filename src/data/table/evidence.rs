@@ -1,0 +1,442 @@
+//! What the values of a table speak for: whether its first line is a header, and how its numbers are written. It is gathered
+//! while the table is gone through for other reasons.
+
+use csv::ByteRecord;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::notation::{FORMS, Form, Notation, form};
+use super::{is_missing, number, text};
+
+/// Different texts of a column that are told apart.
+const TEXTS: usize = 64;
+
+/// What speaks for a decimal comma.
+const COMMA: [Form; 5] = [
+    Form::Comma,
+    Form::PointsComma,
+    Form::SpacesComma,
+    Form::QuotesComma,
+    Form::Points,
+];
+
+/// What speaks for a decimal point.
+const POINT: [Form; 5] = [
+    Form::Point,
+    Form::CommasPoint,
+    Form::SpacesPoint,
+    Form::QuotesPoint,
+    Form::Commas,
+];
+
+/// A value and its line, to be shown.
+pub(super) type Example = (u64, Box<str>);
+
+/// What stands in a column.
+#[derive(Debug, Default)]
+pub(super) struct Column {
+    forms: [u32; FORMS],
+    /// Whether the first line's value stands below it, too.
+    again: bool,
+    /// Hashes of texts, while there are few.
+    texts: Vec<u64>,
+    many_texts: bool,
+    /// The first value that speaks for a decimal comma.
+    comma: Option<Example>,
+    /// The first one that speaks for a decimal point.
+    point: Option<Example>,
+    /// The first one whose comma may be either mark.
+    group: Option<Example>,
+    /// The first one with thousands marked by spaces or by apostrophes, and no decimal mark.
+    spaced: Option<Example>,
+}
+
+impl Column {
+    fn add(&mut self, line: u64, text: &str) {
+        let form = form(text);
+        let count = &mut self.forms[form as usize];
+        *count = count.saturating_add(1);
+        let example = match form {
+            Form::Text => {
+                self.add_text(text);
+                return;
+            }
+            Form::Small | Form::Whole | Form::PointOrGroup => return,
+            Form::CommaOrGroup => &mut self.group,
+            Form::Spaces | Form::Quotes => &mut self.spaced,
+            form if COMMA.contains(&form) => &mut self.comma,
+            _ => &mut self.point,
+        };
+        if example.is_none() {
+            *example = Some((line, text.into()));
+        }
+    }
+
+    fn add_text(&mut self, text: &str) {
+        if self.many_texts {
+            return;
+        }
+        let hash = xxh3_64(text.as_bytes());
+        if self.texts.contains(&hash) {
+            return;
+        }
+        if self.texts.len() == TEXTS {
+            self.many_texts = true;
+            self.texts = Vec::new();
+        } else {
+            self.texts.push(hash);
+        }
+    }
+
+    fn count(&self, forms: &[Form]) -> u64 {
+        let counts = forms.iter().map(|&form| self.forms[form as usize]);
+        counts.map(u64::from).sum()
+    }
+
+    fn present(&self) -> u64 {
+        self.forms.iter().copied().map(u64::from).sum()
+    }
+
+    fn numbers(&self) -> u64 {
+        self.present() - self.count(&[Form::Text])
+    }
+
+    /// Whether most values are numbers, however they are written.
+    fn is_numeric(&self) -> bool {
+        2 * self.numbers() > self.present()
+    }
+
+    /// Whether most values have fractions.
+    fn has_fractions(&self) -> bool {
+        let whole = [
+            Form::Text,
+            Form::Small,
+            Form::Whole,
+            Form::Points,
+            Form::Commas,
+            Form::Spaces,
+            Form::Quotes,
+            Form::CommaOrGroup,
+        ];
+        2 * self.count(&whole) < self.present()
+    }
+
+    /// Whether values are texts of which each comes more than once, on average.
+    fn repeats_texts(&self) -> bool {
+        let texts = self.count(&[Form::Text]);
+        !self.many_texts && texts >= 4 && texts >= 2 * self.texts.len() as u64
+    }
+
+    /// Values in which a comma is the decimal mark, and those in which it cannot be.
+    fn marks(&self) -> (u64, u64) {
+        (self.count(&COMMA), self.count(&POINT))
+    }
+}
+
+/// What the first line is taken for, and why.
+pub(super) struct Header {
+    pub is_header: bool,
+    pub evidence: String,
+}
+
+/// How numbers are written, and why. Without evidence there was nothing to guess.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub decimal: Option<Evident>,
+    pub thousands: Option<Evident>,
+}
+
+/// What was found, with the column and the value that speak for it.
+#[derive(Debug)]
+pub(super) struct Evident {
+    pub mark: char,
+    pub column: usize,
+    pub example: Option<Example>,
+}
+
+/// Why it cannot be told how numbers are written.
+#[derive(Debug)]
+pub(super) enum Unclear {
+    /// A comma that may be either.
+    Group { column: usize, example: Example },
+    /// Two columns that contradict each other.
+    Marks {
+        comma: (usize, Option<Example>),
+        point: (usize, Option<Example>),
+    },
+}
+
+/// What a table's values speak for.
+pub(super) struct Evidence {
+    first: ByteRecord,
+    first_line: u64,
+    columns: Vec<Column>,
+}
+
+impl Evidence {
+    /// From the first line on, which is known before the others.
+    pub fn new(first: ByteRecord, first_line: u64) -> Self {
+        Self {
+            first,
+            first_line,
+            columns: Vec::new(),
+        }
+    }
+
+    /// The first line.
+    pub fn first(&self) -> &ByteRecord {
+        &self.first
+    }
+
+    /// A line below the first, of as many values.
+    pub fn add(&mut self, line: u64, record: &ByteRecord, missing: &[String]) {
+        if self.columns.is_empty() {
+            self.columns.resize_with(self.first.len(), Column::default);
+        }
+        for ((column, value), first) in self.columns.iter_mut().zip(record).zip(&self.first) {
+            let Some(value) = text(value).filter(|value| !is_missing(value, missing)) else {
+                continue;
+            };
+            column.again |= text(first) == Some(value);
+            column.add(line, value);
+        }
+    }
+
+    /// The first line, if it is no header.
+    pub fn add_first(&mut self, missing: &[String]) {
+        let first = self.first.clone();
+        self.add(self.first_line, &first, missing);
+    }
+
+    /// The numbers in the first line, if they go on evenly as names do that are counted: 0, 1, 2 or 2019, 2020, 2021.
+    fn sequence(&self) -> usize {
+        let numbers = self.first.iter().filter_map(text).filter_map(number);
+        let numbers: Vec<f64> = numbers.collect();
+        let steps: Vec<f64> = numbers.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let (Some(&step), Some(&last)) = (steps.first(), numbers.last()) else {
+            return 0;
+        };
+        let near = 1e-6 * last.abs().max(step.abs());
+        let even = steps.iter().all(|s| (s - step).abs() <= near) && step > 0.0;
+        let year = |x: &f64| x.fract() == 0.0 && (1900.0..=2100.0).contains(x);
+        let years = numbers.iter().all(year) && steps.iter().all(|&s| s > 0.0);
+        match numbers.len() {
+            2 if even && step == 1.0 => 2,
+            count @ 3.. if even || years => count,
+            _ => 0,
+        }
+    }
+
+    /// Whether the first line is a header.
+    pub fn header(&self, missing: &[String]) -> Header {
+        let sequence = self.sequence();
+        let (mut score, mut over_numbers, mut absent, mut counted, mut below) = (0, 0, 0, 0, 0);
+        for (value, column) in self.first.iter().zip(&self.columns) {
+            let value = text(value).unwrap_or_default();
+            if is_missing(value, missing) || column.present() == 0 {
+                continue;
+            }
+            if form(value) == Form::Text && column.numbers() == column.present() {
+                over_numbers += 1;
+                score += 3;
+            } else if form(value) == Form::Text && column.is_numeric() && !column.again {
+                score += 1;
+            } else if form(value) == Form::Text || !column.is_numeric() {
+                if column.again {
+                    below += 1;
+                    score -= 3;
+                } else if column.repeats_texts() {
+                    absent += 1;
+                    score += 1;
+                }
+            } else if sequence > 0 {
+                // Numbers over whole numbers are names only if the sequence is long.
+                if column.has_fractions() || sequence >= 8 {
+                    counted += 1;
+                    score += 1;
+                }
+            } else if !column.has_fractions() || value.contains(['.', ',']) {
+                score -= 1;
+            }
+        }
+        let is_header = match score {
+            0 => self.has_names(missing),
+            score => score > 0,
+        };
+        let evidence = match score {
+            0 if is_header => "it has names that differ",
+            0 => "nothing speaks for it",
+            1.. if over_numbers > 0 => "it has names over columns of numbers",
+            1.. if counted > 0 => "its numbers go on evenly, over columns with fractions",
+            1.. if absent > 0 => "its values do not come again below, where others do",
+            1.. => "it has names over columns of numbers",
+            _ if below > 0 => "its values come again below",
+            _ => "it has numbers over columns of numbers",
+        };
+        Header {
+            is_header,
+            evidence: evidence.into(),
+        }
+    }
+
+    /// Whether the first line by itself could be a header: every value is there, no two are equal, and none is a number.
+    fn has_names(&self, missing: &[String]) -> bool {
+        let mut seen = std::collections::HashSet::new();
+        self.first.iter().all(|value| {
+            let value = text(value).unwrap_or_default();
+            !is_missing(value, missing) && number(value).is_none() && seen.insert(value)
+        })
+    }
+
+    /// How numbers are written, as far as it is not said.
+    pub fn notation(
+        &self,
+        decimal: Option<char>,
+        thousands: Option<char>,
+    ) -> Result<(Notation, Written), Unclear> {
+        let mut written = Written::default();
+        let mark = match (decimal, thousands) {
+            (Some(decimal), _) => decimal,
+            (None, Some(',')) => '.',
+            (None, Some('.')) => ',',
+            (None, said) => {
+                written.decimal = self.decimal(said.is_some())?;
+                written.decimal.as_ref().map_or('.', |found| found.mark)
+            }
+        };
+        if decimal.is_none() && thousands.is_none() {
+            written.thousands = self.thousands(mark);
+        }
+        let found = written.thousands.as_ref().map(|found| found.mark);
+        let notation = Notation {
+            decimal: mark,
+            thousands: thousands.or(found),
+        };
+        Ok((notation, written))
+    }
+
+    /// Columns of which most values are numbers, in some notation.
+    fn numeric(&self) -> impl Iterator<Item = (usize, &Column)> {
+        let columns = self.columns.iter().enumerate();
+        columns.filter(|(_, column)| column.is_numeric())
+    }
+
+    fn decimal(&self, spaced: bool) -> Result<Option<Evident>, Unclear> {
+        let of = |with: fn((u64, u64)) -> bool| self.numeric().find(|(_, c)| with(c.marks()));
+        let comma = of(|(comma, point)| comma > point);
+        let point = of(|(comma, point)| point > comma);
+        let group = || {
+            self.numeric()
+                .find_map(|(i, column)| Some((i, column, column.group.clone()?)))
+        };
+        Ok(match (comma, point) {
+            (Some((i, comma)), Some((j, point))) => {
+                return Err(Unclear::Marks {
+                    comma: (i, comma.comma.clone()),
+                    point: (j, point.point.clone()),
+                });
+            }
+            (Some((column, found)), None) => Some(Evident {
+                mark: ',',
+                column,
+                example: found.comma.clone(),
+            }),
+            (None, Some((column, found))) => Some(Evident {
+                mark: '.',
+                column,
+                example: found.point.clone(),
+            }),
+            (None, None) => match group() {
+                None => None,
+                // Something else stands between thousands.
+                Some((column, _, example)) if spaced => Some(Evident {
+                    mark: ',',
+                    column,
+                    example: Some(example),
+                }),
+                Some((column, _, example)) => match self.numeric().find(|(_, c)| c.counts()) {
+                    Some((column, found)) => Some(Evident {
+                        mark: '.',
+                        column,
+                        example: found.group.clone(),
+                    }),
+                    None => return Err(Unclear::Group { column, example }),
+                },
+            },
+        })
+    }
+
+    fn thousands(&self, decimal: char) -> Option<Evident> {
+        let point = decimal == '.';
+        let (mark, marked, perhaps, never) = match point {
+            true => (
+                ',',
+                [Form::Commas, Form::CommasPoint],
+                Form::CommaOrGroup,
+                Form::Comma,
+            ),
+            false => (
+                '.',
+                [Form::Points, Form::PointsComma],
+                Form::PointOrGroup,
+                Form::Point,
+            ),
+        };
+        let spaces = [
+            Form::Spaces,
+            if point {
+                Form::SpacesPoint
+            } else {
+                Form::SpacesComma
+            },
+        ];
+        let quotes = [
+            Form::Quotes,
+            if point {
+                Form::QuotesPoint
+            } else {
+                Form::QuotesComma
+            },
+        ];
+        let mut best: Option<(u64, Evident)> = None;
+        let candidates = [(mark, &marked), (' ', &spaces), ('\'', &quotes)];
+        for (candidate, forms) in candidates {
+            let of = |column: &Column| {
+                let groups = match candidate == mark && column.count(&[never]) == 0 {
+                    true => column.count(&[perhaps]),
+                    false => 0,
+                };
+                column.count(forms) + groups
+            };
+            let count: u64 = self.numeric().map(|(_, column)| of(column)).sum();
+            let first = self.numeric().find(|(_, column)| of(column) > 0);
+            if let Some((column, found)) = first
+                && best.as_ref().is_none_or(|(most, _)| count > *most)
+            {
+                let examples = match candidate {
+                    ',' => [&found.group, &found.point, &None],
+                    '.' => [&found.comma, &None, &None],
+                    _ => [&found.spaced, &found.comma, &found.point],
+                };
+                let example = examples.into_iter().flatten().next().cloned();
+                best = Some((
+                    count,
+                    Evident {
+                        mark: candidate,
+                        column,
+                        example,
+                    },
+                ));
+            }
+        }
+        best.map(|(_, found)| found)
+    }
+}
+
+impl Column {
+    /// Whether commas can only stand between thousands: what has none is below a thousand.
+    fn counts(&self) -> bool {
+        self.count(&[Form::CommaOrGroup]) > 0
+            && self.count(&[Form::Small]) > 0
+            && self.count(&[Form::Whole, Form::PointOrGroup]) == 0
+    }
+}
