@@ -7,12 +7,14 @@ mod convert;
 mod cut;
 mod folds;
 mod foreign;
+mod frame;
 mod idx;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod npy;
 mod npz;
 mod open;
+mod pair;
 mod preparation;
 mod standardizer;
 mod stream;
@@ -26,9 +28,10 @@ pub use class_map::ClassMap;
 pub(crate) use cut::Cut;
 pub use folds::Folds;
 pub use open::{DataFile, OpenOptions};
+pub use pair::{Pair, Part};
 pub use preparation::{
-    Column, Encoding, InputColumn, Missing, Preparation, PreparationOptions, Prepared, Raw,
-    Scaling, TargetEncoding, Unseen,
+    Column, ColumnSurvey, Encoding, InputColumn, Missing, Preparation, PreparationOptions,
+    Prepared, Raw, Scaling, Survey, SurveyedKind, TargetEncoding, Unseen, Warning, WarningKind,
 };
 pub use standardizer::Standardizer;
 pub use stream::{Source, Stream};
@@ -193,7 +196,11 @@ impl<T: Real> Matrix<T> {
         self.data
     }
 
-    fn select(&self, rows: &[usize]) -> Self {
+    /// The rows with these numbers, in this order.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn select(&self, rows: &[usize]) -> Self {
         let mut data = Vec::with_capacity(rows.len() * self.cols);
         for &r in rows {
             data.extend_from_slice(self.row(r));
@@ -363,39 +370,21 @@ impl Dataset {
         self.select(&rows)
     }
 
-    /// Splits at random, `fraction` of the rows first; with classes, of each class (stratified). The same seed gives the
-    /// same split.
+    /// Splits at random, `fraction` of the rows first; with classes, of each class (stratified), and of each with two rows at
+    /// least one. The same seed gives the same split.
     ///
     /// # Errors
     /// [`Error::Argument`] if the fraction is not within (0, 1) or one part would be empty.
     pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        let bad = |value: String| Error::Argument {
-            name: "the fraction of a split".into(),
-            value,
-            allowed: "in (0, 1), and leave rows for both parts".into(),
-        };
-        if !(fraction > 0.0 && fraction < 1.0) {
-            return Err(bad(fraction.to_string()));
-        }
-        let order = self.by_class(seed);
-        let strata = self.strata(&order);
-        let (mut first, mut second) = (Vec::new(), Vec::new());
-        // Rounded over all strata so far, so that many small classes do not all round the same way.
-        let (mut seen, mut taken) = (0, 0);
-        for stratum in strata {
-            seen += stratum.len();
-            let count = (fraction * seen as f64).round() as usize - taken;
-            let count = count.min(stratum.len());
-            taken += count;
-            first.extend_from_slice(&stratum[..count]);
-            second.extend_from_slice(&stratum[count..]);
-        }
-        if first.is_empty() || second.is_empty() {
-            return Err(bad(format!("{fraction} with {} rows", self.rows())));
-        }
-        first.sort_unstable();
-        second.sort_unstable();
+        let (first, second) = stratified(self.class_labels(), self.rows(), fraction, seed)?;
         Ok((self.select(&first), self.select(&second)))
+    }
+
+    fn class_labels(&self) -> Option<&[u32]> {
+        match &self.targets {
+            Targets::Classes(labels) => Some(labels),
+            Targets::Values(_) => None,
+        }
     }
 
     /// All rows at random; with classes, class by class.
@@ -442,6 +431,46 @@ impl Dataset {
             at: 0,
         })
     }
+}
+
+/// Rows divided at random, `fraction` of them first; with classes, of each class, and of each with two rows at least one. Both
+/// parts are in order.
+pub(crate) fn stratified(
+    labels: Option<&[u32]>,
+    rows: usize,
+    fraction: f64,
+    seed: u64,
+) -> Result<(Vec<usize>, Vec<usize>)> {
+    let bad = |value: String| Error::Argument {
+        name: "the fraction of a split".into(),
+        value,
+        allowed: "in (0, 1), and leave rows for both parts".into(),
+    };
+    if !(fraction > 0.0 && fraction < 1.0) {
+        return Err(bad(fraction.to_string()));
+    }
+    let mut order = order(rows, Some(seed));
+    let class = |&row: &usize| labels.map_or(0, |labels| labels[row]);
+    order.sort_by_key(class);
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    // Rounded over all strata so far, so that many small classes do not all round the same way.
+    let (mut seen, mut taken) = (0, 0);
+    for stratum in order.chunk_by(|a, b| class(a) == class(b)) {
+        seen += stratum.len();
+        let count = ((fraction * seen as f64).round() as usize).saturating_sub(taken);
+        // A class that the first part lacks could not be learnt there; one of a single row goes by chance.
+        let least = usize::from(labels.is_some() && stratum.len() > 1);
+        let count = count.max(least).min(stratum.len());
+        taken += count;
+        first.extend_from_slice(&stratum[..count]);
+        second.extend_from_slice(&stratum[count..]);
+    }
+    if first.is_empty() || second.is_empty() {
+        return Err(bad(format!("{fraction} with {rows} rows")));
+    }
+    first.sort_unstable();
+    second.sort_unstable();
+    Ok((first, second))
 }
 
 /// Fisher and Yates' shuffle. Written out, because a library's own may change between versions.

@@ -292,6 +292,21 @@ pub enum Error {
     #[error("{0}")]
     Cell(Box<Cell>),
 
+    /// A column of raw data that cannot be used as it seems to be meant.
+    #[error("{file}, {column}: {problem}: {advice}")]
+    Column {
+        /// The file, or what the data is.
+        file: String,
+        /// The column: its name, or its number from 0.
+        column: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        advice: String,
+        /// What is wrong, for programs.
+        kind: ColumnKind,
+    },
+
     /// A column that the table does not have, or an array that the file does not have.
     #[error("{file} has no {column}{}; it has {known}", .nearest.as_ref().map(|name| format!(" (did you mean {name:?}?)")).unwrap_or_default())]
     UnknownColumn {
@@ -426,11 +441,45 @@ pub enum CellKind {
     MissingTarget,
     /// Text where a number must be.
     NotANumber,
+    /// A number that is infinite, or would be when it is scaled.
+    NotFinite,
+    /// A whole number beyond those that an f64 holds exactly.
+    TooLarge,
+    /// A category that the training data did not have.
+    UnseenCategory,
+    /// A class that the training data did not have.
+    UnseenClass,
+    /// No weight of a row.
+    Weight,
     /// A number that can be read in two ways, as the decimal mark is not known.
     Notation,
     /// Anything else.
     #[default]
     Other,
+}
+
+/// What is wrong with a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ColumnKind {
+    /// It has no values.
+    Empty,
+    /// It has no values, and it is the target.
+    EmptyTarget,
+    /// Names where each of several targets must be numbers.
+    TextTarget,
+    /// A target that stands among the inputs too.
+    TargetAmongInputs,
+    /// All its values are one, and it is the target.
+    ConstantTarget,
+    /// About as many classes as rows.
+    ManyClasses,
+    /// Too many categories, or about as many as rows.
+    ManyCategories,
+    /// Numbers with a currency or a percent sign.
+    Currency,
+    /// Numbers that can be read in two ways: thousands or decimals.
+    Ambiguous,
 }
 
 /// The f64 whose shortest decimal form is that of this f32, for a message: 0.1, not 0.10000000149011612.

@@ -122,9 +122,9 @@ pub use activation::Activation;
 #[doc(inline)]
 pub use data::{
     Array, Arrays, Batches, ClassMap, Column, ColumnRef, CsvOptions, DataFile, Dataset, Delimiter,
-    Element, Encoding, Folds, Guess, InputColumn, Matrix, Missing, OpenOptions, Preparation,
-    PreparationOptions, Prepared, Raw, Real, Scaling, Source, Standardizer, Stream, Table,
-    TargetEncoding, Targets, Task, Unseen,
+    Element, Encoding, Folds, Guess, InputColumn, Matrix, Missing, OpenOptions, Pair, Part,
+    Preparation, PreparationOptions, Prepared, Raw, Real, Scaling, Source, Standardizer, Stream,
+    Survey, Table, TargetEncoding, Targets, Task, Unseen,
 };
 #[doc(inline)]
 pub use device::{AdapterChoice, AdapterDescription, AdapterDetails, Device, DeviceOptions, Fault};

@@ -75,8 +75,10 @@ impl fmt::Display for Element {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
-    /// Classes, if they are text, or whole numbers: of an array one to a row, of a table at most 20 different ones for at least
-    /// twice as many rows. Else values.
+    /// What the values speak for, the same for tables and arrays. Classes, if they are text or names written as `00501` is; if at most
+    /// 20 different whole numbers stand in at least twice as many rows; if all whole numbers from 0 or 1 to at most 100 do, each about
+    /// as often; or if whole numbers stand beside images. Else values. Arrays that are read without a
+    /// [`Preparation`](crate::Preparation) hold classes if their type is one of whole numbers, one to a row.
     #[default]
     Auto,
     /// Classes.
@@ -570,6 +572,8 @@ pub struct Arrays {
     inputs: Array,
     targets: Option<Array>,
     task: Task,
+    /// Whether they stand in their file by names.
+    named: bool,
 }
 
 impl Arrays {
@@ -598,7 +602,24 @@ impl Arrays {
             inputs,
             targets,
             task,
+            named: false,
         })
+    }
+
+    /// The same, of a file that has arrays by their names.
+    pub(crate) fn by_name(mut self) -> Self {
+        self.named = true;
+        self
+    }
+
+    /// Whether they come from a file that has arrays by their names.
+    pub fn are_named(&self) -> bool {
+        self.named
+    }
+
+    /// What was said of the targets.
+    pub(crate) fn task(&self) -> Task {
+        self.task
     }
 
     /// The inputs.

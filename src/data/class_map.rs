@@ -9,25 +9,60 @@ use super::wording::{listed, nearest};
 use crate::error::{Error, Result};
 
 /// The classes of a target, or the categories of an input, each with its index from 0. Their order is that of numbers if all
-/// names are numbers, else of text, so that it does not depend on the order of the rows. Numbers are the same however they are
-/// written: `1` and `1.0` are one class.
+/// names are numbers, else of text, so that it does not depend on the order of the rows.
+///
+/// A name is the text that stands in the data, to the letter: `00501` is not `501`, and two ids beyond 2⁵³ are two. Only a map of
+/// [numbers](Self::numbers), of a column that was found to hold nothing else, takes `1` and `1.0` for one.
 ///
 /// ```
 /// let classes = wgrad::ClassMap::new(["setosa", "virginica", "setosa"])?;
 /// assert_eq!(classes.index("virginica"), Some(1));
 /// assert_eq!(classes.name(0), Some("setosa"));
+/// assert_eq!(wgrad::ClassMap::new(["501", "00501"])?.len(), 2);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct ClassMap {
     names: Vec<String>,
-    /// The names as numbers, if all are.
+    /// The names as numbers, in order, where the classes are numbers.
     numbers: Option<Vec<f64>>,
+    /// Whether the names are in the order of numbers.
+    by_number: bool,
+}
+
+/// How a map stands in a file. A list of numbers is a map of numbers, as it was before text kept its letters.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Names(Vec<String>),
+    /// Names that look like numbers and are none.
+    Text {
+        text: Vec<String>,
+    },
+    /// Numbers in another notation than that of a program: `1.000` for a thousand.
+    Numbers {
+        names: Vec<String>,
+        numbers: Vec<f64>,
+    },
+}
+
+/// A name as a number. Minus zero is zero.
+fn finite(name: &str) -> Option<f64> {
+    number(name).filter(|x| x.is_finite()).map(|x| x + 0.0)
+}
+
+/// The order of names: that of numbers if all are numbers, ties and all else by text.
+fn by_number(a: &str, b: &str) -> Ordering {
+    let value = |name: &str| finite(name).unwrap_or_default();
+    value(a)
+        .total_cmp(&value(b))
+        .then_with(|| a.len().cmp(&b.len()))
+        .then_with(|| a.cmp(b))
 }
 
 impl ClassMap {
-    /// The classes of these names, each as often as it comes.
+    /// The classes of these names, each as often as it comes. Names differ if their texts do.
     ///
     /// # Errors
     /// [`Error::EmptyData`] without names.
@@ -38,20 +73,60 @@ impl ClassMap {
                 what: "a list of classes".into(),
             });
         }
-        let finite = |name: &String| number(name).filter(|x| x.is_finite());
-        // Minus zero is zero.
-        let value = |name: &String| finite(name).unwrap_or_default() + 0.0;
-        let numeric = names.iter().all(|name| finite(name).is_some());
-        if numeric {
-            let order = |a: &String, b: &String| value(a).total_cmp(&value(b));
-            names.sort_by(|a, b| order(a, b).then_with(|| a.len().cmp(&b.len())));
-            names.dedup_by(|a, b| order(a, b) == Ordering::Equal);
-        } else {
-            names.sort();
-            names.dedup();
+        names.sort_unstable();
+        names.dedup();
+        let all_numbers = names.iter().all(|name| finite(name).is_some());
+        if all_numbers {
+            names.sort_by(|a, b| by_number(a, b));
         }
-        let numbers = numeric.then(|| names.iter().map(value).collect());
-        Ok(Self { names, numbers })
+        Ok(Self {
+            names,
+            numbers: None,
+            by_number: all_numbers,
+        })
+    }
+
+    /// The classes of a column of numbers, from its texts and how often each stands there: texts of one number are one class,
+    /// `1` and `1.0`, which has the name that stands there most often (of equals the shortest, then the first of the alphabet). If
+    /// one of the texts is no number, this is [`new`](Self::new).
+    ///
+    /// ```
+    /// let classes = wgrad::ClassMap::numbers([("1.0", 2), ("1", 1), ("2.0", 3)])?;
+    /// assert_eq!(classes.names(), ["1.0", "2.0"]);
+    /// assert_eq!(classes.index("1e0"), Some(0));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::EmptyData`] without names.
+    pub fn numbers<S: Into<String>>(names: impl IntoIterator<Item = (S, usize)>) -> Result<Self> {
+        let counted = names.into_iter().map(|(name, n)| {
+            let name = name.into();
+            let value = finite(&name).unwrap_or(f64::NAN);
+            (name, value, n)
+        });
+        Self::of_numbers(counted.collect())
+    }
+
+    /// [`numbers`](Self::numbers) of texts with the numbers that they stand for, in whatever notation; a NaN is none.
+    pub(crate) fn of_numbers(mut counted: Vec<(String, f64, usize)>) -> Result<Self> {
+        if counted.is_empty() || counted.iter().any(|(_, x, _)| !x.is_finite()) {
+            return Self::new(counted.into_iter().map(|(name, ..)| name));
+        }
+        counted.iter_mut().for_each(|(_, x, _)| *x += 0.0);
+        counted.sort_by(|(a, x, n), (b, y, m)| {
+            x.total_cmp(y)
+                .then_with(|| m.cmp(n))
+                .then_with(|| a.len().cmp(&b.len()))
+                .then_with(|| a.cmp(b))
+        });
+        counted.dedup_by(|(_, x, _), (_, y, _)| x == y);
+        let (names, numbers) = counted.into_iter().map(|(name, x, _)| (name, x)).unzip();
+        Ok(Self {
+            names,
+            numbers: Some(numbers),
+            by_number: true,
+        })
     }
 
     /// Classes.
@@ -70,15 +145,23 @@ impl ClassMap {
         self.names.get(index).map(String::as_str)
     }
 
+    /// Whether its classes are numbers, however they are written.
+    pub fn is_numeric(&self) -> bool {
+        self.numbers.is_some()
+    }
+
     /// The index of a class.
     pub fn index(&self, name: &str) -> Option<usize> {
-        match &self.numbers {
-            Some(numbers) => {
-                let x = number(name)? + 0.0;
-                numbers.binary_search_by(|n| n.total_cmp(&x)).ok()
-            }
-            None => self.names.binary_search_by(|n| n.as_str().cmp(name)).ok(),
+        if self.numbers.is_some() {
+            let same = self.names.iter().position(|n| n == name);
+            return same.or_else(|| self.index_of_number(number(name)?));
         }
+        let found = match self.by_number {
+            true if finite(name).is_none() => return None,
+            true => self.names.binary_search_by(|n| by_number(n, name)),
+            false => self.names.binary_search_by(|n| n.as_str().cmp(name)),
+        };
+        found.ok()
     }
 
     /// The index of a class that is named by a number.
@@ -100,12 +183,22 @@ impl ClassMap {
     }
 }
 
-impl TryFrom<Vec<String>> for ClassMap {
+impl TryFrom<Stored> for ClassMap {
     type Error = Error;
 
-    fn try_from(names: Vec<String>) -> Result<Self> {
-        let count = names.len();
-        let classes = Self::new(names)?;
+    fn try_from(stored: Stored) -> Result<Self> {
+        let (count, classes) = match stored {
+            Stored::Names(names) => (
+                names.len(),
+                Self::numbers(names.into_iter().map(|name| (name, 1)))?,
+            ),
+            Stored::Text { text } => (text.len(), Self::new(text)?),
+            Stored::Numbers { names, numbers } => {
+                let pairs = names.into_iter().zip(numbers);
+                let counted: Vec<_> = pairs.map(|(name, x)| (name, x, 1)).collect();
+                (counted.len(), Self::of_numbers(counted)?)
+            }
+        };
         if classes.len() != count {
             return Err(Error::Argument {
                 name: "a list of classes".into(),
@@ -117,8 +210,25 @@ impl TryFrom<Vec<String>> for ClassMap {
     }
 }
 
-impl From<ClassMap> for Vec<String> {
+impl From<ClassMap> for Stored {
     fn from(classes: ClassMap) -> Self {
-        classes.names
+        match classes.numbers {
+            None if classes.by_number => Stored::Text {
+                text: classes.names,
+            },
+            Some(numbers)
+                if classes
+                    .names
+                    .iter()
+                    .zip(&numbers)
+                    .any(|(n, x)| finite(n) != Some(*x)) =>
+            {
+                Stored::Numbers {
+                    names: classes.names,
+                    numbers,
+                }
+            }
+            _ => Stored::Names(classes.names),
+        }
     }
 }

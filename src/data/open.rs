@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::array::{Array, Arrays, Task};
 use super::bytes::{Bytes, GZIP};
+use super::pair::{Pair, Part};
 use super::table::{CsvOptions, Table};
 use super::wording::{listed, nearest};
 use super::{Dataset, Preparation, PreparationOptions, Raw, foreign, idx, npy, npz, tensors};
@@ -17,13 +18,16 @@ use crate::error::{Error, Result, Size};
 pub struct OpenOptions {
     /// Of tables.
     pub csv: CsvOptions,
+    /// Of a table of targets in a file of its own. `None`: as the others.
+    pub targets_csv: Option<CsvOptions>,
     /// Name of the array of inputs in an NPZ or safetensors file. `None`: the first there is of x, X, inputs, images, features,
     /// data, x_train, X_train, arr_0.
     pub inputs: Option<String>,
     /// Name of the array of targets. `None`: the first there is of y, Y, t, targets, target, labels, label, y_train, Y_train,
     /// arr_1; without one there are no targets.
     pub targets: Option<String>,
-    /// Whether targets are classes or values. By itself: classes if they are whole numbers by their type, one a row.
+    /// Whether targets of arrays are classes or values; a [`Preparation`] is told by its own options, and goes by this one where they say
+    /// nothing.
     pub task: Task,
 }
 
@@ -53,6 +57,8 @@ pub enum DataFile {
     Table(Table),
     /// Arrays of numbers.
     Arrays(Arrays),
+    /// Inputs and targets in two files, of which at least one is a table.
+    Pair(Pair),
 }
 
 impl<'a> From<&'a DataFile> for Raw<'a> {
@@ -60,6 +66,7 @@ impl<'a> From<&'a DataFile> for Raw<'a> {
         match file {
             DataFile::Table(table) => table.into(),
             DataFile::Arrays(arrays) => arrays.into(),
+            DataFile::Pair(pair) => pair.into(),
         }
     }
 }
@@ -79,7 +86,16 @@ impl DataFile {
                 Self::of(name_of(path), path, Bytes::open(path)?, options)
             }
             [inputs, targets] => {
-                let [inputs, targets] = [array(inputs.as_ref())?, array(targets.as_ref())?];
+                let inputs = part(inputs.as_ref(), options)?;
+                let of_targets = OpenOptions {
+                    csv: options.targets_csv.clone().unwrap_or(options.csv.clone()),
+                    ..OpenOptions::default()
+                };
+                let targets = part(targets.as_ref(), &of_targets)?;
+                let (inputs, targets) = match (inputs, targets) {
+                    (Part::Array(inputs), Part::Array(targets)) => (inputs, targets),
+                    (inputs, targets) => return Ok(Self::Pair(Pair::new(inputs, targets)?)),
+                };
                 // One number a row is what is to be learnt.
                 let (inputs, targets) = match (inputs.shape().len(), targets.shape().len()) {
                     (1, 2..) => (targets, inputs),
@@ -115,10 +131,7 @@ impl DataFile {
         let (kind, bytes) = recognised(&file, path, bytes)?;
         let one = |array| Ok(Self::Arrays(Arrays::new(array, None, options.task)?));
         match kind {
-            Kind::Table => {
-                let tabs = has_extension(path, &["tsv", "tab"]);
-                Ok(Self::Table(Table::new(file, bytes, &options.csv, tabs)?))
-            }
+            Kind::Table => Ok(Self::Table(table(file, path, bytes, options)?)),
             Kind::Npy => one(npy::read(&file, &bytes)?),
             Kind::Idx => one(idx::read(&file, &bytes)?),
             Kind::Npz => {
@@ -126,7 +139,9 @@ impl DataFile {
                 let (inputs, targets) = chosen(&file, &archive.names, options)?;
                 let inputs = archive.array(&inputs)?;
                 let targets = targets.map(|targets| archive.array(&targets)).transpose()?;
-                Ok(Self::Arrays(Arrays::new(inputs, targets, options.task)?))
+                Ok(Self::Arrays(
+                    Arrays::new(inputs, targets, options.task)?.by_name(),
+                ))
             }
             Kind::Safetensors => {
                 let (inputs, targets) = chosen(&file, &tensors::names(&file, &bytes)?, options)?;
@@ -134,7 +149,9 @@ impl DataFile {
                 let targets = targets
                     .map(|name| tensors::read(&file, &bytes, &name))
                     .transpose()?;
-                Ok(Self::Arrays(Arrays::new(inputs, targets, options.task)?))
+                Ok(Self::Arrays(
+                    Arrays::new(inputs, targets, options.task)?.by_name(),
+                ))
             }
         }
     }
@@ -279,17 +296,35 @@ fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(Kind, Bytes)> {
 
 /// The one array of a file.
 fn array(path: &Path) -> Result<Array> {
-    let file = name_of(path);
-    match recognised(&file, path, Bytes::open(path)?)? {
-        (Kind::Npy, bytes) => npy::read(&file, &bytes),
-        (Kind::Idx, bytes) => idx::read(&file, &bytes),
-        _ => Err(Error::File {
-            file,
-            problem: "is no file of one array".into(),
-            advice: "give NPY or IDX; CSV, NPZ and safetensors hold inputs and targets in one file"
-                .into(),
-        }),
+    match part(path, &OpenOptions::default())? {
+        Part::Array(array) => Ok(array),
+        Part::Table(table) => Err(not_one_array(table.file())),
     }
+}
+
+/// The one array or table of a file.
+fn part(path: &Path, options: &OpenOptions) -> Result<Part> {
+    let file = name_of(path);
+    Ok(match recognised(&file, path, Bytes::open(path)?)? {
+        (Kind::Npy, bytes) => Part::Array(npy::read(&file, &bytes)?),
+        (Kind::Idx, bytes) => Part::Array(idx::read(&file, &bytes)?),
+        (Kind::Table, bytes) => Part::Table(table(file, path, bytes, options)?),
+        (Kind::Npz | Kind::Safetensors, _) => return Err(not_one_array(&file)),
+    })
+}
+
+fn not_one_array(file: &str) -> Error {
+    Error::File {
+        file: file.into(),
+        problem: "is no file of one array".into(),
+        advice: "give NPY, IDX or a table; NPZ and safetensors hold inputs and targets in one file"
+            .into(),
+    }
+}
+
+fn table(file: String, path: &Path, bytes: Bytes, options: &OpenOptions) -> Result<Table> {
+    let tabs = has_extension(path, &["tsv", "tab"]);
+    Table::new(file, bytes, &options.csv, tabs)
 }
 
 /// Names of the arrays of inputs and targets.

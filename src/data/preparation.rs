@@ -2,17 +2,20 @@
 
 mod apply;
 mod fit;
+mod survey;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use apply::Prepared;
+pub use survey::{ColumnSurvey, Survey, SurveyedKind, Warning, WarningKind};
 
 use super::array::{Arrays, Task};
 use super::class_map::ClassMap;
+use super::pair::Pair;
 use super::standardizer::Standardizer;
-use super::table::{ColumnRef, Table};
+use super::table::{ColumnRef, CsvOptions, Table};
 use super::wording::{column_label, listed};
 use super::{Dataset, Matrix, Real};
 use crate::error::{Error, Result};
@@ -25,6 +28,8 @@ pub enum Raw<'a> {
     Table(&'a Table),
     /// Arrays from files.
     Arrays(&'a Arrays),
+    /// Inputs and targets from two files.
+    Pair(&'a Pair),
     /// Inputs with targets, all numbers.
     Dataset(&'a Dataset),
     /// Inputs alone, all numbers.
@@ -40,6 +45,12 @@ impl<'a> From<&'a Table> for Raw<'a> {
 impl<'a> From<&'a Arrays> for Raw<'a> {
     fn from(arrays: &'a Arrays) -> Self {
         Self::Arrays(arrays)
+    }
+}
+
+impl<'a> From<&'a Pair> for Raw<'a> {
+    fn from(pair: &'a Pair) -> Self {
+        Self::Pair(pair)
     }
 }
 
@@ -61,25 +72,15 @@ impl Raw<'_> {
         match self {
             Raw::Table(table) => table.rows(),
             Raw::Arrays(arrays) => arrays.rows(),
+            Raw::Pair(pair) => pair.rows(),
             Raw::Dataset(data) => data.rows(),
             Raw::Matrix(x) => x.rows(),
         }
     }
-
-    /// What errors call it.
-    fn label(&self) -> &str {
-        match self {
-            Raw::Table(table) => table.file(),
-            Raw::Arrays(arrays) => arrays.inputs().name(),
-            Raw::Dataset(_) => "the data set",
-            Raw::Matrix(_) => "the matrix",
-        }
-    }
 }
 
-/// What becomes of missing values in a table's inputs. A row without its target is an error unless rows are dropped.
-/// What is filled in is found in the training data and stored; it takes no part in means and deviations. Arrays have no missing
-/// values: a NaN in one is an error.
+/// What becomes of missing values in inputs: of a table the words for them, of arrays NaNs. A row without its target is an error
+/// unless rows are dropped. What is filled in is found in the training data and stored; it takes no part in means and deviations.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
@@ -113,31 +114,38 @@ pub enum Unseen {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scaling {
-    /// Arrays of bytes are multiplied by 1/255 as an f32, so that [`Storage::U8`](crate::Storage::U8) with that scale keeps them;
-    /// all else is standardised.
+    /// Bytes of images (IDX, or arrays of more than two dimensions) as [`Bytes`](Self::Bytes); all else is standardised.
     #[default]
     Auto,
     /// To mean 0 and standard deviation 1, by a [`Standardizer`].
     Standard,
+    /// Every number is multiplied by 1/255 as an f32, so that [`Storage::U8`](crate::Storage::U8) with that scale keeps bytes.
+    Bytes,
     /// Not at all.
     None,
 }
 
-/// How a [`Preparation`] is fitted. The fields from `targets` to `max_categories` speak of tables; arrays say themselves which
-/// their targets are.
+/// How a [`Preparation`] is fitted. Columns of arrays are known by their numbers from 0; those of targets that stand by themselves
+/// count on behind the inputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PreparationOptions {
-    /// The columns that the network shall answer. Empty: the last one.
+    /// The columns that the network shall answer. Empty: those that stand by themselves, or of a table the last one.
     pub targets: Vec<ColumnRef>,
     /// Columns that are left out.
     pub exclude: Vec<ColumnRef>,
+    /// Columns that tell rows apart. They are no inputs; answers can be given with them.
+    pub ids: Vec<ColumnRef>,
+    /// The column that has the rows' weights; it is no input.
+    pub weights: Option<ColumnRef>,
     /// Columns of categories, whatever their values look like.
     pub categorical: Vec<ColumnRef>,
     /// Columns of numbers: anything else in them is an error.
     pub numeric: Vec<ColumnRef>,
     /// What becomes of missing values.
     pub missing: Missing,
+    /// What becomes of missing values in these columns, in the place of that.
+    pub missing_in: Vec<(ColumnRef, Missing)>,
     /// What becomes of categories that the training data did not have.
     pub unseen: Unseen,
     /// Most categories of a column: one with more is an error, since each becomes an input.
@@ -155,9 +163,12 @@ impl Default for PreparationOptions {
         Self {
             targets: Vec::new(),
             exclude: Vec::new(),
+            ids: Vec::new(),
+            weights: None,
             categorical: Vec::new(),
             numeric: Vec::new(),
             missing: Missing::Error,
+            missing_in: Vec::new(),
             unseen: Unseen::Error,
             max_categories: 1000,
             task: Task::Auto,
@@ -251,8 +262,9 @@ pub enum TargetEncoding {
 ///
 /// Columns are found by name where both tables have headers, whatever their order; else by number.
 ///
-/// A column of a table is one of numbers if all its present values are. If most are and some are not, that is an error, unless
-/// the options call the column numeric or categorical; if half or fewer are, it is one of categories.
+/// A column is one of numbers if all its present values are, and none is written as no number is: with leading zeros (`00501`), or
+/// as a whole number beyond 2⁵³. If most are numbers and some are not, that is an error, unless the options call the column numeric
+/// or categorical; if half or fewer are, it is one of categories. A [`Survey`] tells what was found.
 ///
 /// ```
 /// use wgrad::{CsvOptions, Preparation, PreparationOptions, Table};
@@ -274,10 +286,28 @@ pub struct Preparation {
     width: usize,
     inputs: Vec<InputColumn>,
     target: TargetEncoding,
+    /// Whether the targets stood by themselves, beside the inputs.
+    #[serde(default)]
+    targets_apart: bool,
     /// Whether rows with missing values are left out.
     drop_rows: bool,
+    /// Columns, targets among them, of which a missing value alone leaves its row out.
+    #[serde(default)]
+    drop_for: Vec<usize>,
     /// What counts as missing.
     missing: Vec<String>,
+    /// Columns that tell rows apart.
+    #[serde(default)]
+    ids: Vec<Column>,
+    /// The column of the rows' weights.
+    #[serde(default)]
+    weights: Option<Column>,
+    /// How the table was read, with all that was guessed.
+    #[serde(default)]
+    read_as: Option<CsvOptions>,
+    /// The same of the table of targets, where these stood by themselves.
+    #[serde(default)]
+    targets_read_as: Option<CsvOptions>,
 }
 
 impl Preparation {
@@ -289,6 +319,11 @@ impl Preparation {
     /// The targets.
     pub fn target(&self) -> &TargetEncoding {
         &self.target
+    }
+
+    /// Columns of the training data, targets included.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// Inputs that the network needs.
@@ -338,17 +373,53 @@ impl Preparation {
             .collect()
     }
 
-    /// Options to read a table that is to go this way: what counts as missing, and whether there is a header.
-    pub fn csv_options(&self) -> super::CsvOptions {
+    /// Options to read a table that is to go this way: as the training data was read, with all that was guessed then. Of training
+    /// data that was no table it is what counts as missing.
+    pub fn csv_options(&self) -> CsvOptions {
+        if let Some(read_as) = &self.read_as {
+            return read_as.clone();
+        }
         let named = self.inputs.iter().any(|input| input.column.name.is_some());
-        super::CsvOptions {
+        CsvOptions {
             header: named.then_some(true),
             missing: match self.missing.is_empty() {
-                true => super::CsvOptions::default().missing,
+                true => CsvOptions::default().missing,
                 false => self.missing.clone(),
             },
             ..Default::default()
         }
+    }
+
+    /// The same for a table of targets that stand by themselves, if the training data had one.
+    pub fn targets_csv_options(&self) -> Option<CsvOptions> {
+        self.targets_read_as.clone()
+    }
+
+    /// The columns that tell rows apart.
+    pub fn ids(&self) -> &[Column] {
+        &self.ids
+    }
+
+    /// The column that has the rows' weights, where there is one.
+    pub fn weights(&self) -> Option<&Column> {
+        self.weights.as_ref()
+    }
+
+    /// The same, with another rule for categories that the training data did not have.
+    #[must_use]
+    pub fn with_unseen(mut self, unseen: Unseen) -> Self {
+        for input in &mut self.inputs {
+            if let Encoding::OneHot { unseen: rule, .. } = &mut input.encoding {
+                *rule = unseen;
+            }
+        }
+        self
+    }
+
+    /// Whether one of its inputs is a column of categories.
+    pub fn has_categories(&self) -> bool {
+        let one_hot = |input: &InputColumn| matches!(input.encoding, Encoding::OneHot { .. });
+        self.inputs.iter().any(one_hot)
     }
 
     /// A network's answers (N, targets) in the units of the training data.

@@ -120,40 +120,100 @@ impl Standardizer {
 
 /// Mean and variance of numbers that come one by one (Welford, *Note on a method for calculating corrected sums of squares and
 /// products*, 1962).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Moments {
     count: f64,
+    /// What numbers are divided by before they are squared, a power of two of their size: their squares stay within f64.
+    unit: f64,
+    /// In that unit.
     mean: f64,
     squares: f64,
     first: Option<f64>,
     varies: bool,
+    largest: f64,
+    /// Whether an f32 holds all of them.
+    narrow: bool,
+    /// Whether all are multiples of [`COARSE`], whole numbers among them.
+    coarse: bool,
+}
+
+/// What is no more than so many units in the last place is taken for rounding noise: a handful of operations make as much.
+const NOISE: f64 = 4.0;
+
+/// Numbers on this grid were written down so and are not noise of a rounding, however large they are.
+const COARSE: f64 = 1.0 / 1024.0;
+
+/// Numbers up to here, in their unit, have squares that can be added up.
+const LARGEST: f64 = 1.157_920_892_373_162e77;
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self {
+            count: 0.0,
+            unit: 0.0,
+            mean: 0.0,
+            squares: 0.0,
+            first: None,
+            varies: false,
+            largest: 0.0,
+            narrow: true,
+            coarse: true,
+        }
+    }
 }
 
 impl Moments {
     pub fn add(&mut self, x: f64) {
+        // Squares leave f64 where numbers are extreme; of ordinary ones the unit is 1 and changes nothing.
+        let beyond = x != 0.0 && (self.unit == 0.0 || (x / self.unit).abs() > LARGEST);
+        if beyond {
+            let exponent = x.abs().log2().floor();
+            let extreme = !(LARGEST.recip()..=LARGEST).contains(&x.abs());
+            let unit = if extreme { exponent.exp2() } else { 1.0 };
+            let before = self.unit / unit;
+            self.mean *= before;
+            self.squares *= before * before;
+            self.unit = unit;
+        }
         self.count += 1.0;
-        let before = x - self.mean;
+        let scaled = if self.unit == 0.0 { 0.0 } else { x / self.unit };
+        let before = scaled - self.mean;
         self.mean += before / self.count;
-        self.squares += before * (x - self.mean);
+        self.squares += before * (scaled - self.mean);
         self.varies |= *self.first.get_or_insert(x) != x;
+        self.largest = self.largest.max(x.abs());
+        self.narrow &= f64::from(x as f32) == x;
+        self.coarse &= (x / COARSE).fract() == 0.0;
     }
 
     pub fn mean(&self) -> f64 {
         if self.varies {
-            self.mean
+            self.mean * self.unit
         } else {
             self.first.unwrap_or_default()
         }
     }
 
-    pub fn is_constant(&self) -> bool {
-        !self.varies
+    fn deviation(&self) -> f64 {
+        (self.squares / self.count).sqrt() * self.unit
     }
 
-    /// Shift and factor. Numbers too far apart or too close for a standard deviation have factor 1.
+    /// Whether all are one number, but for what its rounding may have made of it: 0.3 and 0.1 + 0.2. The unit in the last place is
+    /// that of f32 where an f32 holds them all, for such were computed in f32. Numbers on a coarse grid, whole ones among them, are
+    /// no noise.
+    pub fn is_constant(&self) -> bool {
+        let unit = if self.narrow {
+            f64::from(f32::EPSILON)
+        } else {
+            f64::EPSILON
+        };
+        !self.varies || !self.coarse && self.deviation() <= NOISE * unit * self.largest
+    }
+
+    /// Shift and factor. A constant column has factor 1, and so have numbers too far apart for a standard deviation.
     pub fn scaling(&self) -> (f64, f64) {
-        let factor = (self.count / self.squares).sqrt();
-        let sound = self.varies && factor.is_finite() && factor > 0.0;
+        let factor = (self.count / self.squares).sqrt() / self.unit;
+        let sound = !self.is_constant() && factor.is_finite() && factor > 0.0;
         (self.mean(), if sound { factor } else { 1.0 })
     }
 }

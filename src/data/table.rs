@@ -8,6 +8,7 @@ mod records;
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use csv::ByteRecord;
 use serde::{Deserialize, Serialize};
@@ -100,9 +101,9 @@ pub struct Guess {
     pub evidence: String,
 }
 
-/// A table of text with a number of columns, of which nothing but an index is kept in memory beside the file's bytes; those of
-/// a file above 64 MiB are mapped (no program may shorten it meanwhile). What the text means is a
-/// [`Preparation`](crate::Preparation)'s to say. Space around a value does not count; empty lines do not either.
+/// A table of text with a number of columns. Of one up to 64 MiB the values are kept in memory as they were cut; a larger file is
+/// mapped (no program may shorten it meanwhile), nothing but an index is kept, and it is cut anew each time that it is gone
+/// through. What the text means is a [`Preparation`](crate::Preparation)'s to say. Space around a value does not count; empty lines do not either.
 ///
 /// ```
 /// use wgrad::{CsvOptions, Table};
@@ -126,6 +127,8 @@ pub struct Table {
     rows: usize,
     /// Where every [`STRIDE`]-th record begins; a header is the first.
     marks: Vec<Mark>,
+    /// The values of a small file, so that its text is cut but once.
+    kept: Option<Arc<Kept>>,
 }
 
 /// Records from one mark to the next: the index of a large table stays small, and a row is found by reading a few.
@@ -225,6 +228,7 @@ impl Table {
             cols: 0,
             rows: 0,
             marks: Vec::new(),
+            kept: None,
         };
         if table.bytes.trim_ascii().is_empty() {
             return Err(table.empty());
@@ -241,6 +245,7 @@ impl Table {
         let said = options.header.is_some() && options.decimal.is_some();
         let (mut first, mut last) = (None, None);
         let mut count = 0_usize;
+        let mut kept = (bytes.len() <= KEPT).then(Kept::default);
         while let Some(mark) = records
             .advance()
             .map_err(|e| self.changed(&e.to_string()))?
@@ -258,6 +263,9 @@ impl Table {
                 self.marks.push(mark);
             }
             count += 1;
+            if let Some(kept) = &mut kept {
+                kept.push(record, mark.line);
+            }
             let Some((first_line, evidence)) = &mut first else {
                 self.cols = record.len();
                 first = Some((mark.line, Evidence::new(record.clone(), mark.line)));
@@ -286,6 +294,7 @@ impl Table {
         };
         self.settle_header(options, first_line, &evidence)?;
         self.rows = count - usize::from(self.names.is_some());
+        self.kept = kept.map(Arc::new);
         if self.rows == 0 {
             return Err(Error::EmptyData {
                 what: format!("{}, which has a header only,", self.file),
@@ -553,12 +562,6 @@ impl Table {
             .ok_or_else(|| self.unknown(column))
     }
 
-    /// The number of the column that has this name, even if the name is a number.
-    pub(crate) fn named(&self, name: &str) -> Result<usize> {
-        let index = self.names.iter().flatten().position(|n| n == name);
-        index.ok_or_else(|| self.unknown(&name.into()))
-    }
-
     fn unknown(&self, column: &ColumnRef) -> Error {
         let names = self.names.as_deref().unwrap_or_default();
         let (column, near) = match column {
@@ -683,6 +686,11 @@ impl Cursor<'_> {
         if self.next >= table.rows + self.header {
             return Ok(false);
         }
+        if let Some(kept) = &table.kept {
+            self.line = kept.lines.get(self.next).copied().unwrap_or(0).into();
+            self.next += 1;
+            return Ok(true);
+        }
         let mark = self
             .records
             .advance()
@@ -699,26 +707,72 @@ impl Cursor<'_> {
     pub fn row(&self) -> Row<'_> {
         Row {
             table: self.table,
-            index: self.next - 1 - self.header,
             line: self.line,
-            record: &self.records.record,
+            values: match &self.table.kept {
+                Some(kept) => Values::Kept(kept, self.next - 1),
+                None => Values::Record(&self.records.record),
+            },
         }
     }
+}
+
+/// Files up to this size have their values kept: those that are read and not mapped.
+const KEPT: usize = 64 << 20;
+
+/// The values of a whole text, cut: as they stand in it, but for their quotation marks.
+#[derive(Debug, Default)]
+struct Kept {
+    text: Vec<u8>,
+    /// Where each value ends in the text.
+    ends: Vec<u32>,
+    /// The line of each record.
+    lines: Vec<u32>,
+}
+
+impl Kept {
+    fn push(&mut self, record: &ByteRecord, line: u64) {
+        for value in record {
+            self.text.extend_from_slice(value);
+            self.ends.push(self.text.len() as u32);
+        }
+        self.lines.push(line as u32);
+    }
+
+    fn get(&self, value: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(value)? as usize;
+        let start = match value {
+            0 => 0,
+            _ => self.ends[value - 1] as usize,
+        };
+        Some(&self.text[start..end])
+    }
+}
+
+/// Where the values of a row are.
+enum Values<'a> {
+    Record(&'a ByteRecord),
+    /// The record of this number.
+    Kept(&'a Kept, usize),
 }
 
 /// A row as it stands in the text.
 pub(crate) struct Row<'a> {
     table: &'a Table,
-    pub index: usize,
     pub line: u64,
-    record: &'a ByteRecord,
+    values: Values<'a>,
 }
 
 impl Row<'_> {
     /// The text of a value.
     pub fn text(&self, column: usize) -> Result<&str> {
-        let value = self.record.get(column).unwrap_or_default();
-        text(value).ok_or_else(|| self.table.not_utf8(self.line, self.record))
+        let value = match self.values {
+            Values::Record(record) => record.get(column),
+            Values::Kept(kept, record) => kept.get(record * self.table.cols + column),
+        };
+        text(value.unwrap_or_default()).ok_or_else(|| match self.values {
+            Values::Record(record) => self.table.not_utf8(self.line, record),
+            Values::Kept(..) => self.table.changed("its text is another"),
+        })
     }
 
     /// The text of a value, or nothing where it counts as missing.
@@ -726,24 +780,17 @@ impl Row<'_> {
         let text = self.text(column)?;
         Ok((!is_missing(text, &self.table.missing)).then_some(text))
     }
-
-    /// An error about a value.
-    pub fn error(
-        &self,
-        column: usize,
-        problem: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Error {
-        let value = self.record.get(column).unwrap_or_default();
-        let value = String::from_utf8_lossy(value);
-        self.table
-            .cell(self.line, column, value.trim(), problem, advice)
-    }
 }
 
 /// Whether a value counts as missing.
 pub(crate) fn is_missing(text: &str, missing: &[String]) -> bool {
-    missing.iter().any(|token| token.eq_ignore_ascii_case(text))
+    let same = |token: &String| {
+        token.eq_ignore_ascii_case(text)
+            // -999 is missing as -999.0, too; a NaN is equal to nothing.
+            || token.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+                && number(token).is_some_and(|x| number(text) == Some(x))
+    };
+    missing.iter().any(same)
 }
 
 fn ascii(what: &str, c: char) -> Result<u8> {

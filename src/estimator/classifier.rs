@@ -21,11 +21,7 @@ impl MlpClassifier {
     /// # Errors
     /// [`Error::EmptyData`] without rows, [`Error::Shape`] if the numbers of rows differ, [`Error::OneClass`] if all labels are
     /// the same, [`Error::Argument`] or [`Error::Network`] for an option out of range; what [`Trainer::fit`] says.
-    pub fn fit<X: Real, L: Display>(
-        &self,
-        x: &Matrix<X>,
-        labels: &[L],
-    ) -> Result<FittedClassifier> {
+    pub fn fit<L: Display>(&self, x: &Matrix<impl Real>, labels: &[L]) -> Result<FittedClassifier> {
         self.fit_with(x, labels, |_, _| Ok(ControlFlow::Continue(())))
     }
 
@@ -33,9 +29,9 @@ impl MlpClassifier {
     ///
     /// # Errors
     /// As [`fit`](Self::fit), and the callback's.
-    pub fn fit_with<X: Real, L: Display>(
+    pub fn fit_with<L: Display>(
         &self,
-        x: &Matrix<X>,
+        x: &Matrix<impl Real>,
         labels: &[L],
         callback: impl for<'f> FnMut(&mut Fit<'f>, &Event) -> Result<ControlFlow<()>>,
     ) -> Result<FittedClassifier> {
@@ -150,7 +146,7 @@ impl FittedClassifier {
     ///
     /// # Errors
     /// [`Error::Shape`] for another width than that of the training data.
-    pub fn prepare<X: Real>(&self, x: &Matrix<X>) -> Result<Matrix> {
+    pub fn prepare(&self, x: &Matrix<impl Real>) -> Result<Matrix> {
         scaled(&self.inputs, x)
     }
 
@@ -159,7 +155,7 @@ impl FittedClassifier {
     /// # Errors
     /// [`Error::Shape`] for another width than that of the training data; [`Error::EmptyData`] without rows;
     /// [`Error::Value`] if an output is not finite.
-    pub fn predict<X: Real>(&mut self, x: &Matrix<X>) -> Result<Vec<String>> {
+    pub fn predict(&mut self, x: &Matrix<impl Real>) -> Result<Vec<String>> {
         let classes = self.predict_classes(x)?;
         let names = self.classes.names();
         Ok(classes.iter().map(|&c| names[c as usize].clone()).collect())
@@ -169,7 +165,7 @@ impl FittedClassifier {
     ///
     /// # Errors
     /// As [`predict`](Self::predict).
-    pub fn predict_classes<X: Real>(&mut self, x: &Matrix<X>) -> Result<Vec<u32>> {
+    pub fn predict_classes(&mut self, x: &Matrix<impl Real>) -> Result<Vec<u32>> {
         let x = self.prepare(x)?;
         let logits = self.trainer.predict(&x)?;
         let row = |r| argmax(&wide(logits.row(r))) as u32;
@@ -180,7 +176,7 @@ impl FittedClassifier {
     ///
     /// # Errors
     /// As [`predict`](Self::predict).
-    pub fn predict_proba<X: Real>(&mut self, x: &Matrix<X>) -> Result<Matrix> {
+    pub fn predict_proba(&mut self, x: &Matrix<impl Real>) -> Result<Matrix> {
         let x = self.prepare(x)?;
         let logits = self.trainer.predict(&x)?;
         let mut data = Vec::with_capacity(logits.data().len());
@@ -196,7 +192,7 @@ impl FittedClassifier {
     /// # Errors
     /// As [`predict`](Self::predict); [`Error::Shape`] if the numbers of rows differ. A label that the training data did not
     /// have is never right.
-    pub fn score<X: Real, L: Display>(&mut self, x: &Matrix<X>, labels: &[L]) -> Result<f64> {
+    pub fn score<L: Display>(&mut self, x: &Matrix<impl Real>, labels: &[L]) -> Result<f64> {
         let predicted = self.predict_classes(x)?;
         if predicted.len() != labels.len() {
             return Err(Error::Shape {
@@ -216,7 +212,7 @@ impl FittedClassifier {
     ///
     /// # Errors
     /// As [`predict`](Self::predict); [`Error::Argument`] for a label that the training data did not have.
-    pub fn report<X: Real, L: Display>(&mut self, x: &Matrix<X>, labels: &[L]) -> Result<Report> {
+    pub fn report<L: Display>(&mut self, x: &Matrix<impl Real>, labels: &[L]) -> Result<Report> {
         let names: Vec<String> = labels.iter().map(L::to_string).collect();
         let labels = indices(&self.classes, &names)?;
         let data = Dataset::classes(self.prepare(x)?, labels)?;

@@ -21,10 +21,10 @@ impl MlpRegressor {
     /// [`Error::EmptyData`](crate::Error::EmptyData) without rows, [`Error::Shape`](crate::Error::Shape) if the numbers of
     /// rows differ, [`Error::Argument`](crate::Error::Argument) or [`Error::Network`](crate::Error::Network) for an option
     /// out of range; what [`Trainer::fit`] says.
-    pub fn fit<X: Real, T: Real>(
+    pub fn fit(
         &self,
-        x: &Matrix<X>,
-        targets: &Matrix<T>,
+        x: &Matrix<impl Real>,
+        targets: &Matrix<impl Real>,
     ) -> Result<FittedRegressor> {
         self.fit_with(x, targets, |_, _| Ok(ControlFlow::Continue(())))
     }
@@ -33,10 +33,10 @@ impl MlpRegressor {
     ///
     /// # Errors
     /// As [`fit`](Self::fit), and the callback's.
-    pub fn fit_with<X: Real, T: Real>(
+    pub fn fit_with(
         &self,
-        x: &Matrix<X>,
-        targets: &Matrix<T>,
+        x: &Matrix<impl Real>,
+        targets: &Matrix<impl Real>,
         callback: impl for<'f> FnMut(&mut Fit<'f>, &Event) -> Result<ControlFlow<()>>,
     ) -> Result<FittedRegressor> {
         let inputs = self.standardize.then(|| Standardizer::fit(x)).transpose()?;
@@ -135,7 +135,7 @@ impl FittedRegressor {
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) for another width than that of the training data.
-    pub fn prepare<X: Real>(&self, x: &Matrix<X>) -> Result<Matrix> {
+    pub fn prepare(&self, x: &Matrix<impl Real>) -> Result<Matrix> {
         scaled(&self.inputs, x)
     }
 
@@ -145,7 +145,7 @@ impl FittedRegressor {
     /// [`Error::Shape`](crate::Error::Shape) for another width than that of the training data;
     /// [`Error::EmptyData`](crate::Error::EmptyData) without rows; [`Error::Value`](crate::Error::Value) if an output is not
     /// finite.
-    pub fn predict<X: Real>(&mut self, x: &Matrix<X>) -> Result<Matrix<f64>> {
+    pub fn predict(&mut self, x: &Matrix<impl Real>) -> Result<Matrix<f64>> {
         let x = self.prepare(x)?;
         let outputs = self.trainer.predict(&x)?;
         match &self.targets {
@@ -158,7 +158,7 @@ impl FittedRegressor {
     ///
     /// # Errors
     /// As [`predict`](Self::predict) and [`r2_score`].
-    pub fn score<X: Real, T: Real>(&mut self, x: &Matrix<X>, targets: &Matrix<T>) -> Result<f64> {
+    pub fn score(&mut self, x: &Matrix<impl Real>, targets: &Matrix<impl Real>) -> Result<f64> {
         r2_score(&self.predict(x)?, targets)
     }
 
@@ -166,10 +166,10 @@ impl FittedRegressor {
     ///
     /// # Errors
     /// As [`predict`](Self::predict) and [`Regression::new`].
-    pub fn report<X: Real, T: Real>(
+    pub fn report(
         &mut self,
-        x: &Matrix<X>,
-        targets: &Matrix<T>,
+        x: &Matrix<impl Real>,
+        targets: &Matrix<impl Real>,
     ) -> Result<Regression> {
         Regression::new(&self.predict(x)?, targets)
     }

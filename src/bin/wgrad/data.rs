@@ -1,23 +1,41 @@
 //! Data from files, prepared.
 
+mod described;
+mod new;
+
 use std::path::{Path, PathBuf};
 
-use wgrad::data::{DataFile, OpenOptions, Preparation, PreparationOptions};
-use wgrad::error::CellKind;
-use wgrad::{ColumnRef, CsvOptions, Dataset, Error, Matrix, Task};
+use wgrad::data::{
+    DataFile, Delimiter, OpenOptions, Part, PreparationOptions, Source, Survey, TargetEncoding,
+    Unseen, Warning, WarningKind,
+};
+use wgrad::{ColumnRef, CsvOptions, Dataset, Matrix, Preparation};
+
+pub use described::{ColumnLine, table};
+pub use new::{New, Reading, Truth};
 
 use crate::failure::Failure;
 use crate::input;
-use crate::options::{Held, Names, Settings};
+use crate::options::{Held, MissingRules, NaValues, Names, Settings, UnseenRule};
+use crate::output;
+use described::lines;
 
 /// How the files of a run are read.
 fn open_options(s: &Settings) -> OpenOptions {
+    let default = CsvOptions::default();
     OpenOptions {
         csv: CsvOptions {
-            delimiter: s.delimiter.map(Into::into),
+            delimiter: s.delimiter,
             header: s.header,
-            ..CsvOptions::default()
+            decimal: s.decimal,
+            thousands: s.thousands,
+            missing: match &s.na_values {
+                Some(NaValues(words)) => words.clone(),
+                None => default.missing,
+            },
+            quote: default.quote,
         },
+        targets_csv: None,
         inputs: s.inputs_array.clone(),
         targets: s.targets_array.clone(),
         task: s.task.into(),
@@ -30,18 +48,25 @@ fn columns(names: &Option<Names>) -> Vec<ColumnRef> {
 }
 
 fn preparation_options(s: &Settings) -> PreparationOptions {
+    let MissingRules { all, columns: some } = &s.missing;
+    let rules = some
+        .iter()
+        .map(|(name, rule)| (ColumnRef::Name(name.clone()), rule.clone()));
     PreparationOptions {
         targets: columns(&s.target),
         exclude: columns(&s.exclude),
+        ids: columns(&s.id),
+        weights: s.weights_column.clone().map(ColumnRef::Name),
         categorical: columns(&s.categorical),
         numeric: columns(&s.numeric),
-        missing: s.missing.0.clone(),
+        missing: all.clone(),
+        missing_in: rules.collect(),
         unseen: s.unseen.into(),
+        max_categories: s.max_categories,
         task: s.task.into(),
         scaling: s.scaling.into(),
         // Losses of fractions see the numbers as they are.
         standardize_target: s.standardize_target && !s.loss.starts_with("binary"),
-        ..PreparationOptions::default()
     }
 }
 
@@ -53,11 +78,28 @@ fn files(data: &Path, targets: Option<&PathBuf>) -> Vec<PathBuf> {
 
 /// What a run trains on.
 pub struct Training {
+    /// All rows that are used, those held out by a share included.
+    pub all: Dataset,
+    /// The rows to train on.
     pub data: Dataset,
     pub validation: Option<Dataset>,
     pub preparation: Preparation,
+    /// The targets that are values, on the user's own scale, of the rows to train on and of those held out.
+    pub values: [Option<Matrix<f64>>; 2],
+    pub found: Found,
+}
+
+/// What was found in the files.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Found {
     /// What the files hold, in a line.
     pub summary: String,
+    /// What was guessed, and why.
+    pub guesses: Vec<String>,
+    /// Of each column of inputs and targets, in order, what it is and becomes.
+    pub columns: Vec<ColumnLine>,
+    /// What is doubtful.
+    pub warnings: Vec<String>,
 }
 
 /// The path of the data, which every run needs.
@@ -69,76 +111,244 @@ pub fn path(s: &Settings) -> Result<&Path, Failure> {
     })
 }
 
-/// The flag that does what an error advises.
-fn with_flag(error: Error) -> Failure {
-    let Error::Cell(cell) = &error else {
-        return error.into();
-    };
-    let flag = match cell.kind {
-        CellKind::MissingTarget => "--missing drop",
-        CellKind::MissingInput => {
-            "--missing RULE, one of drop, mean, median, most-frequent, constant(VALUE)"
-        }
-        CellKind::NotANumber => "--categorical NAMES",
-        _ => return error.into(),
-    };
-    Failure::File(format!("{error}\nAs an option: {flag}"))
+/// Options that speak of tables of text, where there is none; of arrays with names, where they have none.
+fn check_kind(s: &Settings, file: &DataFile, path: &Path) -> Result<(), Failure> {
+    let table = has_table(file);
+    let named = matches!(file, DataFile::Arrays(arrays) if arrays.are_named());
+    let given = [
+        ("delimiter", s.delimiter.is_some(), table),
+        ("header", s.header.is_some(), table),
+        ("decimal", s.decimal.is_some(), table),
+        ("thousands", s.thousands.is_some(), table),
+        ("na-values", s.na_values.is_some(), table),
+        ("inputs-array", s.inputs_array.is_some(), named),
+        ("targets-array", s.targets_array.is_some(), named),
+    ];
+    refuse(&given, path)
 }
 
-/// Reads and prepares the data of a run; the preparation is fitted on it, or is the one given.
-pub fn training(s: &Settings, fitted: Option<&Preparation>) -> Result<Training, Failure> {
+fn has_table(file: &DataFile) -> bool {
+    match file {
+        DataFile::Table(_) => true,
+        DataFile::Arrays(_) => false,
+        DataFile::Pair(pair) => [pair.inputs(), pair.targets()]
+            .iter()
+            .any(|part| matches!(part, Part::Table(_))),
+    }
+}
+
+fn refuse(given: &[(&str, bool, bool)], path: &Path) -> Result<(), Failure> {
+    match given.iter().find(|(_, given, applies)| *given && !applies) {
+        None => Ok(()),
+        Some((name, ..)) => {
+            let what = match *name {
+                "inputs-array" | "targets-array" => {
+                    "speaks of the arrays of an NPZ or safetensors file, which have names"
+                }
+                _ => "speaks of tables of text",
+            };
+            Err(Failure::Usage(format!(
+                "--{name} {what}, and {} is none: leave it out",
+                path.display()
+            )))
+        }
+    }
+}
+
+/// Reads and prepares the data of a run. The preparation is the one given, or is fitted on the rows to train on: those held out
+/// have no part in it. `share` of the rows are held out where the settings say so by a share.
+pub fn training(
+    s: &Settings,
+    fitted: Option<&Preparation>,
+    share: impl Fn(usize) -> f64,
+) -> Result<Training, Failure> {
     let data_path = path(s)?;
-    let open = open_options(s);
+    let mut open = open_options(s);
+    if let Some(fitted) = fitted {
+        open.csv = fitted.csv_options();
+        open.targets_csv = fitted.targets_csv_options();
+    }
     let file = input::open(&files(data_path, s.targets.as_ref()), &open)?;
-    if matches!(&file, DataFile::Arrays(arrays) if arrays.targets().is_none()) {
+    check_kind(s, &file, data_path)?;
+    if let DataFile::Arrays(arrays) = &file
+        && arrays.targets().is_none()
+        && s.target.is_none()
+    {
         return Err(Failure::File(format!(
-            "{}: it has no targets to learn: give them by --targets FILE, or name an array of it by --targets-array",
-            data_path.display()
+            "{}: it has no targets to learn: give them by --targets FILE, name an array of it by --targets-array, or say which \
+             column they are by --target, as in --target {}",
+            data_path.display(),
+            arrays.inputs().cols() - 1
         )));
     }
+    let options = preparation_options(s);
+    let survey = Survey::of(&file, &options)?;
+    let share = match s.validation {
+        Held::Share(_) => share(survey.rows()),
+        Held::File(_) => 0.0,
+    };
+    let (train, held) = match share > 0.0 {
+        true => survey.split(1.0 - share, s.seed)?,
+        false => ((0..survey.rows()).collect(), Vec::new()),
+    };
     let preparation = match fitted {
         Some(fitted) => fitted.clone(),
-        None => Preparation::fit(&file, &preparation_options(s)).map_err(with_flag)?,
+        None => Preparation::fit_rows(&file, &survey, &train, &options)?,
     };
-    let data = preparation.apply(&file).map_err(with_flag)?;
-    let validation = match &s.validation {
-        Held::Share(_) => None,
+    check_fitted(s, &preparation)?;
+    // A category that is held out in all its rows is none of the known ones there.
+    let lenient = preparation.clone().with_unseen(Unseen::Zeros);
+    let prepared = lenient.source(&file)?;
+    let all = prepared.read(0..prepared.rows())?;
+    let is_values = matches!(preparation.target(), TargetEncoding::Values { .. });
+    let values = match is_values {
+        true => Some(prepared.values(0..prepared.rows())?),
+        false => None,
+    };
+    let of = |rows: &[usize]| values.as_ref().map(|values| values.select(rows));
+    let mut found = Found {
+        summary: describe(&file, survey.dropped()),
+        guesses: guesses(&file),
+        columns: lines(&survey, &preparation),
+        warnings: survey.warnings().iter().map(with_option).collect(),
+    };
+    let (data, validation, values) = match &s.validation {
+        Held::Share(_) if held.is_empty() => (all.clone(), None, [values, None]),
+        Held::Share(_) => {
+            let strict = preparation.clone().with_unseen(Unseen::Error);
+            let unknown = strict.source(&file)?.unseen(&held)?;
+            if unknown > 0 {
+                found.warnings.push(format!(
+                    "{unknown} of the {} rows to validate with have a category that none of the others has: there it is none of \
+                     the known ones",
+                    held.len()
+                ));
+            }
+            (
+                all.select(&train),
+                Some(all.select(&held)),
+                [of(&train), of(&held)],
+            )
+        }
         Held::File(path) => {
+            let place = |path: &Path| std::fs::canonicalize(path).ok();
+            if place(path).is_some() && place(path) == place(data_path) {
+                found.warnings.push(
+                    "the file to validate with is the one to train on: what it tells says nothing of new data"
+                        .into(),
+                );
+            }
+            let mut csv = preparation.csv_options();
+            csv.delimiter = csv.delimiter.filter(|_| !is_tsv(path));
+            let open = OpenOptions {
+                csv,
+                targets_csv: preparation.targets_csv_options(),
+                ..open
+            };
             let held = input::open(&files(path, s.validation_targets.as_ref()), &open)?;
-            Some(preparation.apply(&held)?)
+            let source = preparation.source(&held)?;
+            let held = source.read(0..source.rows())?;
+            let of_held = match is_values {
+                true => Some(source.values(0..source.rows())?),
+                false => None,
+            };
+            (all.clone(), Some(held), [values, of_held])
         }
     };
-    let summary = describe(&file, data.rows());
     Ok(Training {
+        all,
         data,
         validation,
         preparation,
-        summary,
+        values,
+        found,
     })
 }
 
-fn describe(file: &DataFile, used: usize) -> String {
-    let (rows, what) = match file {
-        DataFile::Table(table) => {
-            let header = if table.names().is_some() {
-                "with a header"
-            } else {
-                "without a header"
-            };
-            let delimiter = table.delimiter();
-            (
-                table.rows(),
-                format!(
-                    "a table of {} columns {header}, cut at {delimiter}",
-                    table.cols()
-                ),
+/// Options that would change nothing with this data.
+fn check_fitted(s: &Settings, preparation: &Preparation) -> Result<(), Failure> {
+    if s.unseen != UnseenRule::Error && !preparation.has_categories() {
+        return Err(Failure::Usage(
+            "--unseen speaks of columns of categories, and there is none: leave it out".into(),
+        ));
+    }
+    Ok(())
+}
+
+fn is_tsv(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    extension.eq_ignore_ascii_case("tsv") || extension.eq_ignore_ascii_case("tab")
+}
+
+/// A warning with the option that mends what it is about.
+fn with_option(warning: &Warning) -> String {
+    let column = match &warning.column.name {
+        Some(name) => crate::folder::shown(Path::new(name)),
+        None => warning.column.index.to_string(),
+    };
+    let option = match warning.kind {
+        WarningKind::Identifier => format!(" (--exclude {column} leaves it out)"),
+        WarningKind::ManyClasses => {
+            " (--task regression if these are numbers; --target names another)".into()
+        }
+        WarningKind::Header => " (--header true)".into(),
+        WarningKind::LikeNumbers => {
+            format!(
+                " (--categorical {column} if they are names; else take out of the file what stands around the numbers)"
             )
         }
+        _ => String::new(),
+    };
+    format!("{warning}{option}")
+}
+
+fn guesses(file: &DataFile) -> Vec<String> {
+    let tables = match file {
+        DataFile::Table(table) => vec![table],
+        DataFile::Pair(pair) => [pair.inputs(), pair.targets()]
+            .into_iter()
+            .filter_map(|part| match part {
+                Part::Table(table) => Some(table),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for guess in tables.iter().flat_map(|table| table.guesses()) {
+        let line = format!("{}: {} ({})", guess.what, guess.found, guess.evidence);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn describe(file: &DataFile, dropped: usize) -> String {
+    let shape = |a: &wgrad::data::Array| {
+        let dims: Vec<String> = a.shape().iter().map(usize::to_string).collect();
+        format!("{:?} {}", a.element(), dims.join("×"))
+    };
+    let table = |table: &wgrad::Table| {
+        let header = if table.names().is_some() {
+            "with a header"
+        } else {
+            "without a header"
+        };
+        let cut = match table.delimiter() {
+            Delimiter::Whitespace => "white space".to_owned(),
+            delimiter => format!("{:?}", delimiter.to_string()),
+        };
+        format!("a table of {} columns {header}, cut at {cut}", table.cols())
+    };
+    let part = |part: &Part| match part {
+        Part::Table(of) => table(of),
+        Part::Array(array) => shape(array),
+        _ => String::new(),
+    };
+    let (rows, what) = match file {
+        DataFile::Table(of) => (of.rows(), table(of)),
         DataFile::Arrays(arrays) => {
-            let shape = |a: &wgrad::data::Array| {
-                let dims: Vec<String> = a.shape().iter().map(usize::to_string).collect();
-                format!("{:?} {}", a.element(), dims.join("×"))
-            };
             let targets = arrays
                 .targets()
                 .map(|t| format!(", targets {}", shape(t)))
@@ -148,78 +358,20 @@ fn describe(file: &DataFile, used: usize) -> String {
                 format!("inputs {}{targets}", shape(arrays.inputs())),
             )
         }
+        DataFile::Pair(pair) => (
+            pair.rows(),
+            format!(
+                "inputs {}, targets {}",
+                part(pair.inputs()),
+                part(pair.targets())
+            ),
+        ),
     };
-    match rows - used {
-        0 => format!("{} rows; {what}", crate::output::count(rows as u64)),
+    match dropped {
+        0 => format!("{} rows; {what}", output::count(rows as u64)),
         dropped => format!(
             "{} rows, {dropped} of which are left out for missing values; {what}",
-            crate::output::count(rows as u64)
+            output::count(rows as u64)
         ),
-    }
-}
-
-/// New data for a model that is there.
-pub struct New<'a> {
-    file: DataFile,
-    preparation: &'a Preparation,
-}
-
-/// Flags of how new data is read.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct Reading {
-    /// A file of its own for the targets, beside NPY or IDX data
-    #[arg(long, value_name = "FILE")]
-    pub targets: Option<PathBuf>,
-    /// What stands between two values of a table [default: found by itself]
-    #[arg(long, value_name = "CHAR")]
-    pub delimiter: Option<char>,
-    /// Whether a table begins with names of columns [default: as in the training data]
-    #[arg(long, value_name = "BOOL")]
-    pub header: Option<bool>,
-    /// Name of the array of inputs in an NPZ or safetensors file
-    #[arg(long, value_name = "NAME")]
-    pub inputs_array: Option<String>,
-    /// Name of the array of targets in an NPZ or safetensors file
-    #[arg(long, value_name = "NAME")]
-    pub targets_array: Option<String>,
-}
-
-impl<'a> New<'a> {
-    pub fn open(
-        path: &Path,
-        reading: &Reading,
-        preparation: &'a Preparation,
-    ) -> Result<Self, Failure> {
-        let mut csv = preparation.csv_options();
-        csv.delimiter = reading.delimiter.map(Into::into);
-        csv.header = reading.header.or(csv.header);
-        let options = OpenOptions {
-            csv,
-            inputs: reading.inputs_array.clone(),
-            targets: reading.targets_array.clone(),
-            task: match preparation.classes() {
-                Some(_) => Task::Classification,
-                None => Task::Regression,
-            },
-        };
-        let file = input::open(&files(path, reading.targets.as_ref()), &options)?;
-        Ok(Self { file, preparation })
-    }
-
-    pub fn rows(&self) -> usize {
-        match &self.file {
-            DataFile::Table(table) => table.rows(),
-            DataFile::Arrays(arrays) => arrays.rows(),
-        }
-    }
-
-    /// Inputs of some rows.
-    pub fn inputs(&self, rows: std::ops::Range<usize>) -> Result<Matrix, Failure> {
-        Ok(self.preparation.apply_input_rows(&self.file, rows)?)
-    }
-
-    /// Inputs and targets of all rows.
-    pub fn dataset(&self) -> Result<Dataset, Failure> {
-        Ok(self.preparation.apply(&self.file)?)
     }
 }

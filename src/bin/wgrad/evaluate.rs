@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::data::{New, Reading};
+use crate::data::{New, Reading, Truth};
 use crate::failure::Failure;
 use crate::model::Answering;
 use crate::output;
@@ -43,14 +43,16 @@ pub struct Arguments {
     device: String,
     #[command(flatten)]
     reading: Reading,
+    #[command(flatten)]
+    truth: Truth,
 }
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
     let device = setup::device(&a.device)?.device;
     let mut model = Answering::open(&a.model, &device)?;
-    let preparation = model.preparation.clone();
-    let data = New::open(&a.data, &a.reading, &preparation)?.dataset()?;
-    let report = report::evaluate(&mut model.trainer, &data, &preparation, None)?.report;
+    let preparation = a.reading.preparation(model.preparation.clone())?;
+    let (data, values) = New::open(&a.data, &a.reading, &a.truth, &preparation)?.dataset()?;
+    let report = report::evaluate(&mut model.trainer, &data, &preparation, values.as_ref())?.report;
     let classes = report
         .classification()
         .map(|c| ("accuracy", Some(c.accuracy)));

@@ -1,5 +1,7 @@
 //! What ends the program, and its exit code.
 
+mod data;
+
 use wgrad::Error;
 
 use crate::options::Wrong;
@@ -71,6 +73,7 @@ impl Failure {
 /// What an error of the library says where the tool is used: its remedies are options, where the library's are methods.
 pub fn told(error: &Error, at: At) -> String {
     let mut error = error.clone();
+    data::with_options(&mut error, at);
     let device = match at {
         At::Train | At::Device => ", or give --device cpu",
         At::Elsewhere => "",

@@ -100,29 +100,41 @@ options! {
         #[arg(value_name = "DATA")]
         data: PathBuf = "The data: CSV or TSV, NPY, NPZ, IDX or safetensors, in gzip or not; - is standard input";
         #[arg(long, value_name = "FILE")]
-        targets: PathBuf = "A file of its own for the targets, beside NPY or IDX data";
+        targets: PathBuf = "A file of its own for the targets, beside the data";
         #[arg(long, value_name = "COLUMNS")]
-        target: Names = "Column(s) of a table to learn, by name or by number from 0 [default: the last]";
+        target: Names = "Column(s) to learn, by name or by number from 0 [default: all of --targets; of a table the last]";
         #[arg(long, value_name = "COLUMNS")]
-        exclude: Names = "Columns of a table to leave out";
+        exclude: Names = "Columns to leave out";
+        #[arg(long, value_name = "COLUMNS")]
+        id: Names = "Columns that tell rows apart: no inputs, but given out with predictions";
+        #[arg(long, value_name = "COLUMN")]
+        weights_column: String = "The column that has the rows' weights";
         #[arg(long, value_name = "COLUMNS")]
         categorical: Names = "Columns of categories, whatever their values look like";
         #[arg(long, value_name = "COLUMNS")]
         numeric: Names = "Columns of numbers: anything else in them is an error";
+        #[arg(long, value_name = "N")]
+        max_categories: usize = "Most categories of a column, each of which becomes an input [default: 1000]" => 1000;
         #[arg(long)]
         task: TaskName = "Whether targets are classes or numbers [default: auto]" => TaskName::Auto;
-        #[arg(long, value_name = "RULE")]
-        missing: MissingRule = "Missing inputs of a table: error, drop, mean, median, most-frequent or constant(VALUE) [default: error]" => MissingRule(wgrad::Missing::Error);
+        #[arg(long, value_name = "RULES")]
+        missing: MissingRules = "Missing inputs: error, drop, mean, median, most-frequent or constant(VALUE); of single columns as in mean,age=median,city=constant(none) [default: error]" => MissingRules::default();
+        #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+        na_values: NaValues = "Words that count as missing in a table, with commas between them; an empty text is one [default: nothing,NA,N/A,NaN,null,?]";
         #[arg(long)]
         unseen: UnseenRule = "Categories in new data that the training data did not have [default: error]" => UnseenRule::Error;
         #[arg(long)]
-        scaling: ScalingRule = "Scale of the inputs; auto: bytes by 1/255, all else to mean 0 and deviation 1 [default: auto]" => ScalingRule::Auto;
+        scaling: ScalingRule = "Scale of the inputs; auto: bytes of images by 1/255, all else to mean 0 and deviation 1 [default: auto]" => ScalingRule::Auto;
         #[arg(long, value_name = "BOOL")]
         standardize_target: bool = "Whether numbers to learn are brought to mean 0 and deviation 1 for training [default: true]" => true;
         #[arg(long, value_name = "CHAR")]
-        delimiter: char = "What stands between two values of a table [default: found by itself]";
+        delimiter: wgrad::data::Delimiter = "What stands between two values of a table: a character, \\t or tab, whitespace [default: found by itself]";
         #[arg(long, value_name = "BOOL")]
         header: bool = "Whether a table begins with names of columns [default: found by itself]";
+        #[arg(long, value_name = "CHAR")]
+        decimal: char = "What stands before the fraction of a number in a table, a point or a comma [default: found by itself]";
+        #[arg(long, value_name = "CHAR")]
+        thousands: char = "What stands between thousands in a table [default: found by itself]";
         #[arg(long, value_name = "NAME")]
         inputs_array: String = "Name of the array of inputs in an NPZ or safetensors file";
         #[arg(long, value_name = "NAME")]

@@ -147,6 +147,31 @@ pub fn listed(names: &[String]) -> String {
     }
 }
 
+/// Names for people, as many as fit into so many characters.
+pub fn listed_within(names: &[String], most: usize) -> String {
+    let mut out = String::new();
+    for (i, name) in names.iter().enumerate() {
+        let comma = if i == 0 { "" } else { ", " };
+        if i > 0 && out.chars().count() + name.chars().count() + 2 > most {
+            return format!("{out}, …");
+        }
+        out += comma;
+        out += &within(name, most);
+    }
+    out
+}
+
+/// A text cut to so many characters.
+pub fn within(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.into(),
+        Some(_) => {
+            let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+            format!("{kept}…")
+        }
+    }
+}
+
 /// Seconds for people.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;

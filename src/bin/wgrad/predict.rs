@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 use wgrad::Loss;
 use wgrad::files::Replacement;
 
-use crate::data::{New, Reading};
+use crate::data::{New, Reading, Truth};
 use crate::failure::{self, Failure};
 use crate::input::is_standard;
 use crate::model::{self, Answering, Answers};
+use crate::options::Names;
 use crate::output;
 use crate::outputs::{self, Kind, named};
 use crate::setup;
@@ -48,6 +49,9 @@ pub struct Arguments {
     /// Where to compute: auto, cpu, gpu, or a name or number as `wgrad devices` lists it
     #[arg(long, default_value = "auto")]
     device: String,
+    /// Columns to give out beside the answers, by name or by number from 0 [default: those of --id in training]
+    #[arg(long, value_name = "COLUMNS")]
+    id: Option<Names>,
     #[command(flatten)]
     reading: Reading,
 }
@@ -59,7 +63,6 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     let read = [
         named("the model", Some(&a.model)),
         named("the data", Some(&a.data)),
-        named("--targets", a.reading.targets.as_ref()),
     ];
     let read: Vec<_> = read.into_iter().flatten().collect();
     let written = named("--out", a.out.as_ref()).map(|out| (out, Kind::Text));
@@ -69,13 +72,14 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     let binary = model.criterion.loss == Loss::BinaryCrossEntropy;
     if a.proba && model.preparation.classes().is_none() && !binary {
         return Err(Failure::Usage(
-            "--proba needs a model of classes, or one trained with --loss binary_cross_entropy, but this one's answers \
+            "--proba needs a model of classes, or one of the loss binary_cross_entropy, but this one's answers \
              are numbers: leave it out"
                 .into(),
         ));
     }
-    let preparation = model.preparation.clone();
-    let data = New::open(&a.data, &a.reading, &preparation)?;
+    let preparation = a.reading.preparation(model.preparation.clone())?;
+    let data = New::open(&a.data, &a.reading, &Truth::default(), &preparation)?.with_ids(&a.id)?;
+    data.tell_unused()?;
     // Nothing is written before every row is known to have an answer. What is but one piece is prepared but once.
     let mut only = None;
     for rows in pieces(data.rows()) {
@@ -83,7 +87,14 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         only = Some(data.inputs(rows)?).filter(|_| all);
     }
     let mut to = Target::open(a.out.as_deref())?;
-    let names = header(&model, a.proba);
+    let mut names = data.id_names();
+    let answers = header(&model, a.proba);
+    if let Some(twin) = names.iter().find(|name| answers.contains(name)) {
+        return Err(Failure::Usage(format!(
+            "--id {twin} has the name of an answer: give another column, or leave it out"
+        )));
+    }
+    names.extend(header(&model, a.proba));
     if a.json {
         to.write(b"[")?;
     } else {
@@ -91,6 +102,7 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     }
     for range in pieces(data.rows()) {
         let start = range.start;
+        let ids = data.ids(range.clone())?;
         let x = match only.take() {
             Some(x) => x,
             None => data.inputs(range)?,
@@ -100,6 +112,7 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
             .into_iter()
             .enumerate()
         {
+            let row = ids.iter().map(|id| Value::from(id[r].as_str())).chain(row);
             if a.json {
                 let object: Map<String, Value> = names.iter().cloned().zip(row).collect();
                 let comma = if start + r == 0 { "\n  " } else { ",\n  " };
@@ -109,7 +122,7 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
                     Value::String(text) => text,
                     other => other.to_string(),
                 };
-                text.extend(line(&row.into_iter().map(cell).collect::<Vec<_>>())?);
+                text.extend(line(&row.map(cell).collect::<Vec<_>>())?);
             }
         }
         to.write(&text)?;

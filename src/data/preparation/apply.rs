@@ -2,64 +2,71 @@
 
 use std::ops::Range;
 
-use super::fit::{is_missing, not_a_number};
-use super::{Encoding, InputColumn, Preparation, Raw, TargetEncoding, Unseen};
+use super::survey::{IF_MISSING, not_a_number, raw_row};
+use super::{Column, Encoding, InputColumn, Preparation, Raw, TargetEncoding, Unseen};
 use crate::data::array::{check_rows, reserved};
+use crate::data::class_map::ClassMap;
+use crate::data::frame::{Frame, FrameRow, Value, weights_of};
 use crate::data::stream::Source;
-use crate::data::table::{Row, Table, number};
-use crate::data::{Dataset, Matrix, Targets};
-use crate::error::{Cell, CellKind, Error, Result, shortest};
+use crate::data::table::is_identifier;
+use crate::data::{Dataset, Matrix, Targets, number};
+use crate::error::{CellKind, Error, Result};
 
-/// Rows of an array that are read at a time.
-const CHUNK: usize = 1024;
-
-/// A value as a number that an f32 can stand for.
-pub(super) fn finite(row: &Row<'_>, column: usize, text: &str) -> Result<f64> {
-    match number(text) {
-        None => {
-            let advice = not_a_number(row.line, text);
-            Err(row
-                .error(
-                    column,
-                    "is no number, but the column's values must be",
-                    advice,
-                )
-                .of_kind(CellKind::NotANumber))
-        }
-        Some(x) if !(x as f32).is_finite() => Err(row.error(
+/// A value as a number, of any size that an f64 holds.
+pub(super) fn computable(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Result<f64> {
+    let Some(x) = row.number(column, value) else {
+        let advice = not_a_number(&row.place(column), &value.text());
+        return Err(row.error(
             column,
-            "is not finite as an f32",
+            value,
+            CellKind::NotANumber,
+            "is no number, but the column's values must be",
+            advice,
+        ));
+    };
+    if !x.is_finite() {
+        return Err(row.error(
+            column,
+            value,
+            CellKind::NotFinite,
+            "is not finite",
             "correct it, leave the row out, or count it among the missing values",
+        ));
+    }
+    let inexact = x.abs() >= EXACT
+        && match value {
+            Value::Text(text) => is_identifier(text),
+            Value::Whole(i) => i.abs() > EXACT as i128,
+            _ => false,
+        };
+    if inexact {
+        return Err(row.error(
+            column,
+            value,
+            CellKind::TooLarge,
+            "is a whole number beyond 2^53, which no number here holds to the last digit",
+            "leave the column out, or call it categorical if these are names",
+        ));
+    }
+    Ok(x)
+}
+
+/// A target as a number.
+pub(super) fn finite(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Result<f64> {
+    match value {
+        Value::Missing => Err(row.error(
+            column,
+            value,
+            CellKind::MissingTarget,
+            "is missing, but it is the target",
+            "fill it in, or leave that row out",
         )),
-        Some(x) => Ok(x),
+        value => computable(row, column, value),
     }
 }
 
-impl Raw<'_> {
-    /// Visits rows of inputs that are numbers. Of a table there are none.
-    pub(super) fn for_inputs(
-        self,
-        rows: Range<usize>,
-        mut visit: impl FnMut(usize, &[f32]) -> Result<()>,
-    ) -> Result<()> {
-        let of = |x: &Matrix, visit: &mut dyn FnMut(usize, &[f32]) -> Result<()>| {
-            rows.clone().try_for_each(|r| visit(r, x.row(r)))
-        };
-        match self {
-            Raw::Table(_) => Ok(()),
-            Raw::Dataset(data) => of(data.inputs(), &mut visit),
-            Raw::Matrix(x) => of(x, &mut visit),
-            Raw::Arrays(arrays) => {
-                for start in rows.clone().step_by(CHUNK) {
-                    let end = rows.end.min(start + CHUNK);
-                    let x = arrays.inputs().matrix(start..end, 1.0)?;
-                    (start..end).try_for_each(|r| visit(r, x.row(r - start)))?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
+/// Where whole numbers begin of which an f64 holds not every one.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Inputs and targets on their way into a data set.
 #[derive(Default)]
@@ -67,14 +74,16 @@ struct Rows {
     inputs: Vec<f32>,
     classes: Vec<u32>,
     values: Vec<f32>,
+    weights: Vec<f32>,
 }
 
-/// Where a table has the columns of a preparation.
+/// Where data has the columns of a preparation.
 #[derive(Debug, Clone)]
 struct Places {
     inputs: Vec<usize>,
     /// Empty where targets are not asked for.
     targets: Vec<usize>,
+    weights: Option<usize>,
 }
 
 impl Preparation {
@@ -107,18 +116,50 @@ impl Preparation {
         data: impl Into<Raw<'a>>,
         rows: Range<usize>,
     ) -> Result<Matrix> {
-        let raw = data.into();
-        check_rows(raw.label(), &rows, raw.rows())?;
+        let frame = Frame::new(data.into());
+        check_rows(frame.label(), &rows, frame.rows())?;
         let width = self.check_width()?;
-        let mut inputs = reserved(raw.label(), rows.len(), width)?;
-        match raw {
-            Raw::Table(table) => {
-                let places = self.places(table, false)?;
-                table.for_rows(rows, |row| self.push_inputs(row, &places, &mut inputs))?;
-            }
-            raw => self.push_numbers(raw, rows, &mut inputs)?,
-        }
+        let mut inputs = reserved(frame.label(), rows.len(), width)?;
+        let places = self.places(&frame, false)?;
+        frame.for_rows(rows, |row| self.push_inputs(row, &places, &mut inputs))?;
         Matrix::new(width, inputs)
+    }
+
+    /// The texts of a column for some of the rows: what tells them apart, to be given out with answers.
+    ///
+    /// # Errors
+    /// [`Error::UnknownColumn`] if it is not there; [`Error::Argument`] if there are no such rows.
+    pub fn texts<'a>(
+        data: impl Into<Raw<'a>>,
+        column: &crate::ColumnRef,
+        rows: Range<usize>,
+    ) -> Result<Vec<String>> {
+        let frame = Frame::new(data.into());
+        check_rows(frame.label(), &rows, frame.rows())?;
+        let c = frame.column(column)?;
+        let mut texts = Vec::with_capacity(rows.len());
+        frame.for_rows(rows, |row| {
+            texts.push(row.value(c)?.text().into_owned());
+            Ok(())
+        })?;
+        Ok(texts)
+    }
+
+    /// Columns of new data that are neither inputs nor, as far as can be told, anything else that the training data had, where its
+    /// columns are known by their numbers alone: they are not looked at.
+    ///
+    /// # Errors
+    /// As [`apply_inputs`](Self::apply_inputs), as far as columns are concerned.
+    pub fn unused<'a>(&self, data: impl Into<Raw<'a>>) -> Result<Vec<usize>> {
+        let frame = Frame::new(data.into());
+        let places = self.places(&frame, false)?;
+        let named = frame.is_named() && self.inputs.iter().all(|i| i.column.name.is_some());
+        let from = frame.targets_from.unwrap_or(frame.cols());
+        let others = self.ids.iter().chain(&self.weights);
+        let others: Vec<usize> = others.map(|c| self.moved(&frame, c.index)).collect();
+        let unused =
+            (0..from).filter(|c| !named && !places.inputs.contains(c) && !others.contains(c));
+        Ok(unused.collect())
     }
 
     /// The data as a source of rows, to be gone through in pieces where it is larger than memory; see
@@ -142,53 +183,103 @@ impl Preparation {
         }
     }
 
-    /// Where a table has the columns: by name where there are names on both sides, else by number.
-    fn places(&self, table: &Table, with_targets: bool) -> Result<Places> {
+    /// Where the targets of new data begin, if they stand by themselves there and did not in the training data.
+    fn divides(&self, frame: &Frame<'_>) -> Option<usize> {
+        frame.targets_from.filter(|_| !self.targets_apart)
+    }
+
+    /// The place of a column that is known by its number: without the targets, columns behind them move forward.
+    fn moved(&self, frame: &Frame<'_>, index: usize) -> usize {
+        let before = |target: &&Column| target.index < index;
+        match self.divides(frame).is_none() && frame.cols() == self.width {
+            true => index,
+            false => index - self.target_columns().iter().filter(before).count(),
+        }
+    }
+
+    /// Where new data has the columns that tell rows apart.
+    ///
+    /// # Errors
+    /// [`Error::UnknownColumn`] if one is not there.
+    pub fn id_places<'a>(&self, data: impl Into<Raw<'a>>) -> Result<Vec<usize>> {
+        let frame = Frame::new(data.into());
+        let place = |id: &Column| match &id.name {
+            Some(name) if frame.is_named() => frame.named(name, false),
+            _ => frame.column(&self.moved(&frame, id.index).into()),
+        };
+        self.ids.iter().map(place).collect()
+    }
+
+    /// Where data has the columns: by name where there are names on both sides, else by number.
+    fn places(&self, frame: &Frame<'_>, with_targets: bool) -> Result<Places> {
         let targets = match with_targets {
             true => self.target_columns(),
             false => &[],
         };
+        let weights = self.weights.as_ref().filter(|_| with_targets);
         let columns = || self.inputs.iter().map(|input| &input.column);
-        let all_named = columns().chain(targets).all(|column| column.name.is_some());
-        if table.names().is_some() && all_named {
-            let named =
-                |column: &super::Column| table.named(column.name.as_deref().unwrap_or_default());
-            return Ok(Places {
-                inputs: columns().map(named).collect::<Result<_>>()?,
-                targets: targets.iter().map(named).collect::<Result<_>>()?,
+        let names = |input: &InputColumn| match &input.encoding {
+            Encoding::OneHot { categories, .. } => !categories.is_numeric(),
+            Encoding::Number { .. } => false,
+        };
+        if frame.has_numbers(0) && self.inputs.iter().any(names) {
+            return Err(Error::Shape {
+                what: frame.label().into(),
+                got: format!("{} columns of numbers", frame.cols()),
+                expected: format!("what the training data had: {self}"),
+                advice: "give the same columns in the same order".into(),
             });
         }
-        let all = self.target_columns();
-        let narrow = self.width.saturating_sub(all.len());
-        // Without the targets, columns behind them move forward.
-        let moved = |index: usize| match table.cols() == self.width {
-            true => index,
-            false => index - all.iter().filter(|target| target.index < index).count(),
+        let all_named = columns().chain(targets).all(|column| column.name.is_some());
+        if frame.is_named() && all_named {
+            let name = |column: &Column| column.name.clone().unwrap_or_default();
+            let input = |column: &Column| frame.named(&name(column), false);
+            let target = |column: &Column| frame.named(&name(column), true);
+            return Ok(Places {
+                inputs: columns().map(input).collect::<Result<_>>()?,
+                targets: targets.iter().map(target).collect::<Result<_>>()?,
+                // New data may have none: then its rows count alike.
+                weights: weights.and_then(|column| input(column).ok()),
+            });
+        }
+        let narrow = self.width.saturating_sub(self.target_columns().len());
+        // Arrays of inputs that had their targets beside them have no column for these.
+        let apart = self.targets_apart && frame.targets_from.is_none() && !frame.is_table();
+        let fits = match self.divides(frame) {
+            Some(from) => from == narrow && frame.cols() - from >= targets.len(),
+            None => {
+                let whole =
+                    frame.cols() == self.width && (with_targets || !apart || narrow == self.width);
+                whole || !with_targets && frame.cols() == narrow
+            }
         };
-        let fits = table.cols() == self.width || !with_targets && table.cols() == narrow;
+        let moved = |column: &Column| self.moved(frame, column.index);
         let places = Places {
-            inputs: columns().map(|column| moved(column.index)).collect(),
-            targets: targets.iter().map(|column| moved(column.index)).collect(),
+            inputs: columns().map(moved).collect(),
+            targets: match self.divides(frame) {
+                Some(from) => (from..from + targets.len()).collect(),
+                None => targets.iter().map(moved).collect(),
+            },
+            weights: weights.map(moved),
         };
-        if !fits
-            || places
-                .inputs
-                .iter()
-                .chain(&places.targets)
-                .any(|&c| c >= table.cols())
-        {
+        let mut used = places.inputs.iter().chain(&places.targets);
+        if !fits || used.any(|&c| c >= frame.cols()) {
             let without = match with_targets {
                 true => String::new(),
                 false => format!(", or {narrow} without the targets"),
             };
             return Err(Error::Shape {
-                what: table.file().into(),
-                got: format!(
-                    "{} columns, cut at {}",
-                    table.cols(),
-                    table.delimiter().in_words()
-                ),
-                expected: format!("{} columns, as the training data had{without}", self.width),
+                what: frame.label().into(),
+                got: format!("{} columns{}", frame.cols(), frame.cut()),
+                expected: match apart && !with_targets {
+                    true => format!("{narrow} columns, as the training data had: {self}"),
+                    false => {
+                        format!(
+                            "{} columns, as the training data had{without}: {self}",
+                            self.width
+                        )
+                    }
+                },
                 advice:
                     "without a header, columns are known by their order: give them as they were"
                         .into(),
@@ -197,47 +288,58 @@ impl Preparation {
         Ok(places)
     }
 
-    /// Whether a row misses a value that is needed.
-    fn lacks(&self, row: &Row<'_>, places: &Places) -> Result<bool> {
-        for &c in places.inputs.iter().chain(&places.targets) {
-            if row.present(c)?.is_none() {
+    /// Whether a row is left out, since it misses a value.
+    fn drops(&self, row: &FrameRow<'_>, places: &Places) -> Result<bool> {
+        let inputs = self.inputs.iter().map(|input| input.column.index);
+        let known = inputs.chain(self.target_columns().iter().map(|column| column.index));
+        let here = places.inputs.iter().chain(&places.targets);
+        for (index, &c) in known.zip(here) {
+            let asked = self.drop_rows || self.drop_for.contains(&index);
+            if asked && row.value(c)? == Value::Missing {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn push_inputs(&self, row: &Row<'_>, places: &Places, out: &mut Vec<f32>) -> Result<()> {
+    fn push_inputs(&self, row: &FrameRow<'_>, places: &Places, out: &mut Vec<f32>) -> Result<()> {
         for (input, &c) in self.inputs.iter().zip(&places.inputs) {
-            let text = match row.present(c)? {
-                Some(text) => text,
-                None => input.fill.as_deref().ok_or_else(|| is_missing(row, c))?,
-            };
+            let value = row.value(c)?;
             match &input.encoding {
-                Encoding::Number { .. } => {
-                    let x = finite(row, c, text)?;
-                    let x = input.scaled(x).ok_or_else(|| {
-                        row.error(
-                            c,
-                            "is too far from the training data: scaled, it is not finite",
-                            "correct it",
-                        )
-                    })?;
+                Encoding::Number { shift, factor, .. } => {
+                    let x = match (&value, &input.fill) {
+                        (Value::Missing, Some(fill)) => {
+                            number(fill).ok_or_else(|| missing(row, c))?
+                        }
+                        (Value::Missing, None) => return Err(missing(row, c)),
+                        (value, _) => computable(row, c, value)?,
+                    };
+                    let x = ((x - shift) * factor) as f32;
+                    if !x.is_finite() {
+                        return Err(too_far(row, c, &value));
+                    }
                     out.push(x);
                 }
                 Encoding::OneHot { categories, unseen } => {
                     let start = out.len();
                     out.resize(start + categories.len(), 0.0);
-                    match categories.index(text) {
+                    let index = match (&value, &input.fill) {
+                        (Value::Missing, Some(fill)) => categories.index(fill),
+                        (Value::Missing, None) => return Err(missing(row, c)),
+                        (value, _) => class(row, c, value, categories),
+                    };
+                    match index {
                         Some(i) => out[start + i] = 1.0,
                         None if *unseen == Unseen::Zeros => {}
                         None => {
                             return Err(row.error(
                                 c,
+                                &value,
+                                CellKind::UnseenCategory,
                                 "is a category that the training data did not have",
                                 format!(
-                                    "{}: correct it, or fit with unseen categories as zeros",
-                                    categories.known(text)
+                                    "{}: correct it, or have unseen categories encoded as zeros, as none of the known ones",
+                                    categories.known(&value.text())
                                 ),
                             ));
                         }
@@ -248,34 +350,55 @@ impl Preparation {
         Ok(())
     }
 
-    fn push_targets(&self, row: &Row<'_>, places: &Places, out: &mut Rows) -> Result<()> {
+    /// The weight of a row.
+    fn push_weight(&self, row: &FrameRow<'_>, places: &Places, out: &mut Rows) -> Result<()> {
+        let Some(c) = places.weights else {
+            return Ok(());
+        };
+        let value = row.value(c)?;
+        let weight = row.number(c, &value).unwrap_or(f64::NAN);
+        if !(weight >= 0.0 && (weight as f32).is_finite()) {
+            return Err(row.error(
+                c,
+                &value,
+                CellKind::Weight,
+                "is no weight of a row",
+                "give a finite number from 0 on",
+            ));
+        }
+        out.weights.push(weight as f32);
+        Ok(())
+    }
+
+    fn push_targets(&self, row: &FrameRow<'_>, places: &Places, out: &mut Rows) -> Result<()> {
         for (i, &c) in places.targets.iter().enumerate() {
-            let Some(text) = row.present(c)? else {
-                return Err(row
-                    .error(
-                        c,
-                        "is missing, but it is the target",
-                        "fill it in, or leave that row out",
-                    )
-                    .of_kind(CellKind::MissingTarget));
-            };
+            let value = row.value(c)?;
             match &self.target {
                 TargetEncoding::None => {}
-                TargetEncoding::Classes { classes, .. } => match classes.index(text) {
-                    Some(class) => out.classes.push(class as u32),
-                    None => {
-                        return Err(row.error(
-                            c,
-                            "is a class that the model has not seen",
-                            format!("{}: correct it, or train with it", classes.known(text)),
-                        ));
+                TargetEncoding::Classes { classes, .. } => {
+                    if value == Value::Missing {
+                        finite(row, c, &value)?;
                     }
-                },
+                    match class(row, c, &value, classes) {
+                        Some(class) => out.classes.push(class as u32),
+                        None => {
+                            return Err(row.error(
+                                c,
+                                &value,
+                                CellKind::UnseenClass,
+                                "is a class that the model has not seen",
+                                format!(
+                                    "{}: correct it, or train with it",
+                                    classes.known(&value.text())
+                                ),
+                            ));
+                        }
+                    }
+                }
                 TargetEncoding::Values { standardizer, .. } => {
-                    let t = standardizer.forward(i, finite(row, c, text)?) as f32;
+                    let t = standardizer.forward(i, finite(row, c, &value)?) as f32;
                     if !t.is_finite() {
-                        let problem = "is too far from the training data: scaled, it is not finite";
-                        return Err(row.error(c, problem, "correct it"));
+                        return Err(too_far(row, c, &value));
                     }
                     out.values.push(t);
                 }
@@ -283,111 +406,38 @@ impl Preparation {
         }
         Ok(())
     }
-
-    /// Rows of numbers, each column by its place.
-    fn push_numbers(&self, raw: Raw<'_>, rows: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
-        let cols = match raw {
-            Raw::Table(_) => 0,
-            Raw::Arrays(arrays) => arrays.inputs().cols(),
-            Raw::Dataset(data) => data.inputs().cols(),
-            Raw::Matrix(x) => x.cols(),
-        };
-        let numbers = |input: &InputColumn| matches!(input.encoding, Encoding::Number { .. });
-        if cols != self.inputs.len() || !self.inputs.iter().all(numbers) {
-            return Err(Error::Shape {
-                what: raw.label().into(),
-                got: format!("{cols} columns of numbers"),
-                expected: format!("what the training data had: {self}"),
-                advice: "give the same columns in the same order".into(),
-            });
-        }
-        raw.for_inputs(rows, |r, row| {
-            for (c, (input, &x)) in self.inputs.iter().zip(row).enumerate() {
-                out.push(input.scaled(f64::from(x)).ok_or_else(|| Error::Value {
-                    what: raw.label().into(),
-                    value: shortest(x),
-                    row: r,
-                    col: c,
-                    allowed:
-                        "near enough to the training data to be finite when it is scaled".into(),
-                })?);
-            }
-            Ok(())
-        })
-    }
-
-    fn number_targets(&self, raw: Raw<'_>, rows: Range<usize>) -> Result<Targets> {
-        let mismatch = |got: &str| Error::Targets {
-            loss: "the preparation".into(),
-            expected: self.target.to_string(),
-            got: got.into(),
-            advice: "give the targets that the training data had".into(),
-        };
-        let select: Vec<usize> = match raw {
-            Raw::Dataset(_) => rows.clone().collect(),
-            _ => Vec::new(),
-        };
-        match &self.target {
-            TargetEncoding::None => Err(mismatch("targets")),
-            TargetEncoding::Classes { classes, .. } => {
-                let (file, labels) = match raw {
-                    Raw::Dataset(data) => match data.targets().select(&select) {
-                        Targets::Classes(labels) => ("the data set", labels),
-                        Targets::Values(_) => return Err(mismatch("values")),
-                    },
-                    Raw::Arrays(arrays) => match arrays.targets() {
-                        Some(targets) => (targets.name(), targets.labels(rows.clone())?),
-                        None => return Err(mismatch("no targets")),
-                    },
-                    _ => return Err(mismatch("no targets")),
-                };
-                let class = |(i, label): (usize, &u32)| {
-                    let index = classes.index_of_number(f64::from(*label));
-                    index.map(|index| index as u32).ok_or_else(|| {
-                        Cell {
-                            file: file.into(),
-                            place: format!("row {}", rows.start + i),
-                            column: "targets".into(),
-                            value: label.to_string(),
-                            problem: "is a class that the model has not seen".into(),
-                            advice: format!(
-                                "{}: correct it, or train with it",
-                                classes.known(&label.to_string())
-                            ),
-                            kind: CellKind::Other,
-                        }
-                        .into_error()
-                    })
-                };
-                let labels = labels.iter().enumerate().map(class);
-                Ok(Targets::Classes(labels.collect::<Result<_>>()?))
-            }
-            TargetEncoding::Values { standardizer, .. } => {
-                let values = match raw {
-                    Raw::Dataset(data) => match data.targets().select(&select) {
-                        Targets::Values(values) => values,
-                        Targets::Classes(_) => return Err(mismatch("classes")),
-                    },
-                    Raw::Arrays(arrays) => match arrays.targets() {
-                        Some(targets) => targets.matrix(rows, 1.0)?,
-                        None => return Err(mismatch("no targets")),
-                    },
-                    _ => return Err(mismatch("no targets")),
-                };
-                Ok(Targets::Values(standardizer.apply(&values)?))
-            }
-        }
-    }
 }
 
-impl InputColumn {
-    /// A number at its scale, if that is finite.
-    fn scaled(&self, x: f64) -> Option<f32> {
-        match self.encoding {
-            Encoding::Number { shift, factor, .. } => Some(((x - shift) * factor) as f32),
-            Encoding::OneHot { .. } => None,
-        }
-        .filter(|x| x.is_finite())
+fn missing(row: &FrameRow<'_>, column: usize) -> Error {
+    row.error(
+        column,
+        &Value::Missing,
+        CellKind::MissingInput,
+        "is missing",
+        IF_MISSING,
+    )
+}
+
+fn too_far(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Error {
+    row.error(
+        column,
+        value,
+        CellKind::NotFinite,
+        "is too far from the training data: scaled, it is not finite",
+        "correct it",
+    )
+}
+
+/// The class that a value is the name of.
+fn class(
+    row: &FrameRow<'_>,
+    column: usize,
+    value: &Value<'_>,
+    classes: &ClassMap,
+) -> Option<usize> {
+    match classes.is_numeric() {
+        true => classes.index_of_number(row.number(column, value)?),
+        false => classes.index(&value.text()),
     }
 }
 
@@ -395,8 +445,9 @@ impl InputColumn {
 #[derive(Debug, Clone)]
 pub struct Prepared<'a> {
     raw: Raw<'a>,
+    frame: Frame<'a>,
     preparation: &'a Preparation,
-    places: Option<Places>,
+    places: Places,
     /// Rows that are left out, in order.
     dropped: Vec<usize>,
 }
@@ -404,12 +455,6 @@ pub struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     fn new(raw: Raw<'a>, preparation: &'a Preparation) -> Result<Self> {
         preparation.check_width()?;
-        let mut prepared = Self {
-            raw,
-            preparation,
-            places: None,
-            dropped: Vec::new(),
-        };
         if let TargetEncoding::None = preparation.target {
             return Err(Error::Targets {
                 loss: "apply".into(),
@@ -418,24 +463,44 @@ impl<'a> Prepared<'a> {
                 advice: "use apply_inputs".into(),
             });
         }
-        if let Raw::Table(table) = raw {
-            let places = preparation.places(table, true)?;
-            if preparation.drop_rows {
-                table.for_rows(0..table.rows(), |row| {
-                    if preparation.lacks(row, &places)? {
-                        prepared.dropped.push(row.index);
-                    }
-                    Ok(())
-                })?;
-                if prepared.dropped.len() == table.rows() {
-                    return Err(Error::EmptyData {
-                        what: format!("{}, without its rows that miss values,", table.file()),
-                    });
-                }
+        if let Raw::Dataset(data) = raw {
+            let got = match (data.targets(), &preparation.target) {
+                (Targets::Values(_), TargetEncoding::Classes { .. }) => Some("values"),
+                (Targets::Classes(_), TargetEncoding::Values { .. }) => Some("classes"),
+                _ => None,
+            };
+            if let Some(got) = got {
+                return Err(Error::Targets {
+                    loss: "the preparation".into(),
+                    expected: preparation.target.to_string(),
+                    got: got.into(),
+                    advice: "give the targets that the training data had".into(),
+                });
             }
-            prepared.places = Some(places);
         }
-        Ok(prepared)
+        let frame = Frame::new(raw);
+        let places = preparation.places(&frame, true)?;
+        let mut dropped = Vec::new();
+        if preparation.drop_rows || !preparation.drop_for.is_empty() {
+            frame.for_rows(0..frame.rows(), |row| {
+                if preparation.drops(row, &places)? {
+                    dropped.push(row.index);
+                }
+                Ok(())
+            })?;
+            if dropped.len() == frame.rows() {
+                return Err(Error::EmptyData {
+                    what: format!("{}, without its rows that miss values,", frame.label()),
+                });
+            }
+        }
+        Ok(Self {
+            raw,
+            frame,
+            preparation,
+            places,
+            dropped,
+        })
     }
 
     /// Rows that were left out because they miss values.
@@ -443,59 +508,107 @@ impl<'a> Prepared<'a> {
         self.dropped.len()
     }
 
-    /// The number that the `row`-th of those kept has among all.
-    fn raw_row(&self, row: usize) -> usize {
-        // Before dropped row d, the i-th of them, there are d − i kept ones.
-        let (mut low, mut high) = (0, self.dropped.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.dropped[middle] - middle <= row {
-                true => low = middle + 1,
-                false => high = middle,
-            }
+    /// Visits rows of those kept.
+    fn for_rows(
+        &self,
+        rows: Range<usize>,
+        mut visit: impl FnMut(&FrameRow<'_>) -> Result<()>,
+    ) -> Result<()> {
+        check_rows(self.frame.label(), &rows, self.rows())?;
+        let all = raw_row(&self.dropped, rows.start)..raw_row(&self.dropped, rows.end - 1) + 1;
+        self.frame
+            .for_rows(all, |row| match self.dropped.binary_search(&row.index) {
+                Ok(_) => Ok(()),
+                Err(_) => visit(row),
+            })
+    }
+
+    /// How many of these rows, by their numbers among those kept, have a category that the training data did not have.
+    ///
+    /// # Errors
+    /// As [`read`](Source::read), but for such categories.
+    pub fn unseen(&self, rows: &[usize]) -> Result<usize> {
+        let mut asked = vec![false; self.frame.rows()];
+        for &row in rows {
+            check_rows(self.frame.label(), &(row..row + 1), self.rows())?;
+            asked[raw_row(&self.dropped, row)] = true;
         }
-        row + low
+        let mut count = 0;
+        self.frame.for_rows(0..self.frame.rows(), |row| {
+            if !asked[row.index] {
+                return Ok(());
+            }
+            for (input, &c) in self.preparation.inputs.iter().zip(&self.places.inputs) {
+                let Encoding::OneHot { categories, .. } = &input.encoding else {
+                    continue;
+                };
+                let value = row.value(c)?;
+                if value != Value::Missing && class(row, c, &value, categories).is_none() {
+                    count += 1;
+                    break;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// The targets of some rows (N, O) as the data has them, on the user's own scale: what answers that were
+    /// [brought back](Preparation::inverse_target) are to be compared with.
+    ///
+    /// # Errors
+    /// [`Error::Targets`] if they are classes; [`Error::Cell`] for a value that cannot be used; [`Error::Argument`] if there are no
+    /// such rows.
+    pub fn values(&self, rows: Range<usize>) -> Result<Matrix<f64>> {
+        let TargetEncoding::Values { columns, .. } = &self.preparation.target else {
+            return Err(Error::Targets {
+                loss: "values".into(),
+                expected: "targets that are values".into(),
+                got: self.preparation.target.to_string(),
+                advice: "read the data set: its labels are class indices".into(),
+            });
+        };
+        let mut values = reserved(self.frame.label(), rows.len(), columns.len())?;
+        self.for_rows(rows, |row| {
+            for &c in &self.places.targets {
+                values.push(finite(row, c, &row.value(c)?)?);
+            }
+            Ok(())
+        })?;
+        Matrix::new(columns.len(), values)
     }
 }
 
 impl Source for Prepared<'_> {
     fn rows(&self) -> usize {
-        self.raw.rows() - self.dropped.len()
+        self.frame.rows() - self.dropped.len()
     }
 
     fn read(&self, rows: Range<usize>) -> Result<Dataset> {
-        check_rows(self.raw.label(), &rows, self.rows())?;
-        let width = self.preparation.check_width()?;
+        check_rows(self.frame.label(), &rows, self.rows())?;
+        let preparation = self.preparation;
+        let width = preparation.check_width()?;
         let mut out = Rows {
-            inputs: reserved(self.raw.label(), rows.len(), width)?,
+            inputs: reserved(self.frame.label(), rows.len(), width)?,
             ..Rows::default()
         };
-        let (Raw::Table(table), Some(places)) = (self.raw, &self.places) else {
-            self.preparation
-                .push_numbers(self.raw, rows.clone(), &mut out.inputs)?;
-            let inputs = Matrix::new(width, out.inputs)?;
-            let targets = self.preparation.number_targets(self.raw, rows.clone())?;
-            let ready = Dataset::new(inputs, targets)?;
-            return match self.raw {
-                Raw::Dataset(Dataset {
-                    weights: Some(weights),
-                    ..
-                }) => ready.with_weights(weights[rows].to_vec()),
-                _ => Ok(ready),
-            };
-        };
-        let all = self.raw_row(rows.start)..self.raw_row(rows.end - 1) + 1;
-        table.for_rows(all, |row| {
-            if self.dropped.binary_search(&row.index).is_ok() {
-                return Ok(());
-            }
-            self.preparation.push_inputs(row, places, &mut out.inputs)?;
-            self.preparation.push_targets(row, places, &mut out)
+        self.for_rows(rows.clone(), |row| {
+            preparation.push_inputs(row, &self.places, &mut out.inputs)?;
+            preparation.push_weight(row, &self.places, &mut out)?;
+            preparation.push_targets(row, &self.places, &mut out)
         })?;
         let inputs = Matrix::new(width, out.inputs)?;
-        match places.targets.len() {
-            _ if self.preparation.classes().is_some() => Dataset::classes(inputs, out.classes),
-            cols => Dataset::values(inputs, Matrix::new(cols, out.values)?),
+        let ready = match self.places.targets.len() {
+            _ if preparation.classes().is_some() => Dataset::classes(inputs, out.classes)?,
+            cols => Dataset::values(inputs, Matrix::new(cols, out.values)?)?,
+        };
+        match weights_of(self.raw) {
+            _ if self.places.weights.is_some() => ready.with_weights(out.weights),
+            Some(weights) => {
+                let kept = rows.map(|row| weights[raw_row(&self.dropped, row)]);
+                ready.with_weights(kept.collect())
+            }
+            None => Ok(ready),
         }
     }
 }

@@ -1,69 +1,157 @@
-//! What the training data says. Here: data of numbers alone, and what tables share with it.
+//! What the training rows say: scales, categories, what stands in for missing values. The columns' kinds are decided before, by the
+//! [`Survey`].
 
-mod table;
+use std::collections::HashMap;
 
-use std::collections::BTreeSet;
-
+use super::apply::{computable, finite};
+use super::survey::Survey;
 use super::{
-    Column, Encoding, InputColumn, Preparation, PreparationOptions, Raw, Scaling, TargetEncoding,
+    Column, Encoding, InputColumn, Missing, Preparation, PreparationOptions, Raw, Scaling,
+    TargetEncoding,
 };
-use crate::data::Targets;
-use crate::data::array::Element;
 use crate::data::class_map::ClassMap;
+use crate::data::frame::{Frame, FrameRow, Value};
+use crate::data::number;
 use crate::data::standardizer::{Moments, Standardizer};
-use crate::data::table::{Row, number};
-use crate::data::wording::shortened;
-use crate::error::{CellKind, Error, Result};
+use crate::error::{ColumnKind, Error, Result};
 
 impl Preparation {
     /// Fits a preparation to training data: a [`Table`](crate::Table), [`Arrays`](crate::Arrays), a [`Dataset`](crate::Dataset), or a
-    /// [`Matrix`](crate::Matrix) of inputs.
+    /// [`Matrix`](crate::Matrix) of inputs. All rows are training rows; where some are held out, see
+    /// [`fit_rows`](Self::fit_rows).
     ///
     /// # Errors
-    /// [`Error::UnknownColumn`] for a column that is not there; [`Error::Cell`] for text in a column of numbers, a number that
-    /// is not finite, a missing value that the options do not provide for, or a category too many; [`Error::OneClass`] if a
-    /// target of classes has one; [`Error::File`] for a column without values; [`Error::Argument`] if options contradict each
-    /// other.
+    /// As [`Survey::of`]; [`Error::Column`] for a column with a category too many.
     pub fn fit<'a>(data: impl Into<Raw<'a>>, options: &PreparationOptions) -> Result<Self> {
-        match data.into() {
-            Raw::Table(table) => table::fit(table, options),
-            raw => fit_numbers(raw, options),
+        let raw = data.into();
+        let survey = Survey::of(raw, options)?;
+        let rows: Vec<usize> = (0..survey.rows()).collect();
+        Self::fit_rows(raw, &survey, &rows, options)
+    }
+
+    /// Fits a preparation to some of the rows, by their numbers among those that the survey keeps: the other rows have no part in
+    /// means, deviations, categories and what stands in for missing values.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there is no such row, or none; [`Error::Column`] for a column with a category too many.
+    pub fn fit_rows<'a>(
+        data: impl Into<Raw<'a>>,
+        survey: &Survey,
+        rows: &[usize],
+        options: &PreparationOptions,
+    ) -> Result<Self> {
+        let raw = data.into();
+        let frame = Frame::new(raw);
+        let mut wanted = vec![false; frame.rows()];
+        let kept = survey.rows();
+        match rows.iter().find(|&&row| row >= kept) {
+            None if !rows.is_empty() => {}
+            bad => {
+                return Err(Error::Argument {
+                    name: "the rows to fit a preparation to".into(),
+                    value: bad.map_or("none".into(), usize::to_string),
+                    allowed: format!("rows below {kept}, at least one"),
+                });
+            }
+        }
+        rows.iter()
+            .for_each(|&row| wanted[survey.raw_row(row)] = true);
+        gather(&frame, survey, &wanted, options)
+    }
+}
+
+/// The rule for missing values of a column.
+fn rule<'a>(
+    frame: &Frame<'_>,
+    column: usize,
+    options: &'a PreparationOptions,
+) -> Result<&'a Missing> {
+    let mut found = &options.missing;
+    for (of, rule) in &options.missing_in {
+        if frame.column(of)? == column {
+            found = rule;
         }
     }
+    Ok(found)
 }
 
-/// What to do about a value that should be a number.
-pub(super) fn not_a_number(line: u64, value: &str) -> String {
-    let mut advice = String::new();
-    if value.contains(',') && number(&value.replace('.', "").replace(',', ".")).is_some() {
-        advice += "write decimal points, not commas; or ";
+/// Goes through the rows, for what their columns have.
+fn gather(
+    frame: &Frame<'_>,
+    survey: &Survey,
+    wanted: &[bool],
+    options: &PreparationOptions,
+) -> Result<Preparation> {
+    let rules: Vec<&Missing> = survey
+        .inputs
+        .iter()
+        .map(|&c| rule(frame, c, options))
+        .collect::<Result<_>>()?;
+    let mut inputs: Vec<Gathered> = survey.numbers.iter().map(|&n| Gathered::new(n)).collect();
+    let classes = survey.classes();
+    let mut moments = vec![Moments::default(); survey.targets.len()];
+    frame.for_rows(0..frame.rows(), |row| {
+        if !wanted[row.index] {
+            return Ok(());
+        }
+        for ((gathered, &c), rule) in inputs.iter_mut().zip(&survey.inputs).zip(&rules) {
+            gathered.add(row, c, rule)?;
+        }
+        if classes.is_none() {
+            for (moments, &c) in moments.iter_mut().zip(&survey.targets) {
+                moments.add(finite(row, c, &row.value(c)?)?);
+            }
+        }
+        Ok(())
+    })?;
+    let column = |index: usize| Column {
+        name: frame.name(index).map(String::from),
+        index,
+    };
+    let target = match classes {
+        Some(classes) => TargetEncoding::Classes {
+            column: column(survey.targets[0]),
+            classes: classes.clone(),
+        },
+        None if survey.targets.is_empty() => TargetEncoding::None,
+        None => TargetEncoding::Values {
+            columns: survey.targets.iter().map(|&c| column(c)).collect(),
+            standardizer: standardizer(&moments, options.standardize_target),
+        },
+    };
+    let image = survey.inputs.iter().all(|&c| frame.is_image(c));
+    let mut columns = Vec::with_capacity(inputs.len());
+    for (i, gathered) in inputs.into_iter().enumerate() {
+        let c = survey.inputs[i];
+        let fitting = Fitting {
+            frame,
+            column: c,
+            rule: rules[i],
+            lacking: survey.lacking[i],
+            texts: survey.texts[i],
+            image,
+            options,
+        };
+        let (encoding, fill) = fitting.input(gathered)?;
+        columns.push(InputColumn {
+            column: column(c),
+            encoding,
+            fill,
+        });
     }
-    if line == 1 {
-        advice += "say that the first line is a header, if it is; or ";
-    }
-    advice + "correct it, count it among the missing values, or call the column categorical"
-}
-
-pub(super) fn is_missing(row: &Row<'_>, column: usize) -> Error {
-    row.error(
-        column,
-        "is missing",
-        "fill it in, or choose what becomes of missing values: the row is dropped, or the column's mean, median, most \
-         frequent value or a constant stands in",
-    )
-    .of_kind(CellKind::MissingInput)
-}
-
-fn one_class(classes: &ClassMap, file: &str, column: &str, rows: usize) -> Result<()> {
-    match classes.names() {
-        [class] => Err(Error::OneClass {
-            file: file.into(),
-            column: column.into(),
-            class: shortened(class),
-            rows,
-        }),
-        _ => Ok(()),
-    }
+    Ok(Preparation {
+        width: frame.cols(),
+        inputs: columns,
+        target,
+        targets_apart: frame.targets_from.is_some(),
+        drop_rows: options.missing == Missing::Drop && options.missing_in.is_empty(),
+        drop_for: survey.drop_for.clone(),
+        missing: frame.missing().to_vec(),
+        ids: survey.ids.iter().map(|&c| column(c)).collect(),
+        weights: survey.weights.map(column),
+        read_as: frame.read_as(0),
+        targets_read_as: frame.read_as(1),
+    })
 }
 
 fn standardizer(moments: &[Moments], standardize: bool) -> Standardizer {
@@ -77,95 +165,252 @@ fn standardizer(moments: &[Moments], standardize: bool) -> Standardizer {
     standardizer
 }
 
-/// Data of numbers alone.
-fn fit_numbers(raw: Raw<'_>, options: &PreparationOptions) -> Result<Preparation> {
-    let cols = match raw {
-        Raw::Table(_) => unreachable!("tables go another way"),
-        Raw::Arrays(arrays) => arrays.inputs().cols(),
-        Raw::Dataset(data) => data.inputs().cols(),
-        Raw::Matrix(x) => x.cols(),
-    };
-    let rows = raw.rows();
-    let bytes = matches!(raw, Raw::Arrays(arrays) if arrays.inputs().element() == Element::U8);
-    let mut moments = vec![Moments::default(); cols];
-    raw.for_inputs(0..rows, |_, row| {
-        for (moments, &x) in moments.iter_mut().zip(row) {
-            moments.add(f64::from(x));
-        }
-        Ok(())
-    })?;
-    let inputs = moments.iter().enumerate().map(|(index, moments)| {
-        let (shift, factor) = match options.scaling {
-            Scaling::None => (0.0, 1.0),
-            Scaling::Auto if bytes => (0.0, f64::from(1.0_f32 / 255.0)),
-            Scaling::Auto | Scaling::Standard => moments.scaling(),
-        };
-        InputColumn {
-            column: Column { name: None, index },
-            encoding: Encoding::Number {
-                shift,
-                factor,
-                constant: moments.is_constant(),
-            },
-            fill: None,
-        }
-    });
-    let inputs = inputs.collect();
-    let target = fit_targets(raw, cols, options)?;
-    let mut preparation = Preparation {
-        width: cols,
-        inputs,
-        target,
-        drop_rows: false,
-        missing: Vec::new(),
-    };
-    preparation.width += preparation.target_columns().len();
-    Ok(preparation)
+/// What is gathered from a column of inputs.
+enum Gathered {
+    Numbers {
+        moments: Moments,
+        /// For a median.
+        all: Vec<f64>,
+        /// How often each comes, by its bits.
+        counts: HashMap<u64, usize>,
+    },
+    /// How often each comes, and the number that it stands for.
+    Categories(HashMap<String, (usize, f64)>),
 }
 
-fn fit_targets(raw: Raw<'_>, cols: usize, options: &PreparationOptions) -> Result<TargetEncoding> {
-    const CHUNK: usize = 1 << 16;
-    let rows = raw.rows();
-    let mut labels = BTreeSet::new();
-    let mut moments = Vec::new();
-    let mut add = |targets: &Targets| match targets {
-        Targets::Classes(chunk) => labels.extend(chunk.iter().copied()),
-        Targets::Values(values) => {
-            moments.resize(values.cols(), Moments::default());
-            for row in 0..values.rows() {
-                for (moments, &t) in moments.iter_mut().zip(values.row(row)) {
-                    moments.add(f64::from(t));
+impl Gathered {
+    fn new(numbers: bool) -> Self {
+        match numbers {
+            true => Gathered::Numbers {
+                moments: Moments::default(),
+                all: Vec::new(),
+                counts: HashMap::new(),
+            },
+            false => Gathered::Categories(HashMap::new()),
+        }
+    }
+
+    fn add(&mut self, row: &FrameRow<'_>, column: usize, rule: &Missing) -> Result<()> {
+        let value = row.value(column)?;
+        if value == Value::Missing {
+            return Ok(());
+        }
+        match self {
+            Gathered::Numbers {
+                moments,
+                all,
+                counts,
+            } => {
+                let x = computable(row, column, &value)?;
+                moments.add(x);
+                match rule {
+                    Missing::Median => all.push(x),
+                    Missing::MostFrequent => *counts.entry((x + 0.0).to_bits()).or_default() += 1,
+                    _ => {}
                 }
             }
-        }
-    };
-    match raw {
-        Raw::Dataset(data) => add(data.targets()),
-        Raw::Arrays(arrays) if arrays.targets().is_some() => {
-            for start in (0..rows).step_by(CHUNK) {
-                add(&arrays.read_targets(start..rows.min(start + CHUNK))?);
+            Gathered::Categories(counts) => {
+                let x = row.number(column, &value).unwrap_or(f64::NAN);
+                count(counts, &value.text(), x);
             }
         }
-        _ => return Ok(TargetEncoding::None),
+        Ok(())
     }
-    let column = |i| Column {
-        name: None,
-        index: cols + i,
-    };
-    if labels.is_empty() {
-        return Ok(TargetEncoding::Values {
-            columns: (0..moments.len()).map(column).collect(),
-            standardizer: standardizer(&moments, options.standardize_target),
-        });
+}
+
+fn count(counts: &mut HashMap<String, (usize, f64)>, name: &str, x: f64) {
+    match counts.get_mut(name) {
+        Some((count, _)) => *count += 1,
+        None => {
+            counts.insert(name.into(), (1, x));
+        }
     }
-    let classes = ClassMap::new(labels.iter().map(u32::to_string))?;
-    let file = match raw {
-        Raw::Arrays(arrays) => arrays.targets().map_or("the targets", |t| t.name()),
-        _ => raw.label(),
-    };
-    one_class(&classes, file, "targets", rows)?;
-    Ok(TargetEncoding::Classes {
-        column: column(0),
-        classes,
-    })
+}
+
+/// A column of inputs on its way to an encoding.
+struct Fitting<'a> {
+    frame: &'a Frame<'a>,
+    column: usize,
+    rule: &'a Missing,
+    /// Whether a value is missing, in a training row or another.
+    lacking: bool,
+    /// Whether it has texts that no number is written as.
+    texts: bool,
+    /// Whether all columns are bytes of images.
+    image: bool,
+    options: &'a PreparationOptions,
+}
+
+impl Fitting<'_> {
+    fn input(&self, gathered: Gathered) -> Result<(Encoding, Option<String>)> {
+        match gathered {
+            Gathered::Numbers {
+                moments,
+                all,
+                counts,
+            } => self.numbers(&moments, all, &counts),
+            Gathered::Categories(counts) => self.categories(counts),
+        }
+    }
+
+    fn label(&self) -> String {
+        format!(
+            "{}, {}",
+            self.frame.file_of(self.column),
+            self.frame.column_label(self.column)
+        )
+    }
+
+    fn numbers(
+        &self,
+        moments: &Moments,
+        mut all: Vec<f64>,
+        counts: &HashMap<u64, usize>,
+    ) -> Result<(Encoding, Option<String>)> {
+        let bytes = (0.0, f64::from(1.0_f32 / 255.0));
+        let (shift, factor) = match self.options.scaling {
+            Scaling::None => (0.0, 1.0),
+            Scaling::Bytes => bytes,
+            Scaling::Auto if self.image => bytes,
+            // What says nothing stays at 0 whatever comes: its weights learn nothing.
+            Scaling::Auto | Scaling::Standard if moments.is_constant() => (moments.mean(), 0.0),
+            Scaling::Auto | Scaling::Standard => moments.scaling(),
+        };
+        let fill = match self.rule {
+            Missing::Error | Missing::Drop => None,
+            Missing::Mean => Some(moments.mean().to_string()),
+            Missing::Median => Some(median(&mut all).to_string()),
+            Missing::MostFrequent => {
+                let counts = counts.iter().map(|(&bits, &n)| (n, f64::from_bits(bits)));
+                let best = counts.max_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+                best.map(|(_, x)| x.to_string())
+            }
+            Missing::Constant(text) => match number(text.trim()).filter(|x| x.is_finite()) {
+                Some(_) => Some(text.trim().into()),
+                None if self.lacking => {
+                    return Err(Error::Argument {
+                        name: format!("the constant for missing values of {}", self.label()),
+                        value: format!("{text:?}"),
+                        allowed: "a finite number, since the column's values are numbers".into(),
+                    });
+                }
+                None => None,
+            },
+        };
+        let encoding = Encoding::Number {
+            shift,
+            factor,
+            constant: moments.is_constant(),
+        };
+        Ok((encoding, fill))
+    }
+
+    fn categories(
+        &self,
+        mut counts: HashMap<String, (usize, f64)>,
+    ) -> Result<(Encoding, Option<String>)> {
+        if counts.is_empty() {
+            return Err(Error::Column {
+                file: self.frame.file_of(self.column).into(),
+                column: self.frame.column_label(self.column),
+                problem: "it has no values in the rows to train on, all are missing".into(),
+                advice: "leave that column out".into(),
+                kind: ColumnKind::Empty,
+            });
+        }
+        let rows: usize = counts.values().map(|(n, _)| n).sum();
+        let mut own = self.options.missing_in.iter();
+        let own = own.any(|(c, _)| matches!(self.frame.column(c), Ok(c) if c == self.column));
+        if own && matches!(self.rule, Missing::Mean | Missing::Median) {
+            return Err(Error::Argument {
+                name: format!("the rule for missing values of {}", self.label()),
+                value: format!("{:?}", self.rule).to_lowercase(),
+                allowed: "error, drop, the most frequent or a constant, since it has categories"
+                    .into(),
+            });
+        }
+        let of = |counts: &HashMap<String, (usize, f64)>| match self.texts {
+            true => ClassMap::new(counts.keys().cloned()),
+            false => {
+                let counted = counts.iter().map(|(name, &(n, x))| (name.clone(), x, n));
+                ClassMap::of_numbers(counted.collect())
+            }
+        };
+        let mut categories = of(&counts)?;
+        let fill = match self.rule {
+            Missing::Error | Missing::Drop => None,
+            Missing::Mean | Missing::Median | Missing::MostFrequent => {
+                let mut often = vec![0; categories.len()];
+                for (name, &(n, x)) in &counts {
+                    let index = match categories.is_numeric() {
+                        true => categories.index_of_number(x),
+                        false => categories.index(name),
+                    };
+                    often[index.unwrap_or_default()] += n;
+                }
+                let best =
+                    (0..often.len()).max_by(|&a, &b| often[a].cmp(&often[b]).then(b.cmp(&a)));
+                best.and_then(|best| categories.name(best))
+                    .map(String::from)
+            }
+            Missing::Constant(text) => Some(text.clone()),
+        };
+        if let (true, Some(fill)) = (self.lacking, &fill)
+            && categories.index(fill).is_none()
+        {
+            count(&mut counts, fill, number(fill).unwrap_or(f64::NAN));
+            categories = of(&counts)?;
+        }
+        let most = self.options.max_categories;
+        let said = self.options.categorical.iter();
+        let said = said
+            .map(|c| self.frame.column(c))
+            .any(|c| matches!(c, Ok(c) if c == self.column));
+        let about = |problem: String, advice: &str| Error::Column {
+            file: self.frame.file_of(self.column).into(),
+            column: self.frame.column_label(self.column),
+            problem,
+            advice: advice.into(),
+            kind: ColumnKind::ManyCategories,
+        };
+        if categories.len() > most {
+            return Err(about(
+                format!(
+                    "it has {} categories, and at most {most} are allowed, since each becomes an input",
+                    categories.len()
+                ),
+                "leave that column out, call it numeric if its values are numbers, or allow more categories",
+            ));
+        }
+        // As many as rows: it tells them apart and says nothing of others.
+        if !said && rows >= super::survey::ENOUGH && 10 * categories.len() > 9 * rows {
+            return Err(about(
+                format!(
+                    "it has {} categories in {rows} rows: it tells rows apart and says nothing of new ones",
+                    categories.len()
+                ),
+                "leave that column out; call it categorical if these are categories all the same, or numeric if they are \
+                 numbers",
+            ));
+        }
+        let encoding = Encoding::OneHot {
+            categories,
+            unseen: self.options.unseen,
+        };
+        Ok((encoding, fill))
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+fn median(all: &mut [f64]) -> f64 {
+    if all.is_empty() {
+        return 0.0;
+    }
+    all.sort_unstable_by(f64::total_cmp);
+    let middle = all.len() / 2;
+    match all.len().is_multiple_of(2) {
+        // Halved before they are added: their sum may be too large.
+        true => 0.5 * all[middle - 1] + 0.5 * all[middle],
+        false => all[middle],
+    }
 }

@@ -10,6 +10,9 @@ use super::{is_missing, number, text};
 /// Different texts of a column that are told apart.
 const TEXTS: usize = 64;
 
+/// Values below a first line that tell whether it is of another size.
+const ENOUGH: u64 = 10;
+
 /// What speaks for a decimal comma.
 const COMMA: [Form; 5] = [
     Form::Comma,
@@ -37,6 +40,8 @@ pub(super) struct Column {
     forms: [u32; FORMS],
     /// Whether the first line's value stands below it, too.
     again: bool,
+    /// The smallest and the largest plain number, where that matters.
+    range: Option<(f64, f64)>,
     /// Hashes of texts, while there are few.
     texts: Vec<u64>,
     many_texts: bool,
@@ -170,12 +175,34 @@ pub(super) struct Evidence {
     first: ByteRecord,
     first_line: u64,
     columns: Vec<Column>,
+    /// How many numbers of the first line go on evenly.
+    sequence: usize,
+}
+
+/// The numbers in a first line, if they go on evenly as names do that are counted: 0, 1, 2 or 2019, 2020, 2021.
+fn sequence(first: &ByteRecord) -> usize {
+    let numbers = first.iter().filter_map(text).filter_map(number);
+    let numbers: Vec<f64> = numbers.collect();
+    let steps: Vec<f64> = numbers.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let (Some(&step), Some(&last)) = (steps.first(), numbers.last()) else {
+        return 0;
+    };
+    let near = 1e-6 * last.abs().max(step.abs());
+    let even = steps.iter().all(|s| (s - step).abs() <= near) && step > 0.0;
+    let year = |x: &f64| x.fract() == 0.0 && (1900.0..=2100.0).contains(x);
+    let years = numbers.iter().all(year) && steps.iter().all(|&s| s > 0.0);
+    match numbers.len() {
+        2 if even && step == 1.0 => 2,
+        count @ 3.. if even || years => count,
+        _ => 0,
+    }
 }
 
 impl Evidence {
     /// From the first line on, which is known before the others.
     pub fn new(first: ByteRecord, first_line: u64) -> Self {
         Self {
+            sequence: sequence(&first),
             first,
             first_line,
             columns: Vec::new(),
@@ -197,6 +224,12 @@ impl Evidence {
                 continue;
             };
             column.again |= text(first) == Some(value);
+            if self.sequence > 0
+                && let Some(x) = number(value)
+            {
+                let (low, high) = column.range.unwrap_or((x, x));
+                column.range = Some((low.min(x), high.max(x)));
+            }
             column.add(line, value);
         }
     }
@@ -207,28 +240,9 @@ impl Evidence {
         self.add(self.first_line, &first, missing);
     }
 
-    /// The numbers in the first line, if they go on evenly as names do that are counted: 0, 1, 2 or 2019, 2020, 2021.
-    fn sequence(&self) -> usize {
-        let numbers = self.first.iter().filter_map(text).filter_map(number);
-        let numbers: Vec<f64> = numbers.collect();
-        let steps: Vec<f64> = numbers.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        let (Some(&step), Some(&last)) = (steps.first(), numbers.last()) else {
-            return 0;
-        };
-        let near = 1e-6 * last.abs().max(step.abs());
-        let even = steps.iter().all(|s| (s - step).abs() <= near) && step > 0.0;
-        let year = |x: &f64| x.fract() == 0.0 && (1900.0..=2100.0).contains(x);
-        let years = numbers.iter().all(year) && steps.iter().all(|&s| s > 0.0);
-        match numbers.len() {
-            2 if even && step == 1.0 => 2,
-            count @ 3.. if even || years => count,
-            _ => 0,
-        }
-    }
-
     /// Whether the first line is a header.
     pub fn header(&self, missing: &[String]) -> Header {
-        let sequence = self.sequence();
+        let (sequence, numbered) = (self.sequence, self.is_numbered());
         let (mut score, mut over_numbers, mut absent, mut counted, mut below) = (0, 0, 0, 0, 0);
         for (value, column) in self.first.iter().zip(&self.columns) {
             let value = text(value).unwrap_or_default();
@@ -249,8 +263,12 @@ impl Evidence {
                     score += 1;
                 }
             } else if sequence > 0 {
-                // Numbers over whole numbers are names only if the sequence is long.
-                if column.has_fractions() || sequence >= 8 {
+                // Numbers over whole numbers are names if they are of another size, or number the columns.
+                let outside = number(value).zip(column.range);
+                let far =
+                    |(x, (low, high)): (f64, (f64, f64))| (low - x).max(x - high) > high - low;
+                let outside = column.present() >= ENOUGH && outside.is_some_and(far);
+                if column.has_fractions() || sequence >= 8 || outside || numbered {
                     counted += 1;
                     score += 1;
                 }
@@ -266,7 +284,7 @@ impl Evidence {
             0 if is_header => "it has names that differ",
             0 => "nothing speaks for it",
             1.. if over_numbers > 0 => "it has names over columns of numbers",
-            1.. if counted > 0 => "its numbers go on evenly, over columns with fractions",
+            1.. if counted > 0 => "its numbers go on evenly, unlike those below",
             1.. if absent > 0 => "its values do not come again below, where others do",
             1.. => "it has names over columns of numbers",
             _ if below > 0 => "its values come again below",
@@ -276,6 +294,17 @@ impl Evidence {
             is_header,
             evidence: evidence.into(),
         }
+    }
+
+    /// Whether the first line numbers the columns, 0, 1, 2 and so on, as pandas does where they have no names; a column of row
+    /// numbers without a name may stand before them.
+    fn is_numbered(&self) -> bool {
+        let values: Vec<&str> = self.first.iter().map(|v| text(v).unwrap_or("")).collect();
+        let values = values.strip_prefix(&[""]).unwrap_or(&values);
+        let numbers = values.iter().enumerate();
+        let numbers = numbers.take_while(|(i, value)| **value == i.to_string());
+        // The last one may be the target's name.
+        numbers.count() >= 3.max(values.len().saturating_sub(1))
     }
 
     /// Whether the first line by itself could be a header: every value is there, no two are equal, and none is a number.

@@ -145,9 +145,9 @@ impl Scales {
         description: &str,
     ) -> Result<Self> {
         let inputs = inputs.unwrap_or_else(|| Standardizer::identity(cols));
-        check(&inputs, "input")?;
+        check(&inputs, "input", true)?;
         if let Targets::Values(_, Some(standardizer)) = &targets {
-            check(standardizer, "target")?;
+            check(standardizer, "target", false)?;
         }
         Ok(Self {
             names: Vec::new(),
@@ -297,7 +297,9 @@ fn to_f32(x: &[f64]) -> Vec<f32> {
 fn type_of(Standardizer { shift, factor, .. }: &Standardizer) -> i32 {
     let far = |(shift, factor): (&f64, &f64)| {
         let deviations = SMALLEST_DEVIATION..=1.0 / SMALLEST_DEVIATION;
-        (shift * factor).abs() > LARGEST_SHIFT || !deviations.contains(&factor.abs())
+        // A factor of 0 makes 0 of every number.
+        *factor != 0.0
+            && ((shift * factor).abs() > LARGEST_SHIFT || !deviations.contains(&factor.abs()))
     };
     match shift.iter().zip(factor).any(far) {
         true => proto::DOUBLE,
@@ -305,9 +307,11 @@ fn type_of(Standardizer { shift, factor, .. }: &Standardizer) -> i32 {
     }
 }
 
-/// Whether numbers can come to this scale and back.
-fn check(Standardizer { shift, factor, .. }: &Standardizer, what: &str) -> Result<()> {
-    let broken = |(shift, factor): (&f64, &f64)| !shift.is_finite() || !factor.is_normal();
+/// Whether numbers can come to this scale, and back unless it may be 0 (of a constant column of inputs).
+fn check(Standardizer { shift, factor, .. }: &Standardizer, what: &str, zero: bool) -> Result<()> {
+    let broken = |(shift, factor): (&f64, &f64)| {
+        !shift.is_finite() || !(factor.is_normal() || *factor == 0.0 && zero)
+    };
     match shift.iter().zip(factor).position(broken) {
         None => Ok(()),
         Some(col) => Err(error(

@@ -449,7 +449,11 @@ fn a_preparation_that_gives_no_numbers_is_refused() {
         said(&model, &["\"size\"", &format!("{fill:?}"), "no number"]);
     }
     let preparation = model.preparation.as_mut().unwrap();
-    preparation["inputs"][0]["encoding"]["Number"]["factor"] = 0.0.into();
+    preparation["inputs"][0]["encoding"]["Number"]["factor"] = 1e-310.into();
     preparation["inputs"][0]["fill"] = "1".into();
-    said(&model, &["input 0", "0e0"]);
+    said(&model, &["input 0", "1e-310"]);
+    // Of a constant column of inputs nothing shall come.
+    let preparation = model.preparation.as_mut().unwrap();
+    preparation["inputs"][0]["encoding"]["Number"]["factor"] = 0.0.into();
+    assert!(model.to_onnx().is_ok());
 }

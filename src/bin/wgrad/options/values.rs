@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use toml::Value;
+use wgrad::Missing;
 
 use super::Wrong;
 
@@ -299,61 +300,153 @@ impl<'de> Deserialize<'de> for Held {
     }
 }
 
-/// What becomes of missing values.
+/// What becomes of missing values: in all columns, and in single ones.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MissingRule(pub wgrad::Missing);
-
-impl FromStr for MissingRule {
-    type Err = Wrong;
-
-    fn from_str(text: &str) -> Result<Self, Wrong> {
-        use wgrad::Missing::{Constant, Drop, Error, Mean, Median, MostFrequent};
-        Ok(Self(match text {
-            "error" => Error,
-            "drop" => Drop,
-            "mean" => Mean,
-            "median" => Median,
-            "most-frequent" => MostFrequent,
-            _ => match text
-                .strip_prefix("constant(")
-                .and_then(|rest| rest.strip_suffix(')'))
-            {
-                Some(value) => Constant(value.into()),
-                None => {
-                    return Err(Wrong(format!(
-                        "{text:?} is none of error, drop, mean, median, most-frequent, constant(VALUE)"
-                    )));
-                }
-            },
-        }))
-    }
+pub struct MissingRules {
+    pub all: Missing,
+    pub columns: Vec<(String, Missing)>,
 }
 
-impl fmt::Display for MissingRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use wgrad::Missing::{Constant, Drop, Error, Mean, Median, MostFrequent};
-        match &self.0 {
-            Error => f.write_str("error"),
-            Drop => f.write_str("drop"),
-            Mean => f.write_str("mean"),
-            Median => f.write_str("median"),
-            MostFrequent => f.write_str("most-frequent"),
-            Constant(value) => write!(f, "constant({value})"),
+impl Default for MissingRules {
+    fn default() -> Self {
+        Self {
+            all: Missing::Error,
+            columns: Vec::new(),
         }
     }
 }
 
-impl Serialize for MissingRule {
+/// A rule from its name.
+fn missing_rule(text: &str) -> Option<Missing> {
+    let constant = text.strip_prefix("constant(");
+    Some(match text {
+        "error" => Missing::Error,
+        "drop" => Missing::Drop,
+        "mean" => Missing::Mean,
+        "median" => Missing::Median,
+        "most-frequent" => Missing::MostFrequent,
+        _ => Missing::Constant(constant?.strip_suffix(')')?.into()),
+    })
+}
+
+fn missing_name(rule: &Missing) -> String {
+    match rule {
+        Missing::Error => "error".into(),
+        Missing::Drop => "drop".into(),
+        Missing::Mean => "mean".into(),
+        Missing::Median => "median".into(),
+        Missing::MostFrequent => "most-frequent".into(),
+        Missing::Constant(value) => format!("constant({value})"),
+    }
+}
+
+/// The parts of a list, at commas that stand in no brackets.
+fn parts(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
+    for (i, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(text[start..i].trim());
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(text[start..].trim());
+    parts
+}
+
+impl FromStr for MissingRules {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        let mut rules = Self::default();
+        let mut general = None;
+        for part in parts(text) {
+            if let Some(rule) = missing_rule(part) {
+                if general.replace(rule).is_some() {
+                    return Err(Wrong(format!(
+                        "{text:?} has two rules for all columns: give one, and others as COLUMN=RULE"
+                    )));
+                }
+                continue;
+            }
+            // The first sign that a rule follows: a name may have one, and a constant too.
+            let mut signs = part.match_indices('=');
+            let found = signs.find_map(|(i, _)| {
+                let rule = missing_rule(part[i + 1..].trim())?;
+                Some((part[..i].trim().to_owned(), rule))
+            });
+            let Some((name, rule)) = found.filter(|(name, _)| !name.is_empty()) else {
+                return Err(Wrong(format!(
+                    "{part:?} is none of error, drop, mean, median, most-frequent, constant(VALUE), nor one of them for a column, \
+                     as in age=median"
+                )));
+            };
+            if rules.columns.iter().any(|(other, _)| *other == name) {
+                return Err(Wrong(format!("column {name:?} has two rules")));
+            }
+            rules.columns.push((name, rule));
+        }
+        rules.all = general.unwrap_or_default();
+        Ok(rules)
+    }
+}
+
+impl fmt::Display for MissingRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&missing_name(&self.all))?;
+        for (column, rule) in &self.columns {
+            write!(f, ",{column}={}", missing_name(rule))?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for MissingRules {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for MissingRule {
+impl<'de> Deserialize<'de> for MissingRules {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from)?
             .parse()
             .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Words that count as missing: one text with commas, or a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct NaValues(pub Vec<String>);
+
+impl FromStr for NaValues {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        Ok(Self(
+            text.split(',').map(|word| word.trim().into()).collect(),
+        ))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected words in one text, or a list of them")]
+enum NaValuesForm {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for NaValues {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match NaValuesForm::deserialize(from)? {
+            NaValuesForm::Text(text) => text.parse().map_err(serde::de::Error::custom),
+            NaValuesForm::List(words) => Ok(Self(words)),
+        }
     }
 }
 
@@ -398,10 +491,12 @@ choice! {
 choice! {
     /// How inputs are scaled.
     ScalingRule {
-        /// Bytes by 1/255, all else as standard
+        /// Bytes of images by 1/255, all else as standard
         Auto => wgrad::Scaling::Auto,
         /// To mean 0 and standard deviation 1
         Standard => wgrad::Scaling::Standard,
+        /// By 1/255, as the bytes of images are
+        Bytes => wgrad::Scaling::Bytes,
         /// Not at all
         None => wgrad::Scaling::None,
     } -> wgrad::Scaling

@@ -59,7 +59,13 @@ pub fn finish(
         }
         (None, _) => (Cow::Borrowed(&job.data), "training"),
     };
-    let result = report::evaluate(trainer, &data, &job.preparation, None)?;
+    let [trained_on, held] = &job.values;
+    let values = if job.validation.is_some() {
+        held
+    } else {
+        trained_on
+    };
+    let result = report::evaluate(trainer, &data, &job.preparation, values.as_ref())?;
     let summary = Summary::new(facts(job), history, on, result.report);
     let plotted = match job.settings.plots {
         true => plots::run(

@@ -23,9 +23,16 @@ pub fn introduce(
     voice.say(format_args!(
         "data       {}: {}",
         folder::near(crate::data::path(s)?).display(),
-        job.read
+        job.found.summary
     ));
     voice.say(format_args!("           {}", job.preparation));
+    for guess in &job.found.guesses {
+        voice.say(format_args!("           {guess}"));
+    }
+    for (i, line) in crate::data::table(&job.found.columns).iter().enumerate() {
+        let head = if i == 0 { "columns" } else { "" };
+        voice.say(format_args!("{head:<10} {line}"));
+    }
     let validation = match &job.validation {
         None => "none to validate with".into(),
         Some(held) => format!("{} to validate with", output::count(held.rows() as u64)),
@@ -105,6 +112,9 @@ pub fn introduce(
         output::bytes(resident)
     ));
     voice.say(format_args!("device     {} ({})", job.device, job.why));
+    for warning in &job.found.warnings {
+        voice.say(format_args!("warning    {warning}"));
+    }
     Ok(())
 }
 
@@ -145,7 +155,7 @@ pub fn outline(job: &Job, options: &FitOptions<'_>, trainer: &Trainer) -> Result
     Ok(json!({
         "data": {
             "path": s.data,
-            "read": job.read,
+            "found": job.found,
             "rows": job.facts.rows,
             "training_rows": rows,
             "validation_rows": job.validation.as_ref().map_or(0, Dataset::rows),

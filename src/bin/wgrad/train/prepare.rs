@@ -1,8 +1,11 @@
 //! All that a run needs before its first step: data, network, trainer.
 
-use wgrad::{Checkpoint, Criterion, Dataset, Device, Error, Mlp, Optimizer, Preparation, Trainer};
+use wgrad::{
+    Checkpoint, Criterion, Dataset, Device, Error, Matrix, Mlp, Optimizer, Preparation, Trainer,
+};
 
 use super::start::Start;
+use crate::data::Found;
 use crate::failure::Failure;
 use crate::folder::{self, Facts};
 use crate::model;
@@ -20,12 +23,14 @@ pub struct Job {
     pub network: Mlp,
     pub criterion: Criterion,
     pub facts: Facts,
+    /// The targets that are values, on the user's own scale, of the rows to train on and of those held out.
+    pub values: [Option<Matrix<f64>>; 2],
+    /// What was found in the files.
+    pub found: Found,
     /// What decides which options do something.
     pub known: Known,
     /// Whether the size of a batch is what suits so few rows, and nobody's wish.
     pub small_batch: bool,
-    /// What was read.
-    pub read: String,
     /// Why it is this device.
     pub why: String,
 }
@@ -42,15 +47,33 @@ pub fn job(start: &Start) -> Result<(Job, Trainer), Failure> {
             Failure::File(format!("the checkpoint's preparation cannot be read ({e}): take one that `wgrad train` made"))
         })?),
     };
-    let read = crate::data::training(&settings, fitted.as_ref())?;
-    let rows = read.data.rows();
-    if !start.share_asked && rows < setup::FEW {
+    let held = match settings.validation {
+        Held::Share(share) => share,
+        Held::File(_) => 0.0,
+    };
+    // A few rows are held out only where somebody asks for it.
+    let asked = start.share_asked;
+    let share = |rows| {
+        if asked || rows >= setup::FEW {
+            held
+        } else {
+            0.0
+        }
+    };
+    let read = crate::data::training(&settings, fitted.as_ref(), share)?;
+    let rows = read.all.rows();
+    if share(rows) != held {
         settings.validation = Held::Share(0.0);
     }
+    // Of rows held out from the file itself the digest has seen enough.
+    let outside = match settings.validation {
+        Held::File(_) => read.validation.as_ref(),
+        Held::Share(_) => None,
+    };
     let mut facts = Facts {
         version: env!("CARGO_PKG_VERSION").into(),
         device: String::new(),
-        data: folder::digest(std::iter::once(&read.data).chain(&read.validation)),
+        data: folder::digest(std::iter::once(&read.all).chain(outside)),
         rows,
     };
     if let Some(before) = start.resumed.as_ref().and_then(|r| r.facts.as_ref())
@@ -64,15 +87,8 @@ pub fn job(start: &Start) -> Result<(Job, Trainer), Failure> {
             before.rows
         )));
     }
-    // Rows to train on and rows held out. Weights of classes are for training alone: what is held out tells how good it is.
-    let (mut data, validation) = match (read.validation, &settings.validation) {
-        (Some(file), _) => (read.data, Some(file)),
-        (None, Held::Share(share)) if *share > 0.0 => {
-            let (data, held) = read.data.split(1.0 - share, settings.seed)?;
-            (data, Some(held))
-        }
-        (None, _) => (read.data, None),
-    };
+    // Weights of classes are for training alone: what is held out tells how good it is.
+    let (mut data, validation) = (read.data, read.validation);
     setup::settle(&mut settings, data.rows(), validation.is_some());
     let criterion = setup::criterion(&settings, &read.preparation)?;
     let chosen = setup::device(&settings.device)?;
@@ -86,6 +102,22 @@ pub fn job(start: &Start) -> Result<(Job, Trainer), Failure> {
     start.check_options(&settings, Some(known))?;
     if let Some(weights) = class_weights(&settings, &data, &read.preparation)? {
         data = data.with_class_weights(&weights)?;
+    }
+    let mut values = read.values;
+    if let Some(weights) = data.weights() {
+        // Rows that weigh nothing take no part; a batch of nothing else could not be trained on.
+        let weighty: Vec<usize> = (0..data.rows()).filter(|&r| weights[r] > 0.0).collect();
+        if weighty.is_empty() {
+            return Err(Wrong(
+                "all rows to train on have weight 0: give some of them a weight, by --weights-column or --class-weights"
+                    .into(),
+            )
+            .into());
+        }
+        if weighty.len() < data.rows() {
+            values[0] = values[0].as_ref().map(|values| values.select(&weighty));
+            data = data.select(&weighty);
+        }
     }
 
     // The network, and what it is trained by.
@@ -106,7 +138,8 @@ pub fn job(start: &Start) -> Result<(Job, Trainer), Failure> {
         known,
         small_batch: start.settings.batch_size.is_none() && settings.batch_size < Some(64),
         settings,
-        read: read.summary,
+        values,
+        found: read.found,
         why: chosen.why,
     };
     Ok((job, trainer))

@@ -102,7 +102,7 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
             folder::again(before.data.as_deref(), path)
         )));
     }
-    let fixed = |key: &&String| !CHANGEABLE.contains(&key.as_str()) && !(piped && *key == "data");
+    let fixed = |key: &&String| !(CHANGEABLE.contains(&key.as_str()) || piped && *key == "data");
     let changed = new
         .keys()
         .filter(fixed)

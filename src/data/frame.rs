@@ -1,0 +1,476 @@
+//! Raw data of any kind as rows of values: what tables of text, arrays and matrices have in common. Whoever decides what columns
+//! are, fits or applies sees nothing else, so that the same numbers go the same way whatever file they come in.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use arrayvec::ArrayVec;
+
+use super::array::{Array, ArrayCell};
+use super::pair::Part;
+use super::table::{self, ColumnRef, CsvOptions, Delimiter, Row, Table, number};
+use super::wording::{column_label, listed, nearest, shortened};
+use super::{Dataset, Matrix, Raw, Targets};
+use crate::error::{Cell, CellKind, Error, Result};
+
+/// A value as it stands in the data.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value<'a> {
+    /// Nothing: a word for it, or a NaN.
+    Missing,
+    /// A number of an array of floats.
+    Number(f64),
+    /// A number of an array of integers.
+    Whole(i128),
+    /// Text, which may be a number's.
+    Text(Cow<'a, str>),
+}
+
+impl Value<'_> {
+    /// The value as text: names of classes and categories.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Value::Missing => Cow::Borrowed(""),
+            Value::Number(x) => Cow::Owned(x.to_string()),
+            Value::Whole(i) => Cow::Owned(i.to_string()),
+            Value::Text(text) => Cow::Borrowed(text),
+        }
+    }
+}
+
+/// Columns that stand side by side.
+#[derive(Debug, Clone, Copy)]
+enum Block<'a> {
+    Table(&'a Table),
+    Array(&'a Array),
+    Matrix(&'a Matrix),
+    Labels(&'a [u32]),
+}
+
+impl Block<'_> {
+    fn rows(&self) -> usize {
+        match self {
+            Block::Table(table) => table.rows(),
+            Block::Array(array) => array.rows(),
+            Block::Matrix(x) => x.rows(),
+            Block::Labels(labels) => labels.len(),
+        }
+    }
+
+    fn cols(&self) -> usize {
+        match self {
+            Block::Table(table) => table.cols(),
+            Block::Array(array) => array.cols(),
+            Block::Matrix(x) => x.cols(),
+            Block::Labels(_) => 1,
+        }
+    }
+}
+
+/// Inputs, and targets that stand by themselves.
+const BLOCKS: usize = 2;
+
+/// Raw data as rows of values. Columns of targets that stand by themselves come behind those of the inputs.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame<'a> {
+    blocks: Vec<Block<'a>>,
+    /// What errors call it.
+    label: &'a str,
+    rows: usize,
+    cols: usize,
+    /// The first column of targets that stand by themselves.
+    pub targets_from: Option<usize>,
+    missing: Vec<String>,
+}
+
+impl<'a> Frame<'a> {
+    pub fn new(raw: Raw<'a>) -> Self {
+        let part = |part: &'a Part| match part {
+            Part::Table(table) => Block::Table(table),
+            Part::Array(array) => Block::Array(array),
+        };
+        let (first, second, label) = match raw {
+            Raw::Table(table) => (Block::Table(table), None, table.file()),
+            Raw::Arrays(arrays) => (
+                Block::Array(arrays.inputs()),
+                arrays.targets().map(Block::Array),
+                arrays.inputs().name(),
+            ),
+            Raw::Pair(pair) => (
+                part(pair.inputs()),
+                Some(part(pair.targets())),
+                pair.inputs().file(),
+            ),
+            Raw::Dataset(data) => (
+                Block::Matrix(data.inputs()),
+                Some(match data.targets() {
+                    Targets::Classes(labels) => Block::Labels(labels),
+                    Targets::Values(values) => Block::Matrix(values),
+                }),
+                "the data set",
+            ),
+            Raw::Matrix(x) => (Block::Matrix(x), None, "the matrix"),
+        };
+        let targets_from = second.is_some().then(|| first.cols());
+        let rows = first.rows();
+        let blocks: Vec<Block<'a>> = std::iter::once(first).chain(second).collect();
+        let missing = blocks.iter().find_map(|block| match block {
+            Block::Table(table) => Some(table.missing().to_vec()),
+            _ => None,
+        });
+        Self {
+            cols: blocks.iter().map(Block::cols).sum(),
+            blocks,
+            label,
+            rows,
+            targets_from,
+            missing: missing.unwrap_or_else(|| CsvOptions::default().missing),
+        }
+    }
+
+    pub fn label(&self) -> &'a str {
+        self.label
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// What counts as missing.
+    pub fn missing(&self) -> &[String] {
+        &self.missing
+    }
+
+    /// How the table of inputs (block 0) or of targets that stand by themselves (1) was read, if there is one.
+    pub fn read_as(&self, block: usize) -> Option<CsvOptions> {
+        match self.blocks.get(block)? {
+            Block::Table(table) => Some(table.read_as()),
+            _ => None,
+        }
+    }
+
+    /// The block of a column, and the column's number in it.
+    fn place(&self, column: usize) -> (usize, usize) {
+        match self.targets_from {
+            Some(from) if column >= from => (1, column - from),
+            _ => (0, column),
+        }
+    }
+
+    /// Whether a column's values are classes by their type.
+    pub fn has_classes(&self, column: usize) -> bool {
+        matches!(self.blocks[self.place(column).0], Block::Labels(_))
+    }
+
+    /// Whether a column's values are numbers by their type.
+    pub fn has_numbers(&self, column: usize) -> bool {
+        matches!(self.blocks[self.place(column).0], Block::Matrix(_))
+    }
+
+    /// Whether a column holds a byte of an image.
+    pub fn is_image(&self, column: usize) -> bool {
+        match self.blocks[self.place(column).0] {
+            Block::Array(array) => array.is_image(),
+            _ => false,
+        }
+    }
+
+    /// The file that a column stands in.
+    pub fn file_of(&self, column: usize) -> &'a str {
+        match self.blocks[self.place(column).0] {
+            Block::Table(table) => table.file(),
+            Block::Array(array) => array.name(),
+            Block::Matrix(_) | Block::Labels(_) => self.label,
+        }
+    }
+
+    /// A column's name, if it has one.
+    pub fn name(&self, column: usize) -> Option<&'a str> {
+        let (block, column) = self.place(column);
+        match self.blocks[block] {
+            Block::Table(table) => table.names()?.get(column).map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// Whether its inputs are a table of text.
+    pub fn is_table(&self) -> bool {
+        matches!(self.blocks[0], Block::Table(_))
+    }
+
+    /// Whether every column of its first block has a name.
+    pub fn is_named(&self) -> bool {
+        matches!(self.blocks[0], Block::Table(table) if table.names().is_some())
+    }
+
+    /// How errors call a column.
+    pub fn column_label(&self, column: usize) -> String {
+        column_label(self.name(column), column)
+    }
+
+    /// How its first table is cut, for a message.
+    pub fn cut(&self) -> String {
+        match self.blocks[0] {
+            Block::Table(table) => match table.delimiter() {
+                Delimiter::Whitespace => ", cut at white space".into(),
+                delimiter => format!(", cut at {:?}", delimiter.to_string()),
+            },
+            _ => String::new(),
+        }
+    }
+
+    /// The number of the column that has this name, even if the name is a number. A target is looked for among those that stand by
+    /// themselves first.
+    pub fn named(&self, name: &str, target: bool) -> Result<usize> {
+        let from = self.targets_from.filter(|_| target).unwrap_or(0);
+        let mut columns = (from..self.cols).chain(0..from);
+        let index = columns.find(|&c| self.name(c) == Some(name));
+        index.ok_or_else(|| self.unknown(&name.into()))
+    }
+
+    /// The number of a column.
+    ///
+    /// # Errors
+    /// [`Error::UnknownColumn`], which tells the columns there are and the one most alike.
+    pub fn column(&self, column: &ColumnRef) -> Result<usize> {
+        let index = match column {
+            ColumnRef::Index(index) => Some(*index),
+            ColumnRef::Name(name) => {
+                let named = (0..self.cols).find(|&c| self.name(c) == Some(name.trim()));
+                named.or_else(|| name.trim().parse().ok())
+            }
+        };
+        index
+            .filter(|&index| index < self.cols)
+            .ok_or_else(|| self.unknown(column))
+    }
+
+    /// The number of a column of targets. Where they stand by themselves, a name is looked for there first, and a number must be of
+    /// one of them.
+    ///
+    /// # Errors
+    /// As [`column`](Self::column); [`Error::Argument`] for the number of a column of inputs beside targets.
+    pub fn target(&self, column: &ColumnRef) -> Result<usize> {
+        let Some(from) = self.targets_from else {
+            return self.column(column);
+        };
+        if let ColumnRef::Name(name) = column
+            && let Some(c) = (from..self.cols).find(|&c| self.name(c) == Some(name.trim()))
+        {
+            return Ok(c);
+        }
+        let c = self.column(column)?;
+        if c >= from {
+            return Ok(c);
+        }
+        Err(Error::Argument {
+            name: format!("the target {}", self.column_label(c)),
+            value: "a column of inputs".into(),
+            allowed: format!(
+                "one of the targets, which stand by themselves: columns {from} to {}, counted on behind the inputs",
+                self.cols - 1
+            ),
+        })
+    }
+
+    fn unknown(&self, column: &ColumnRef) -> Error {
+        let names: Vec<String> = (0..self.cols)
+            .filter_map(|c| self.name(c).map(String::from))
+            .collect();
+        let (column, near) = match column {
+            ColumnRef::Index(index) => (format!("column {index} (from 0)"), None),
+            ColumnRef::Name(name) => (format!("column {name:?}"), nearest(name, &names)),
+        };
+        // A first row that might have been names is the likeliest reason.
+        let first = match self.blocks[0] {
+            Block::Table(table) if table.names().is_none() => table.row(0).ok(),
+            _ => None,
+        };
+        let first = first.map_or(String::new(), |row| {
+            format!(
+                " (its first line, {}, is taken for data)",
+                shortened(&row.join(", "))
+            )
+        });
+        Error::UnknownColumn {
+            file: self.label.into(),
+            column,
+            nearest: near,
+            known: match names.is_empty() {
+                false => listed(&names),
+                true => format!("no header, and columns 0 to {}{first}", self.cols - 1),
+            },
+        }
+    }
+
+    /// Visits rows in order.
+    pub fn for_rows(
+        &self,
+        rows: Range<usize>,
+        mut visit: impl FnMut(&FrameRow<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let walks = self.blocks.iter().map(|block| match *block {
+            Block::Table(table) => Ok(Walk::Table(table.rows_from(rows.start)?)),
+            Block::Array(array) => Ok(Walk::Array(array)),
+            Block::Matrix(x) => Ok(Walk::Matrix(x)),
+            Block::Labels(labels) => Ok(Walk::Labels(labels)),
+        });
+        let mut walks: ArrayVec<Walk<'_>, BLOCKS> = walks.collect::<Result<_>>()?;
+        for index in rows {
+            for walk in &mut walks {
+                if let Walk::Table(cursor) = walk
+                    && !cursor.advance()?
+                {
+                    return Err(Error::File {
+                        file: self.label.into(),
+                        problem: "changed while it was read (it is shorter)".into(),
+                        advice: "let no other program write to it meanwhile".into(),
+                    });
+                }
+            }
+            let rows: ArrayVec<Option<Row<'_>>, BLOCKS> = walks
+                .iter()
+                .map(|walk| match walk {
+                    Walk::Table(cursor) => Some(cursor.row()),
+                    _ => None,
+                })
+                .collect();
+            visit(&FrameRow {
+                frame: self,
+                index,
+                walks: &walks,
+                rows: &rows,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+enum Walk<'a> {
+    Table(table::Cursor<'a>),
+    Array(&'a Array),
+    Matrix(&'a Matrix),
+    Labels(&'a [u32]),
+}
+
+/// A row of raw data.
+pub(crate) struct FrameRow<'r> {
+    frame: &'r Frame<'r>,
+    /// Its number, from 0.
+    pub index: usize,
+    walks: &'r [Walk<'r>],
+    rows: &'r [Option<Row<'r>>],
+}
+
+impl FrameRow<'_> {
+    /// A value.
+    pub fn value(&self, column: usize) -> Result<Value<'_>> {
+        let (block, column) = self.frame.place(column);
+        Ok(match &self.walks[block] {
+            Walk::Table(_) => match &self.rows[block] {
+                Some(row) => match row.present(column)? {
+                    Some(text) => Value::Text(Cow::Borrowed(text)),
+                    None => Value::Missing,
+                },
+                None => Value::Missing,
+            },
+            Walk::Array(array) => match array.cell(self.index, column) {
+                ArrayCell::Number(x) if x.is_nan() => Value::Missing,
+                ArrayCell::Number(x) => Value::Number(x),
+                ArrayCell::Int(i) => Value::Whole(i),
+                ArrayCell::Text(text) => {
+                    match table::is_missing(text.trim(), &self.frame.missing) {
+                        true => Value::Missing,
+                        false => Value::Text(text),
+                    }
+                }
+            },
+            Walk::Matrix(x) => Value::Number(f64::from(x.row(self.index)[column])),
+            Walk::Labels(labels) => Value::Whole(labels[self.index].into()),
+        })
+    }
+
+    /// A value as a number; nothing if it is text.
+    pub fn number(&self, column: usize, value: &Value<'_>) -> Option<f64> {
+        match value {
+            Value::Missing => None,
+            Value::Number(x) => Some(*x),
+            Value::Whole(i) => Some(*i as f64),
+            Value::Text(text) => match self.frame.blocks[self.frame.place(column).0] {
+                Block::Table(table) => table.number(text),
+                _ => number(text.trim()),
+            },
+        }
+    }
+
+    /// Where it stands: the line of a table, as an editor counts, or the row.
+    pub fn place(&self, column: usize) -> String {
+        match &self.rows[self.frame.place(column).0] {
+            Some(row) => format!("line {}", row.line),
+            None => format!("row {}", self.index),
+        }
+    }
+
+    /// An error about a value.
+    pub fn error(
+        &self,
+        column: usize,
+        value: &Value<'_>,
+        kind: CellKind,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Error {
+        let text = match (value, &self.rows[self.frame.place(column).0]) {
+            // A word for a missing value, as it stands there.
+            (Value::Missing, Some(row)) => {
+                let text = row.text(self.frame.place(column).1);
+                text.unwrap_or_default().to_owned()
+            }
+            (Value::Missing, None) => "NaN".into(),
+            (value, _) => value.text().into_owned(),
+        };
+        cell(
+            self.frame,
+            self.place(column),
+            column,
+            &text,
+            kind,
+            problem,
+            advice,
+        )
+    }
+}
+
+/// An error about a value at a place.
+pub(crate) fn cell(
+    frame: &Frame<'_>,
+    place: String,
+    column: usize,
+    text: &str,
+    kind: CellKind,
+    problem: impl Into<String>,
+    advice: impl Into<String>,
+) -> Error {
+    Cell {
+        file: frame.file_of(column).into(),
+        place,
+        column: frame.column_label(column),
+        value: shortened(text),
+        problem: problem.into(),
+        advice: advice.into(),
+        kind,
+    }
+    .into_error()
+}
+
+/// The weights of a data set's rows.
+pub(crate) fn weights_of(raw: Raw<'_>) -> Option<&[f32]> {
+    match raw {
+        Raw::Dataset(data) => Dataset::weights(data),
+        _ => None,
+    }
+}

@@ -1,0 +1,218 @@
+//! Which column is what, as the options say, and what contradicts itself.
+
+use crate::data::array::Task;
+use crate::data::frame::Frame;
+use crate::data::preparation::{Column, Missing, PreparationOptions, Raw};
+use crate::data::table::ColumnRef;
+use crate::error::{ColumnKind, Error, Result};
+
+/// The columns of raw data, as the options have them.
+pub(super) struct Roles<'a> {
+    pub frame: &'a Frame<'a>,
+    pub options: &'a PreparationOptions,
+    pub inputs: Vec<usize>,
+    pub targets: Vec<usize>,
+    pub ids: Vec<usize>,
+    pub weights: Option<usize>,
+    pub numeric: Vec<usize>,
+    pub categorical: Vec<usize>,
+    /// Rules of single columns.
+    pub missing_in: Vec<(usize, &'a Missing)>,
+}
+
+impl<'a> Roles<'a> {
+    pub fn new(frame: &'a Frame<'a>, options: &'a PreparationOptions) -> Result<Self> {
+        let resolve = |columns: &[ColumnRef]| -> Result<Vec<usize>> {
+            columns.iter().map(|column| frame.column(column)).collect()
+        };
+        let mut targets: Vec<usize> = options
+            .targets
+            .iter()
+            .map(|column| frame.target(column))
+            .collect::<Result<_>>()?;
+        if targets.is_empty() {
+            targets = match frame.targets_from {
+                Some(from) => (from..frame.cols()).collect(),
+                None if frame.is_table() => vec![frame.cols() - 1],
+                None => Vec::new(),
+            };
+        }
+        let exclude = resolve(&options.exclude)?;
+        let ids = resolve(&options.ids)?;
+        let weights = options.weights.as_ref().map(|c| frame.column(c));
+        let weights = weights.transpose()?;
+        let used = |c: &usize| {
+            !targets.contains(c) && !exclude.contains(c) && !ids.contains(c) && weights != Some(*c)
+        };
+        let inputs: Vec<usize> = (0..frame.targets_from.unwrap_or(frame.cols()))
+            .filter(used)
+            .collect();
+        let rules = options.missing_in.iter();
+        let missing_in = rules.map(|(column, rule)| Ok((frame.column(column)?, rule)));
+        let roles = Self {
+            missing_in: missing_in.collect::<Result<_>>()?,
+            numeric: resolve(&options.numeric)?,
+            categorical: resolve(&options.categorical)?,
+            frame,
+            options,
+            inputs,
+            targets,
+            ids,
+            weights,
+        };
+        roles.check(&exclude)?;
+        Ok(roles)
+    }
+
+    pub fn check(&self, exclude: &[usize]) -> Result<()> {
+        if let Some(from) = self.frame.targets_from {
+            for &c in &self.targets {
+                let name = self.frame.name(c);
+                let twin = self
+                    .inputs
+                    .iter()
+                    .copied()
+                    .find(|&i| i < from && name.is_some() && self.frame.name(i) == name);
+                if twin.is_some() {
+                    return Err(self.about(
+                        c,
+                        ColumnKind::TargetAmongInputs,
+                        "a column of that name stands among the inputs too, and may tell what shall be learnt",
+                        "leave it out of the inputs",
+                    ));
+                }
+            }
+        }
+        let both = |a: &[usize], b: &[usize]| a.iter().copied().find(|c| b.contains(c));
+        let weights: Vec<usize> = self.weights.into_iter().collect();
+        let pairs = [
+            (
+                &self.numeric[..],
+                &self.categorical[..],
+                "said to be numeric and to be categorical",
+            ),
+            (&self.targets, exclude, "a target and left out"),
+            (
+                &self.targets,
+                &self.ids,
+                "a target and what tells rows apart",
+            ),
+            (&self.targets, &weights, "a target and the weights of rows"),
+            (
+                &self.ids,
+                &weights,
+                "what tells rows apart and the weights of rows",
+            ),
+            (&self.ids, exclude, "what tells rows apart and left out"),
+            (&weights, exclude, "the weights of rows and left out"),
+        ];
+        for (a, b, what) in pairs {
+            if let Some(c) = both(a, b) {
+                return Err(self.contradiction(c, what));
+            }
+        }
+        let left_out = |c: &usize| !self.inputs.contains(c) && !self.targets.contains(c);
+        for (columns, what) in [
+            (&self.numeric, "said to be numeric"),
+            (&self.categorical, "said to be categorical"),
+        ] {
+            if let Some(&c) = columns.iter().find(|c| left_out(c)) {
+                return Err(self.contradiction(c, &format!("{what}, and left out")));
+            }
+        }
+        if let Some((c, _)) = self.missing_in.iter().find(|(c, _)| left_out(c)) {
+            return Err(self.contradiction(*c, "left out, and has a rule for missing values"));
+        }
+        if let Some((c, rule)) = self.missing_in.iter().find(|(c, rule)| {
+            self.targets.contains(c) && !matches!(rule, Missing::Error | Missing::Drop)
+        }) {
+            return Err(Error::Argument {
+                name: format!(
+                    "the rule for missing values of {}, {}",
+                    self.frame.file_of(*c),
+                    self.frame.column_label(*c)
+                ),
+                value: format!("{rule:?}"),
+                allowed: "error or drop: it is the target, and what shall be learnt is not made up"
+                    .into(),
+            });
+        }
+        if let Some(i) = (1..self.ids.len()).find(|&i| self.ids[..i].contains(&self.ids[i])) {
+            return Err(self.contradiction(self.ids[i], "said twice to tell rows apart"));
+        }
+        let twice = |&i: &usize| self.targets[..i].contains(&self.targets[i]);
+        if let Some(i) = (1..self.targets.len()).find(twice) {
+            return Err(self.contradiction(self.targets[i], "a target twice"));
+        }
+        if self.inputs.is_empty() {
+            let left_out = self.frame.cols() - self.targets.len();
+            return Err(Error::File {
+                file: self.frame.label().into(),
+                problem: format!(
+                    "has no column left for inputs: of {} columns{}, {} are targets and {left_out} are left out",
+                    self.frame.cols(),
+                    self.frame.cut(),
+                    self.targets.len(),
+                ),
+                advice: match self.frame.is_table() {
+                    true => "give at least one column of inputs; see that the delimiter is right",
+                    false => "give at least one column of inputs",
+                }
+                .into(),
+            });
+        }
+        Ok(())
+    }
+
+    pub fn contradiction(&self, column: usize, what: &str) -> Error {
+        Error::Argument {
+            name: format!(
+                "{}, {}",
+                self.frame.file_of(column),
+                self.frame.column_label(column)
+            ),
+            value: what.into(),
+            allowed: "one of the two".into(),
+        }
+    }
+
+    /// The columns of inputs, then those of targets.
+    pub fn used(&self) -> impl Iterator<Item = usize> + '_ {
+        self.inputs.iter().chain(&self.targets).copied()
+    }
+
+    pub fn rule(&self, column: usize) -> &Missing {
+        let own = self.missing_in.iter().rev().find(|(c, _)| *c == column);
+        own.map_or(&self.options.missing, |(_, rule)| rule)
+    }
+
+    pub fn column(&self, index: usize) -> Column {
+        Column {
+            name: self.frame.name(index).map(String::from),
+            index,
+        }
+    }
+
+    pub fn task(&self, raw: Raw<'_>) -> Task {
+        match (self.options.task, raw) {
+            (Task::Auto, Raw::Arrays(arrays)) => arrays.task(),
+            (task, _) => task,
+        }
+    }
+
+    pub fn about(
+        &self,
+        column: usize,
+        kind: ColumnKind,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Error {
+        Error::Column {
+            file: self.frame.file_of(column).into(),
+            column: self.frame.column_label(column),
+            problem: problem.into(),
+            advice: advice.into(),
+            kind,
+        }
+    }
+}
