@@ -428,7 +428,7 @@ fn bad_input_is_named() {
     says(small().fit(&x, &["a"; 20]).unwrap_err(), "one class");
     says(small().fit(&x, &labels[1..]).unwrap_err(), "19 rows");
     says(small().fit::<u32>(&x, &[]).unwrap_err(), "empty");
-    let none = Matrix::new(2, Vec::new()).unwrap();
+    let none = Matrix::<f32>::new(2, Vec::new()).unwrap();
     assert!(small().fit(&none, &labels).is_err());
     assert!(MlpRegressor::default().fit(&none, &none).is_err());
 

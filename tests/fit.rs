@@ -1215,10 +1215,10 @@ fn a_state_of_another_fit_is_refused() {
     );
     let mut broken = state.clone();
     broken.row = 3;
-    refused(&train, &options, broken, "Fit::state");
+    refused(&train, &options, broken, "as the fit gave it");
     let mut broken = state.clone();
     broken.epoch = 9;
-    refused(&train, &options, broken, "Fit::state");
+    refused(&train, &options, broken, "as the fit gave it");
     let mut wrong = best.unwrap();
     wrong.weight_mut(0).unwrap().data.pop();
     let error = Fit::resume(

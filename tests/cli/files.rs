@@ -40,13 +40,13 @@ fn wrong_data_is_named_with_file_line_column_value_and_remedy() {
         "nan.csv",
         &table("1,NaN,0\n"),
         "",
-        &["nan.csv, line 32", "\"b\"", "NaN", "--missing RULE"],
+        &["nan.csv, line 32", "\"b\"", "NaN", "--missing drop"],
     );
     wrong(
         "gap.csv",
         &table("1,,0\n"),
         "",
-        &["gap.csv, line 32", "\"b\"", "missing", "--missing RULE"],
+        &["gap.csv, line 32", "\"b\"", "missing", "--missing drop"],
     );
     wrong(
         "blank.csv",

@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod cases;
 mod files;
 mod kill;
 mod messages;

@@ -156,7 +156,7 @@ fn labels_are_reported_by_name_and_have_probabilities() {
     );
     says(
         &bad(at, "predict n t.csv --proba --device cpu", 2),
-        &["--proba", "--loss binary_cross_entropy"],
+        &["--proba", "binary_cross_entropy"],
     );
 }
 
