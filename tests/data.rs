@@ -2558,3 +2558,21 @@ fn scales_do_not_depend_on_the_order_of_rows() {
     assert!(data.inputs().data().iter().all(|x| x.abs() < 3.0));
     assert!(data.inputs().data().iter().any(|x| x.abs() > 1.0));
 }
+
+/// A row of weight 0 has no part in means either.
+#[test]
+fn rows_of_weight_0_have_no_part_in_the_preparation() {
+    let options = PreparationOptions {
+        weights: Some("w".into()),
+        ..PreparationOptions::default()
+    };
+    let csv = "x,w,y\n1.5,1,0\n3.5,2,1\n1000,0,0\n1.5,0.5,1\n3.5,1,0\n";
+    let (data, preparation) = prepared_by(csv, &options).unwrap();
+    assert_eq!(data.weights(), Some(&[1.0, 2.0, 0.0, 0.5, 1.0][..]));
+    assert_eq!(preparation.input_names(), ["x"]);
+    assert_eq!(data.inputs().row(0), [-1.0]);
+    // Data without the column weighs alike.
+    let new = Table::from_bytes("n.csv", "y,x\n1,3.5\n", &preparation.csv_options()).unwrap();
+    let new = preparation.apply(&new).unwrap();
+    assert_eq!((new.weights(), new.inputs().row(0)), (None, &[1.0][..]));
+}

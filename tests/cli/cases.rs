@@ -478,3 +478,74 @@ fn targets_that_stand_by_themselves_are_looked_for_there() {
     );
     dry(at, "both.csv --targets y.csv --exclude y");
 }
+
+/// A column that tells rows apart goes with the answers under the name that it had in training, wherever it stands.
+#[test]
+fn ids_go_with_answers_where_the_target_is_absent() {
+    let at = folder();
+    let at = at.path();
+    let rows: Vec<String> = (0..40)
+        .map(|i| format!("{}.5,id{i:03},{}", i % 5, i * 7 % 11))
+        .collect();
+    fs::write(at.join("t.csv"), rows.join("\n")).unwrap();
+    trained(at, "t.csv --target 0 --id 1 --header false --epochs 2");
+    let narrow: Vec<&str> = rows
+        .iter()
+        .map(|row| row.split_once(',').unwrap().1)
+        .collect();
+    fs::write(at.join("n.csv"), narrow.join("\n")).unwrap();
+    let answers = good(at, "predict r n.csv");
+    let mut lines = answers.lines();
+    assert_eq!(lines.next().unwrap(), "column 1,column 0");
+    assert!(lines.next().unwrap().starts_with("id000,"));
+    assert_eq!(answers, good(at, "predict r t.csv"));
+    let said = bad(at, "predict r t.csv --id nothing", 3);
+    says(&said, &["no column \"nothing\""]);
+    assert_eq!(
+        text(
+            &command(at, "predict r t.csv --id nothing")
+                .output()
+                .unwrap()
+                .stdout
+        ),
+        ""
+    );
+}
+
+/// Advice is followed to the letter: a name with commas stands in quotation marks.
+#[test]
+fn names_with_commas_are_taken_as_they_are_advised() {
+    let at = folder();
+    let at = at.path();
+    let row = |i: usize| {
+        let cell = if i % 9 == 2 {
+            String::new()
+        } else {
+            format!("k{}", i % 3)
+        };
+        format!("{cell},{},{}\n", i % 7, i % 2)
+    };
+    let rows: String = (0..40).map(row).collect();
+    fs::write(at.join("t.csv"), format!("\"c, d\",x,y\n{rows}")).unwrap();
+    let said = bad(at, "train t.csv --dry-run", 3);
+    says(&said, &["--missing '\"c, d\"'=most-frequent"]);
+    for option in [
+        "--missing '\"c, d\"'=most-frequent",
+        "--exclude '\"c, d\"'",
+        "--missing '\"c, d\"'=drop",
+    ] {
+        let line = format!("'{TOOL}' train t.csv {option} --epochs 1 -q --plots false");
+        let output = bash(at, &line);
+        assert!(
+            output.status.success(),
+            "{option}: {}",
+            text(&output.stderr)
+        );
+    }
+    // The run's own file of options reads them back.
+    let output = bash(
+        at,
+        &format!("'{TOOL}' train --resume runs/t-1 --epochs 2 -q"),
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}

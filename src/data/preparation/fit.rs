@@ -94,6 +94,12 @@ fn gather(
         if !wanted[row.index] {
             return Ok(());
         }
+        // Rows that weigh nothing take no part.
+        if let Some(c) = survey.weights
+            && row.number(c, &row.value(c)?) == Some(0.0)
+        {
+            return Ok(());
+        }
         for ((gathered, &c), rule) in inputs.iter_mut().zip(&survey.inputs).zip(&rules) {
             gathered.add(row, c, rule)?;
         }

@@ -15,7 +15,8 @@ use crate::output;
 pub struct New<'a> {
     file: DataFile,
     preparation: &'a Preparation,
-    ids: Vec<ColumnRef>,
+    /// The columns that are passed through, with the names that they have in the answers.
+    ids: Vec<(String, ColumnRef)>,
 }
 
 /// Flags of how new data is read.
@@ -116,11 +117,11 @@ impl<'a> New<'a> {
             ("targets-array", truth.targets_array.is_some(), named),
         ];
         refuse(&given, path)?;
-        let names = preparation.ids().iter().map(|id| id.name.clone());
-        let ids = preparation.id_places(&file)?.into_iter().zip(names);
-        let ids = ids.map(|(place, name)| match name {
-            Some(name) => ColumnRef::Name(name),
-            None => ColumnRef::Index(place),
+        let places = preparation.id_places(&file)?;
+        let ids = preparation.ids().iter().zip(places);
+        let ids = ids.map(|(id, place)| match &id.name {
+            Some(name) => (name.clone(), ColumnRef::Name(name.clone())),
+            None => (format!("column {}", id.index), ColumnRef::Index(place)),
         });
         Ok(Self {
             ids: ids.collect(),
@@ -132,7 +133,11 @@ impl<'a> New<'a> {
     /// With these columns to be passed through, in the place of those that the training data had for that.
     pub fn with_ids(mut self, names: &Option<Names>) -> Result<Self, Failure> {
         if names.is_some() {
-            self.ids = columns(names);
+            let named = columns(names).into_iter().map(|id| match &id {
+                ColumnRef::Name(name) => (name.clone(), id),
+                ColumnRef::Index(index) => (format!("column {index}"), id),
+            });
+            self.ids = named.collect();
         }
         let names = self.id_names();
         if let Some(i) = (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
@@ -174,11 +179,7 @@ impl<'a> New<'a> {
 
     /// Names of the columns that are passed through.
     pub fn id_names(&self) -> Vec<String> {
-        let name = |id: &ColumnRef| match id {
-            ColumnRef::Name(name) => name.clone(),
-            ColumnRef::Index(index) => format!("column {index}"),
-        };
-        self.ids.iter().map(name).collect()
+        self.ids.iter().map(|(name, _)| name.clone()).collect()
     }
 
     /// The columns that are passed through, of some rows: each a list of texts.
@@ -186,7 +187,7 @@ impl<'a> New<'a> {
         let texts = self
             .ids
             .iter()
-            .map(|id| Ok(Preparation::texts(&self.file, id, rows.clone())?));
+            .map(|(_, id)| Ok(Preparation::texts(&self.file, id, rows.clone())?));
         texts.collect()
     }
 

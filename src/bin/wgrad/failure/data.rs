@@ -186,13 +186,16 @@ fn of_column(kind: ColumnKind, column: &str) -> Option<String> {
 /// A column as an option takes it, of what errors call it.
 fn argument(label: &str) -> String {
     let name = label.strip_prefix("column ").unwrap_or(label);
-    match name
-        .strip_prefix('"')
-        .and_then(|rest| rest.rsplit_once('"'))
-    {
-        Some((name, _)) => shown(std::path::Path::new(
-            &name.replace("\\\"", "\"").replace("\\\\", "\\"),
-        )),
+    let quoted = name.strip_prefix('"');
+    match quoted.and_then(|rest| rest.rsplit_once('"')) {
+        Some((name, _)) => {
+            let name = name.replace("\\\"", "\"").replace("\\\\", "\\");
+            let name = match name.contains([',', '=']) {
+                true => format!("\"{name}\""),
+                false => name,
+            };
+            shown(std::path::Path::new(&name))
+        }
         None => name.split(' ').next().unwrap_or(name).into(),
     }
 }
@@ -205,6 +208,7 @@ mod tests {
     fn columns_are_called_as_options_take_them() {
         assert_eq!(argument("column \"age\""), "age");
         assert_eq!(argument("column \"a b\""), "'a b'");
+        assert_eq!(argument("column \"a, b\""), "'\"a, b\"'");
         assert_eq!(argument("column 3 (from 0)"), "3");
     }
 }

@@ -87,10 +87,11 @@ impl FromStr for Names {
     type Err = Wrong;
 
     fn from_str(text: &str) -> Result<Self, Wrong> {
-        let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+        let names: Vec<String> = parts(text, false).into_iter().map(unquoted).collect();
         if names.iter().any(String::is_empty) {
             return Err(Wrong(
-                "a name is empty; names with commas can be given in a TOML file".into(),
+                "a name is empty; a name with commas stands in quotation marks, as in '\"a, b\",c'"
+                    .into(),
             ));
         }
         Ok(Self(names))
@@ -340,13 +341,15 @@ fn missing_name(rule: &Missing) -> String {
     }
 }
 
-/// The parts of a list, at commas that stand in no brackets.
-fn parts(text: &str) -> Vec<&str> {
-    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
+/// The parts of a list, at commas that stand neither in quotation marks nor, where they count, in brackets.
+fn parts(text: &str, brackets: bool) -> Vec<&str> {
+    let (mut parts, mut start, mut depth, mut quoted) = (Vec::new(), 0, 0_usize, false);
     for (i, c) in text.char_indices() {
         match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '(' if brackets => depth += 1,
+            ')' if brackets => depth = depth.saturating_sub(1),
             ',' if depth == 0 => {
                 parts.push(text[start..i].trim());
                 start = i + 1;
@@ -358,13 +361,21 @@ fn parts(text: &str) -> Vec<&str> {
     parts
 }
 
+/// A name without the quotation marks that it may stand in.
+fn unquoted(name: &str) -> String {
+    let inner = name
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or(name).to_owned()
+}
+
 impl FromStr for MissingRules {
     type Err = Wrong;
 
     fn from_str(text: &str) -> Result<Self, Wrong> {
         let mut rules = Self::default();
         let mut general = None;
-        for part in parts(text) {
+        for part in parts(text, true) {
             if let Some(rule) = missing_rule(part) {
                 if general.replace(rule).is_some() {
                     return Err(Wrong(format!(
@@ -377,7 +388,7 @@ impl FromStr for MissingRules {
             let mut signs = part.match_indices('=');
             let found = signs.find_map(|(i, _)| {
                 let rule = missing_rule(part[i + 1..].trim())?;
-                Some((part[..i].trim().to_owned(), rule))
+                Some((unquoted(part[..i].trim()), rule))
             });
             let Some((name, rule)) = found.filter(|(name, _)| !name.is_empty()) else {
                 return Err(Wrong(format!(
@@ -399,7 +410,12 @@ impl fmt::Display for MissingRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&missing_name(&self.all))?;
         for (column, rule) in &self.columns {
-            write!(f, ",{column}={}", missing_name(rule))?;
+            let quote = if column.contains([',', '=', '(']) {
+                "\""
+            } else {
+                ""
+            };
+            write!(f, ",{quote}{column}{quote}={}", missing_name(rule))?;
         }
         Ok(())
     }
