@@ -1,6 +1,6 @@
 //! Runs that have ended, and what makes them go on; runs that ended too soon.
 
-use wgrad::fit::{EarlyStopping, EpochRecord, FitState, History, Stop};
+use wgrad::fit::{EarlyStopping, FitState, History};
 
 use super::start::Start;
 use crate::failure::Failure;
@@ -83,7 +83,7 @@ pub fn check(start: &Start, s: &Settings, state: &FitState) -> Result<Option<Str
 
 /// What to say of a run that ended at its bound of epochs while the number that is watched still improved.
 pub fn too_soon(history: &History, watched: EarlyStopping, again: &str) -> Option<String> {
-    if history.stop != Some(Stop::Epochs) || !still_improves(&history.epochs, watched) {
+    if !history.still_improving(watched.monitor) {
         return None;
     }
     let done = history.epochs.len() as u64;
@@ -97,25 +97,4 @@ pub fn too_soon(history: &History, watched: EarlyStopping, again: &str) -> Optio
         output::counted(done, "epoch"),
         done.saturating_mul(10)
     ))
-}
-
-/// Whether the last tenth of the epochs brought the best so far down by more than a hundredth, and what is watched says that
-/// this is an improvement.
-fn still_improves(epochs: &[EpochRecord], watched: EarlyStopping) -> bool {
-    let last = epochs.len().div_ceil(10);
-    let higher = watched.monitor.higher_is_better();
-    let best = |of: &[EpochRecord]| {
-        let values = of.iter().filter_map(|e| e.monitored(watched.monitor));
-        values.reduce(if higher { f64::max } else { f64::min })
-    };
-    let (before, after) = epochs.split_at(epochs.len() - last);
-    let (Some(before), Some(after)) = (best(before), best(after)) else {
-        return false;
-    };
-    let gain = if higher {
-        after - before
-    } else {
-        before - after
-    };
-    gain > watched.min_delta && gain > 0.01 * before.abs()
 }
