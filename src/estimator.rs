@@ -32,18 +32,15 @@ pub use regressor::FittedRegressor;
 
 use std::ops::ControlFlow;
 
-use serde::{Deserialize, Serialize};
-
-use crate::activation::Activation;
-use crate::data::{ClassMap, Dataset, Matrix, Real, Standardizer};
-use crate::device::Device;
+use crate::config::activation::Activation;
+use crate::config::loss::Loss;
+use crate::config::optimizer::{Adam, Optimizer};
+use crate::config::schedule::Schedule;
+use crate::config::spec::Mlp;
+use crate::data::{Dataset, Matrix, Real, Standardizer};
 use crate::error::{Error, Result};
-use crate::files::Model;
+use crate::exec::device::Device;
 use crate::fit::{EarlyStopping, Event, Fit, FitOptions, History, Monitor, Validation};
-use crate::loss::Loss;
-use crate::optimizer::{Adam, Optimizer};
-use crate::schedule::Schedule;
-use crate::spec::Mlp;
 use crate::trainer::Trainer;
 
 /// The two estimators have the same options.
@@ -212,74 +209,6 @@ impl Training<'_> {
         };
         let history = trainer.fit_with(data, &options, callback)?;
         Ok((trainer, history))
-    }
-}
-
-/// How an estimator prepares its data, as it stands with the [`Model`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "estimator", rename_all = "snake_case")]
-pub(crate) enum Prepared {
-    Classifier {
-        classes: ClassMap,
-        inputs: Option<Standardizer>,
-    },
-    Regressor {
-        inputs: Option<Standardizer>,
-        targets: Option<Standardizer>,
-    },
-}
-
-impl Prepared {
-    /// The model of a trainer, with this.
-    fn model(&self, trainer: &mut Trainer) -> Result<Model> {
-        let mut model = trainer.model()?;
-        let value = serde_json::to_value(self);
-        model.preparation = Some(value.unwrap_or_else(|e| unreachable!("lists and names: {e}")));
-        Ok(model)
-    }
-
-    /// What stands with a model of an estimator, if it fits its network.
-    pub(crate) fn of(model: &Model) -> Result<Self> {
-        let value = model.preparation.clone().unwrap_or_default();
-        let prepared: Self = serde_json::from_value(value)
-            .map_err(|_| refused("it was not made by an estimator".into()))?;
-        let (inputs, outputs) = (model.network().inputs(), model.network().outputs());
-        let fits = |standardizer: &Option<Standardizer>, cols: usize| {
-            let Some(s) = standardizer else { return true };
-            let sound = |x: &f64| x.is_finite();
-            s.shift.len() == cols
-                && s.factor.len() == cols
-                && s.shift.iter().all(sound)
-                && s.factor.iter().all(|x| sound(x) && *x != 0.0)
-        };
-        let fits = match &prepared {
-            Self::Classifier { classes, inputs: x } => {
-                let logits = model.criterion().loss == Loss::CrossEntropy;
-                classes.len() == outputs && logits && fits(x, inputs)
-            }
-            Self::Regressor { inputs: x, targets } => fits(x, inputs) && fits(targets, outputs),
-        };
-        match fits {
-            true => Ok(prepared),
-            false => Err(refused("its preparation does not fit its network".into())),
-        }
-    }
-
-    /// The error where the other estimator is wanted.
-    fn is_not(&self, wanted: &str) -> Error {
-        let name = match self {
-            Self::Classifier { .. } => "a classifier",
-            Self::Regressor { .. } => "a regressor",
-        };
-        refused(format!("it is {name}, not {wanted}"))
-    }
-}
-
-fn refused(problem: String) -> Error {
-    Error::File {
-        file: "the model".into(),
-        problem,
-        advice: "give the file that save() of such an estimator wrote, or use Model".into(),
     }
 }
 

@@ -16,15 +16,16 @@
 mod checkpoint;
 mod container;
 mod disk;
+mod estimated;
 mod folder;
 mod model;
 mod onnx;
+mod trainer;
 mod weights;
 
 pub use checkpoint::Checkpoint;
-pub(crate) use checkpoint::{LOSSES, MOST, NORMS, State, architecture};
-pub(crate) use container::{Array, Numbers};
+pub(crate) use checkpoint::MOST;
 pub use disk::{Replacement, replace};
+pub(crate) use estimated::Estimated;
 pub use folder::{CheckpointFolder, Found, Skipped};
 pub use model::Model;
-pub(crate) use model::complete;

@@ -40,12 +40,12 @@ use std::borrow::Cow;
 use std::ops::{ControlFlow, Range};
 use std::time::Instant;
 
+use crate::config::loss::Reduction;
+use crate::config::schedule::{Per, PlateauState, Shape};
 use crate::data::{Cut, Dataset};
 use crate::error::{Error, Result};
 use crate::files::Checkpoint;
-use crate::loss::Reduction;
 use crate::plan::HISTORY;
-use crate::schedule::{Per, PlateauState, Shape};
 use crate::trainer::{Amount, Loaded, Trainer, check_batch, check_batches, cut, row_order};
 
 /// What a fit tells a callback.

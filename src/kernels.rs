@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use crate::activation::Activation;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::scalar::Scalar;
 
 pub(crate) mod cases;
 pub(crate) mod form;
@@ -18,7 +18,6 @@ pub(crate) mod threefry;
 mod variant;
 
 pub use form::{Choice, FORMS, Form, find_form};
-pub(crate) use fragment::check_fragment;
 pub(crate) use gradient::part_length;
 pub use launch::Constants;
 pub(crate) use launch::{MAX_TILED, Work, network_memory};

@@ -89,33 +89,26 @@
 //! [verification](book::verification), [performance](book::performance), [recipes](book::recipes), and
 //! [questions with answers](book::faq). To add an activation, a loss or an optimiser to the crate, see [`book::contributing`].
 
-pub mod activation;
 pub mod book;
-mod bounded;
-mod cpu;
+mod check;
+mod config;
 pub mod data;
-pub mod device;
-mod elementary;
 pub mod error;
 pub mod estimator;
-mod executor;
+mod exec;
 pub mod files;
 pub mod fit;
-mod gpu;
-pub mod init;
 pub mod kernels;
-pub mod loss;
 pub mod metrics;
-pub mod optimizer;
+mod number;
 mod plan;
 pub mod profile;
-mod scalar;
-pub mod schedule;
-pub mod spec;
-pub mod tensor;
 pub mod trainer;
-pub mod tuning;
+mod tune;
 pub mod verify;
+
+pub use config::{activation, init, loss, optimizer, schedule, spec, tensor};
+pub use exec::{choices as tuning, device};
 
 #[doc(inline)]
 pub use activation::Activation;

@@ -9,7 +9,11 @@ mod op;
 
 use arrayvec::ArrayVec;
 
-use crate::activation::{Activation, Saved};
+use crate::config::activation::{Activation, Saved};
+use crate::config::loss::{Criterion, Loss};
+use crate::config::optimizer::{Optimizer, Rule};
+use crate::config::spec::{Layer, Layout, Mlp, Norm, Slot};
+use crate::config::tensor::Tensors;
 use crate::error::{Error, Result};
 use crate::kernels::small_network::{self, SmallNetworkSpec};
 use crate::kernels::{
@@ -18,10 +22,6 @@ use crate::kernels::{
     layer_norm, layer_norm_grad, loss_sum, norm_params_grad, part_length, softmax, softmax_grad,
     threefry::Mask, weigh_rows, word,
 };
-use crate::loss::{Criterion, Loss};
-use crate::optimizer::{Optimizer, Rule};
-use crate::spec::{Layer, Layout, Mlp, Norm, Slot};
-use crate::tensor::Tensors;
 
 pub(crate) use buffers::{BufferSpec, Payload, View};
 pub(crate) use op::Op;

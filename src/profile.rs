@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::activation::Activation;
+use crate::config::activation::Activation;
+use crate::config::optimizer::{Adam, Clip, Optimizer, RmsProp, Sgd};
 use crate::data::Dataset;
-use crate::device::Device;
 use crate::error::Result;
-use crate::executor::Executor;
+use crate::exec::Executor;
+use crate::exec::device::Device;
 use crate::kernels::form::MAX_PARTS_ELEMENTS;
 use crate::kernels::small_network::SmallNetworkSpec;
 use crate::kernels::{
@@ -24,9 +25,9 @@ use crate::kernels::{
     norm_params_grad, part_length, softmax, softmax_cross_entropy, softmax_grad, squared_error,
     sum_parts, weigh_rows,
 };
-use crate::optimizer::{Adam, Clip, Optimizer, RmsProp, Sgd};
 use crate::plan::{BufferSpec, Op, Payload, View};
 use crate::trainer::{Trainer, check_training, initial_weights, kind, uploads};
+use crate::tune;
 
 /// What a device reaches when nothing else is in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -528,7 +529,7 @@ pub fn ops(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<Vec<OpTim
     check_training(trainer.plan(), batch)?;
     let plan = trainer.plan();
     let rows = batch.rows() as u64;
-    let ops = step_ops(trainer, batch);
+    let ops = step_ops(trainer, batch)?;
     let mut executor = Executor::of_plan(trainer.device(), plan, rows, REPEATS.max(ops.len()))?;
     // Real activations, not zeros.
     upload(trainer, batch, &mut executor)?;
@@ -549,7 +550,7 @@ pub fn step_time(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<Ste
     let plan = trainer.plan();
     let rows = batch.rows() as u64;
     plan.check_rows(rows)?;
-    let ops = step_ops(trainer, batch);
+    let ops = step_ops(trainer, batch)?;
     let mut executor = Executor::of_plan(trainer.device(), plan, rows, ops.len())?;
     upload(trainer, batch, &mut executor)?;
     let uploads = &uploads(plan, batch, rows)[..];
@@ -603,12 +604,13 @@ fn gpu_time(executor: &mut Executor, ops: &[Op], count: usize) -> Result<Option<
     Ok(Some(busy.map(|seconds| seconds / count as f64)))
 }
 
-fn step_ops(trainer: &Trainer, batch: &Dataset) -> Vec<Op> {
+fn step_ops(trainer: &Trainer, batch: &Dataset) -> Result<Vec<Op>> {
     let plan = trainer.plan();
     let rows = batch.rows() as u32;
     let mut ops = plan.gradients(rows, rows.into(), kind(batch), false);
     ops.extend(plan.update(&trainer.rule(), 1, batch.total_weight()));
-    ops
+    tune::prepare(trainer.device(), &ops)?;
+    Ok(ops)
 }
 
 /// Brings initial weights and the batch to an executor.

@@ -1,34 +1,36 @@
 //! Training: steps, micro-batches, evaluation. No mathematics; the plan has the order and the kernels have the rest.
 
 mod check;
-mod checkpoint;
 mod clip;
 mod epoch;
 mod report;
 mod small;
+mod state;
 
 use check::check_inputs;
 pub(crate) use check::{check_batch, check_batches, check_training, cut};
 pub(crate) use epoch::row_order;
 pub use epoch::{Loaded, Storage};
+pub(crate) use state::{Array, State, architecture};
 
 use std::collections::VecDeque;
 
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
+use crate::config::init::layer_rng;
+use crate::config::loss::Criterion;
+use crate::config::optimizer::{Clip, Optimizer, Rule};
+use crate::config::spec::Mlp;
+use crate::config::tensor::{self, Tensor, Tensors};
 use crate::data::{Dataset, Matrix, Targets};
-use crate::device::Device;
 use crate::error::{Error, Result, shortest};
-use crate::executor::Executor;
-use crate::init::layer_rng;
+use crate::exec::Executor;
+use crate::exec::device::Device;
 use crate::kernels::word;
-use crate::loss::Criterion;
 use crate::metrics::{self, Evaluation, Sums};
-use crate::optimizer::{Clip, Optimizer, Rule};
 use crate::plan::{HISTORY, Kind, Mode, Op, Payload, Plan, View};
-use crate::spec::Mlp;
-use crate::tensor::{self, Tensor, Tensors};
+use crate::tune;
 
 /// Rows that evaluation and prediction take at a time, unless training has used larger batches.
 const EVALUATION_ROWS: usize = 256;
@@ -305,6 +307,7 @@ impl Trainer {
                         let (rows, room) = (rows as u32, room as u64);
                         let mut ops = self.plan.gradients(rows, room, kind, accumulate);
                         ops.extend(self.plan.update(&rule, 1, total));
+                        tune::prepare(&self.device, &ops)?;
                         ops
                     }
                 };
@@ -387,6 +390,7 @@ impl Trainer {
     }
 
     fn submit_batch(&mut self, ops: &[Op], batch: &Dataset) -> Result<()> {
+        tune::prepare(&self.device, ops)?;
         let uploads = uploads(&self.plan, batch, self.room as u64);
         self.executor.submit(ops, &uploads)
     }
@@ -600,6 +604,7 @@ impl Trainer {
             let rows = (chunk.len() / x.cols()) as u32;
             let room = self.room as u64;
             let ops = self.plan.forward(Mode::Evaluation, rows, room);
+            tune::prepare(&self.device, &ops)?;
             let upload = (self.plan.x_view(room), Payload::Floats(chunk));
             self.executor.submit(&ops, &[upload])?;
             let view = self.plan.output_view(room).head(u64::from(rows) * cols);

@@ -4,15 +4,16 @@ use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::{MlpClassifier, Prepared, scaled};
+use super::{MlpClassifier, scaled};
+use crate::config::loss::Loss;
+use crate::config::optimizer::Adam;
 use crate::data::{ClassMap, Dataset, Matrix, Real, Standardizer};
-use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::exec::device::Device;
+use crate::files::Estimated;
 use crate::files::Model;
 use crate::fit::{Event, Fit, History};
-use crate::loss::Loss;
 use crate::metrics::{Report, argmax, softmax};
-use crate::optimizer::Adam;
 use crate::trainer::Trainer;
 
 impl MlpClassifier {
@@ -92,7 +93,7 @@ impl FittedClassifier {
     /// # Errors
     /// [`Error::DeviceLost`].
     pub fn model(&mut self) -> Result<Model> {
-        let prepared = Prepared::Classifier {
+        let prepared = Estimated::Classifier {
             classes: self.classes.clone(),
             inputs: self.inputs.clone(),
         };
@@ -130,8 +131,8 @@ impl FittedClassifier {
     /// # Errors
     /// [`Error::File`] if no such estimator made it; as [`Model::trainer`].
     pub fn from_model(model: &Model, device: &Device) -> Result<Self> {
-        let (classes, inputs) = match Prepared::of(model)? {
-            Prepared::Classifier { classes, inputs } => (classes, inputs),
+        let (classes, inputs) = match Estimated::of(model)? {
+            Estimated::Classifier { classes, inputs } => (classes, inputs),
             other => return Err(other.is_not("a classifier")),
         };
         Ok(Self {

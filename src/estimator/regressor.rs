@@ -3,15 +3,16 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::{MlpRegressor, Prepared, scaled};
+use super::{MlpRegressor, scaled};
+use crate::config::loss::Loss;
+use crate::config::optimizer::Adam;
 use crate::data::{Dataset, Matrix, Real, Standardizer};
-use crate::device::Device;
 use crate::error::Result;
+use crate::exec::device::Device;
+use crate::files::Estimated;
 use crate::files::Model;
 use crate::fit::{Event, Fit, History};
-use crate::loss::Loss;
 use crate::metrics::{Regression, r2_score};
-use crate::optimizer::Adam;
 use crate::trainer::Trainer;
 
 impl MlpRegressor {
@@ -81,7 +82,7 @@ impl FittedRegressor {
     /// # Errors
     /// [`Error::DeviceLost`](crate::Error::DeviceLost).
     pub fn model(&mut self) -> Result<Model> {
-        let prepared = Prepared::Regressor {
+        let prepared = Estimated::Regressor {
             inputs: self.inputs.clone(),
             targets: self.targets.clone(),
         };
@@ -119,8 +120,8 @@ impl FittedRegressor {
     /// # Errors
     /// [`Error::File`](crate::Error::File) if no such estimator made it; as [`Model::trainer`].
     pub fn from_model(model: &Model, device: &Device) -> Result<Self> {
-        let (inputs, targets) = match Prepared::of(model)? {
-            Prepared::Regressor { inputs, targets } => (inputs, targets),
+        let (inputs, targets) = match Estimated::of(model)? {
+            Estimated::Regressor { inputs, targets } => (inputs, targets),
             other => return Err(other.is_not("a regressor")),
         };
         Ok(Self {

@@ -4,19 +4,18 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::container::{self, Array, Entry, take};
+use super::container::{self, Entry, take};
 use super::disk;
 use super::model::{Model, absent, complete, prefixed, take_tensors};
-use crate::activation::Activation;
+use crate::config::activation::Activation;
+use crate::config::loss::Criterion;
+use crate::config::optimizer::Optimizer;
+use crate::config::spec::Mlp;
+use crate::config::tensor::{Tensor, Tensors};
 use crate::error::{Error, Result};
-use crate::kernels::word;
-use crate::loss::Criterion;
-use crate::optimizer::{Clip, Optimizer};
+use crate::exec::choices::Choices;
 use crate::plan::HISTORY;
-use crate::spec::Mlp;
-use crate::tensor::{Tensor, Tensors};
-use crate::trainer::Amount;
-use crate::tuning::Choices;
+use crate::trainer::{Array, State};
 
 const KIND: &str = "checkpoint";
 
@@ -58,31 +57,6 @@ pub struct Checkpoint {
     pub best: Option<Tensors>,
 }
 
-/// What the metadata holds. A later version may add fields that have a default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct State {
-    pub network: Mlp,
-    pub criterion: Criterion,
-    pub optimizer: Optimizer,
-    /// What [`Device::identity`](crate::Device) calls the device.
-    pub device: String,
-    pub choices: Choices,
-    pub steps: u64,
-    pub batches: u64,
-    /// Of the initial weights, and of dropout.
-    pub seed: u64,
-    pub clip: Clip,
-    pub record_norms: bool,
-    /// Norms of gradients so far, and how many of the latest were not taken.
-    pub norms: (u64, usize),
-    /// Rows accumulated since the last update.
-    pub pending: Amount,
-    /// Rows since the loss was last taken.
-    pub loss_rows: Amount,
-    /// Weight of the latest batches whose losses were not taken, the oldest first.
-    pub history: Vec<f64>,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Body {
     state: State,
@@ -98,54 +72,7 @@ struct Body {
 /// Counters beyond this do not come from training.
 pub(crate) const MOST: u64 = 1 << 53;
 
-/// Names of the arrays beside the weights, which have PyTorch's names.
-pub(crate) const LEDGER: &str = "ledger";
-pub(crate) const LOSSES: &str = "losses";
-pub(crate) const NORMS: &str = "norms";
 const BEST: &str = "best.";
-
-/// How the names of a slot of the optimiser's state begin.
-pub(crate) fn slot_prefix(slot: usize) -> String {
-    format!("optimizer.{slot}.")
-}
-
-/// How the names of the gradients that wait begin.
-pub(crate) const GRADIENTS: &str = "gradients.";
-
-impl State {
-    /// Names and shapes of the arrays that belong to it.
-    pub fn arrays(&self) -> Vec<(String, Vec<usize>)> {
-        let tensors = self.network.tensors();
-        let mut prefixes = vec![String::new()];
-        prefixes.extend((0..self.optimizer.slots()).map(slot_prefix));
-        if self.pending.rows > 0 {
-            prefixes.push(GRADIENTS.into());
-        }
-        let named = |prefix: &String| {
-            let prefix = prefix.clone();
-            let of = move |(name, shape): &(String, Vec<usize>)| {
-                (format!("{prefix}{name}"), shape.clone())
-            };
-            tensors.iter().map(of).collect::<Vec<_>>()
-        };
-        let mut all: Vec<(String, Vec<usize>)> = prefixes.iter().flat_map(named).collect();
-        all.extend(self.network.buffers());
-        all.push((LEDGER.into(), vec![word::COUNT]));
-        all.push((LOSSES.into(), vec![self.history.len()]));
-        all.push((NORMS.into(), vec![self.norms.1]));
-        all
-    }
-
-    /// Network, loss and optimiser in one line.
-    pub fn architecture(&self) -> String {
-        architecture(&self.network, self.criterion, &self.optimizer)
-    }
-}
-
-/// Network, loss and optimiser in one line.
-pub(crate) fn architecture(network: &Mlp, criterion: Criterion, optimizer: &Optimizer) -> String {
-    format!("{network}; {criterion}; {}", optimizer.name())
-}
 
 impl Checkpoint {
     pub(crate) fn new(state: State, arrays: Vec<Array>) -> Self {

@@ -11,68 +11,14 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
+use crate::number::numbers::Numbers;
+use crate::trainer::Array;
 
-/// The elements of an array, in the precision of the device that they come from.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Numbers {
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-}
-
-impl Numbers {
-    /// As f32: rounded to the nearest.
-    pub fn to_f32(&self) -> Vec<f32> {
-        match self {
-            Numbers::F32(x) => x.clone(),
-            Numbers::F64(x) => x.iter().map(|&x| x as f32).collect(),
-        }
-    }
-
-    /// One after the other. All are of one precision.
-    pub fn joined(parts: Vec<Self>) -> Self {
-        let mut parts = parts.into_iter();
-        let mut all = parts.next().unwrap_or(Numbers::F32(Vec::new()));
-        for part in parts {
-            match (&mut all, part) {
-                (Numbers::F32(all), Numbers::F32(part)) => all.extend(part),
-                (Numbers::F64(all), Numbers::F64(part)) => all.extend(part),
-                _ => unreachable!("a device has one precision"),
-            }
-        }
-        all
-    }
-
-    /// Those at these places.
-    pub fn picked(&self, places: &[usize]) -> Self {
-        match self {
-            Numbers::F32(x) => Numbers::F32(places.iter().map(|&i| x[i]).collect()),
-            Numbers::F64(x) => Numbers::F64(places.iter().map(|&i| x[i]).collect()),
-        }
-    }
-
-    /// `len` numbers: these at their places, and zeros.
-    pub fn placed(&self, places: &[usize], len: usize) -> Self {
-        fn put<T: Copy + Default>(x: &[T], places: &[usize], len: usize) -> Vec<T> {
-            let mut all = vec![T::default(); len];
-            for (&place, &x) in places.iter().zip(x) {
-                all[place] = x;
-            }
-            all
-        }
-        match self {
-            Numbers::F32(x) => Numbers::F32(put(x, places, len)),
-            Numbers::F64(x) => Numbers::F64(put(x, places, len)),
-        }
-    }
-
-    fn bytes(&self) -> Cow<'_, [u8]> {
-        match self {
-            Numbers::F32(x) => f32_bytes(x),
-            Numbers::F64(x) if cfg!(target_endian = "little") => {
-                Cow::Borrowed(bytemuck::cast_slice(x))
-            }
-            Numbers::F64(x) => Cow::Owned(x.iter().flat_map(|x| x.to_le_bytes()).collect()),
-        }
+fn bytes(numbers: &Numbers) -> Cow<'_, [u8]> {
+    match numbers {
+        Numbers::F32(x) => f32_bytes(x),
+        Numbers::F64(x) if cfg!(target_endian = "little") => Cow::Borrowed(bytemuck::cast_slice(x)),
+        Numbers::F64(x) => Cow::Owned(x.iter().flat_map(|x| x.to_le_bytes()).collect()),
     }
 }
 
@@ -82,14 +28,6 @@ fn f32_bytes(x: &[f32]) -> Cow<'_, [u8]> {
     } else {
         Cow::Owned(x.iter().flat_map(|x| x.to_le_bytes()).collect())
     }
-}
-
-/// A named array of a file.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Array {
-    pub name: String,
-    pub shape: Vec<usize>,
-    pub numbers: Numbers,
 }
 
 /// An array on its way into a file.
@@ -118,7 +56,7 @@ impl<'a> Entry<'a> {
                 Numbers::F32(_) => Dtype::F32,
                 Numbers::F64(_) => Dtype::F64,
             },
-            bytes: array.numbers.bytes(),
+            bytes: bytes(&array.numbers),
         }
     }
 }

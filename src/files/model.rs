@@ -5,17 +5,17 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::container::{self, Array, Entry, take};
+use super::container::{self, Entry, take};
 use super::{disk, weights};
-use crate::activation::Activation;
+use crate::config::activation::Activation;
+use crate::config::loss::Criterion;
+use crate::config::optimizer::{Optimizer, Sgd};
+use crate::config::spec::Mlp;
+use crate::config::tensor::{self, Tensor, Tensors};
 use crate::data::Matrix;
-use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::loss::Criterion;
-use crate::optimizer::{Optimizer, Sgd};
-use crate::spec::Mlp;
-use crate::tensor::{self, Tensor, Tensors};
-use crate::trainer::Trainer;
+use crate::exec::device::Device;
+use crate::trainer::{Array, Trainer};
 
 const KIND: &str = "model";
 

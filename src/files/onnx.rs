@@ -17,9 +17,9 @@ use self::proto::Attribute;
 use self::scales::{Scales, Targets};
 use super::disk;
 use super::model::Model;
-use crate::activation::Activation;
+use crate::config::activation::Activation;
+use crate::config::loss::Loss;
 use crate::error::{Error, Result};
-use crate::loss::Loss;
 
 /// The version of ONNX's operators, of 2020: the first whose softmax is over one axis, and the last that every runtime in use
 /// reads alike. Nothing in a network of dense layers asks for a later one.

@@ -7,8 +7,8 @@ use safetensors::Dtype;
 
 use super::container::{self, Entry, elements};
 use super::disk;
+use crate::config::tensor::{Tensor, Tensors};
 use crate::error::{Error, Result};
-use crate::tensor::{Tensor, Tensors};
 
 impl Tensors {
     /// Writes a safetensors file, in f32. Of weights, PyTorch loads it into an `nn.Sequential` of the same layers:

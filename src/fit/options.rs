@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::optimizer::Clip;
+use crate::config::schedule::Schedule;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::optimizer::Clip;
-use crate::schedule::Schedule;
 use crate::trainer::Storage;
 
 /// How [`Trainer::fit`](crate::Trainer::fit) trains.
@@ -45,7 +45,7 @@ pub struct FitOptions<'a> {
     pub early_stopping: Option<EarlyStopping>,
     /// How the optimiser's learning rate goes.
     pub schedule: Schedule,
-    /// What a [`Plateau`](crate::schedule::Plateau) watches.
+    /// What a [`Plateau`](crate::config::schedule::Plateau) watches.
     pub plateau_monitor: Monitor,
     /// Where the gradient of an update has a larger norm, it is scaled down to this: [`Clip::norm`]. With one of the two limits
     /// given, they hold for the fit in place of what [`Trainer::set_clip`](crate::Trainer::set_clip) said, which holds again

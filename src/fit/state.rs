@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::History;
+use crate::config::optimizer::Clip;
+use crate::config::schedule::PlateauState;
+use crate::config::tensor::Tensors;
 use crate::error::{Error, Result};
 use crate::files::{Checkpoint, MOST};
-use crate::optimizer::Clip;
-use crate::schedule::PlateauState;
-use crate::tensor::Tensors;
 
 /// Where a fit stands, between two updates: with the trainer's own state it is all that [`Fit::resume`](super::Fit::resume)
 /// needs to go on as if it had not stopped, to the bit. Serialisable, but for the

@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     count: u32,
@@ -38,7 +38,7 @@ impl Twin for ElementwiseActivation {
         let [a] = written(writes);
         const BLOCK: usize = 4096;
         let count = p.count as usize;
-        cpu::for_rows(&mut a[..count], BLOCK, count.div_ceil(BLOCK), 8 * BLOCK, #[inline(always)] |r, a| {
+        loops::for_rows(&mut a[..count], BLOCK, count.div_ceil(BLOCK), 8 * BLOCK, #[inline(always)] |r, a| {
             a.copy_from_slice(&z[r * BLOCK..][..a.len()]);
             phi.apply_to(a);
         });

@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::{Activation, Saved};
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::{Activation, Saved};
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     count: u32,
@@ -38,7 +38,7 @@ impl Twin for ActivationGrad {
         let [delta] = written(writes);
         let count = p.count as usize;
         const BLOCK: usize = 4096;
-        cpu::for_rows(&mut delta[..count], BLOCK, count.div_ceil(BLOCK), BLOCK, #[inline(always)] |b, delta| {
+        loops::for_rows(&mut delta[..count], BLOCK, count.div_ceil(BLOCK), BLOCK, #[inline(always)] |b, delta| {
             delta.copy_from_slice(&grad[b * BLOCK..][..delta.len()]);
             phi.scale_by_grad(delta, &saved[b * BLOCK..]);
         });

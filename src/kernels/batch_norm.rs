@@ -1,9 +1,9 @@
 use super::cases::{Case, Generator};
 use super::layer_norm::normalise;
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,
@@ -66,11 +66,11 @@ impl Twin for BatchNorm {
         };
         let work = 8 * cols;
         if p.store_z != 0 {
-            cpu::for_rows2((z, cols), (a, cols), rows, work, #[inline(always)] |r, z, a| {
+            loops::for_rows2((z, cols), (a, cols), rows, work, #[inline(always)] |r, z, a| {
                 normalise(a, Some(z), phi, value(r));
             });
         } else {
-            cpu::for_rows(a, cols, rows, work, |r, a| normalise(a, None, phi, value(r)));
+            loops::for_rows(a, cols, rows, work, |r, a| normalise(a, None, phi, value(r)));
         }
     }
 

@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,
@@ -50,7 +50,7 @@ impl Twin for BatchNormGrad {
         let (rows, cols) = (p.rows as usize, p.cols as usize);
         let (means, inverses) = stats.split_at(cols);
         let count = F::of(f64::from(p.rows));
-        cpu::for_rows(delta_u, cols, rows, 8 * cols, #[inline(always)] |r, delta_u| {
+        loops::for_rows(delta_u, cols, rows, 8 * cols, #[inline(always)] |r, delta_u| {
             let (delta, u) = (&delta[r * cols..][..cols], &u[r * cols..][..cols]);
             for (c, d) in delta_u.iter_mut().enumerate() {
                 let normal = (u[c] - means[c]) * inverses[c];

@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::layer_norm::inverse;
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,

@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::{Activation, sigmoid_pair};
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::{Activation, sigmoid_pair};
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,
@@ -40,7 +40,7 @@ impl Twin for BinaryCrossEntropy {
         let (rows, cols) = (p.rows as usize, p.cols as usize);
         let scale = F::of(p.scale);
         let (zero, one) = (F::of(0.0), F::of(1.0));
-        cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, #[inline(always)] |r, loss, delta| {
+        loops::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, #[inline(always)] |r, loss, delta| {
             let (z, t) = (&z[r * cols..][..cols], &t[r * cols..][..cols]);
             loss[0] = scale
                 * F::sum(z.iter().zip(t).map(|(&z, &t)| {

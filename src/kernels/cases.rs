@@ -4,8 +4,8 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
 use super::{Call, Format};
-use crate::activation::{Activation, Saved};
-use crate::init::{normal, unit};
+use crate::config::activation::{Activation, Saved};
+use crate::config::init::{normal, unit};
 
 /// Words that no kernel may read or write stand on both sides of every operand: quiet NaNs with a payload that
 /// arithmetic does not produce.

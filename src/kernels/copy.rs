@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     count: u32,
@@ -31,7 +31,7 @@ impl Twin for Copy {
     fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
         let [x] = floats(reads);
         let [y] = written(writes);
-        cpu::each1(&mut y[..p.count as usize], x, |y, x| {
+        loops::each1(&mut y[..p.count as usize], x, |y, x| {
             *y = x;
             true
         });

@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, read, read_words, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,
@@ -83,7 +83,7 @@ impl Twin for CrossEntropy {
         let [loss, delta] = written(writes);
         let (rows, cols) = (p.rows as usize, p.cols as usize);
         let t = Targets::new(t, cols);
-        cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, #[inline(always)] |r, loss, delta| {
+        loops::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, #[inline(always)] |r, loss, delta| {
             let (a, saved) = (&a[r * cols..][..cols], &saved[r * cols..][..cols]);
             let mut fault = false;
             for (c, d) in delta.iter_mut().enumerate() {

@@ -4,8 +4,8 @@ use super::{
     Cost, Family, Kernel, Load, Read, Twin, Work, floats, panel_load, read, row_load, write,
     written,
 };
-use crate::activation::Activation;
-use crate::scalar::{Mat, Scalar};
+use crate::config::activation::Activation;
+use crate::number::scalar::{Mat, Scalar};
 
 params! {
     rows: u32,

@@ -5,8 +5,8 @@ use super::{
     Cost, Family, Format, Kernel, Load, Read, Twin, Work, batch_load, batch_rows, numbers,
     panel_load, read, read_words, write, written,
 };
-use crate::activation::Activation;
-use crate::scalar::{Mat, Scalar};
+use crate::config::activation::Activation;
+use crate::number::scalar::{Mat, Scalar};
 
 params! {
     rows: u32,

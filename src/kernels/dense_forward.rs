@@ -5,9 +5,9 @@ use super::{
     Cost, Family, Format, Kernel, Load, Read, Twin, Work, batch_load, batch_rows, numbers, read,
     read_words, row_load, write, written,
 };
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::{Mat, Scalar};
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::{Mat, Scalar};
 
 params! {
     rows: u32,
@@ -118,7 +118,7 @@ impl Twin for DenseForward {
         );
         if p.store_z != 0 {
             let z = &mut z[p.first as usize..];
-            cpu::for_rows2((z, stride), (a, stride), rows, 4 * outputs, #[inline(always)] |_, z, a| {
+            loops::for_rows2((z, stride), (a, stride), rows, 4 * outputs, #[inline(always)] |_, z, a| {
                 let a = &mut a[..outputs];
                 z[..outputs].copy_from_slice(a);
                 phi.apply_to(a);
@@ -164,7 +164,7 @@ impl Twin for DenseForward {
                     outputs,
                     first,
                     stride,
-                    store_z: u32::from(phi.saved() == crate::activation::Saved::Input),
+                    store_z: u32::from(phi.saved() == crate::config::activation::Saved::Input),
                     format: format.map_or(0, Format::code),
                     start: first,
                     scale: format.map_or(1.0, Format::scale),

@@ -1,9 +1,9 @@
 use super::cases::{Case, Generator};
 use super::threefry::{self, Mask};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     count: u32,
@@ -57,7 +57,7 @@ impl Twin for Dropout {
         let [a, x] = floats(reads);
         let [h] = written(writes);
         let (count, mask, scale) = (p.count as usize, p.mask(), F::of(p.scale));
-        cpu::for_rows(&mut h[..count], BLOCK, count.div_ceil(BLOCK), BLOCK, #[inline(always)] |block, h| {
+        loops::for_rows(&mut h[..count], BLOCK, count.div_ceil(BLOCK), BLOCK, #[inline(always)] |block, h| {
             let first = block * BLOCK;
             // Two loops without a branch, so that both can be vectorised.
             for (h, &a) in h.iter_mut().zip(&a[first..]) {

@@ -2,9 +2,9 @@ use super::cases::{Case, Generator};
 use super::dropout::BLOCK;
 use super::threefry::{self, Mask};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     count: u32,
@@ -70,7 +70,7 @@ impl Twin for DropoutGrad {
             }
         };
         let derive = |first: usize, delta: &mut [F]| {
-            cpu::vectorised::<F, _>(#[inline(always)] || {
+            loops::vectorised::<F, _>(#[inline(always)] || {
                 for (i, d) in delta.iter_mut().enumerate() {
                     *d = if mask.keeps(first + i) { scale * *d } else { F::of(0.0) };
                 }
@@ -79,13 +79,13 @@ impl Twin for DropoutGrad {
         };
         if p.store_total != 0 {
             let total = &mut total[..count];
-            cpu::for_rows2((total, BLOCK), (delta, BLOCK), blocks, BLOCK, #[inline(always)] |b, total, delta| {
+            loops::for_rows2((total, BLOCK), (delta, BLOCK), blocks, BLOCK, #[inline(always)] |b, total, delta| {
                 sums(b * BLOCK, total);
                 delta.copy_from_slice(total);
                 derive(b * BLOCK, delta);
             });
         } else {
-            cpu::for_rows(delta, BLOCK, blocks, BLOCK, #[inline(always)] |b, delta| {
+            loops::for_rows(delta, BLOCK, blocks, BLOCK, #[inline(always)] |b, delta| {
                 sums(b * BLOCK, delta);
                 derive(b * BLOCK, delta);
             });

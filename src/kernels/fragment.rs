@@ -1,10 +1,46 @@
 //! The check of a user's WGSL, without a GPU.
 
 use super::{ALL, Load, MATH};
+use crate::config::activation::Activation;
 use crate::error::{Error, Result};
 
+impl Activation {
+    /// A function of your own: a WGSL fragment for the GPU and two Rust functions for the twins.
+    ///
+    /// The fragment declares `fn activate(z: f32) -> f32` and `fn activate_grad(z: f32) -> f32`, in f32. It may call the
+    /// helpers of `shaders/math.wgsl`: `exp_nonpositive`, `expm1_nonpositive`, `log1p_unit`, `sigmoid_pair` (σ(x) and σ(−x)),
+    /// `tanh_accurate`, `erf`, `is_finite`. `f` and `grad` are φ and φ′ as functions of z.
+    /// [`verify::activation`](crate::verify::activation()) tells whether fragment and functions agree, and whether φ′ is
+    /// the derivative of φ.
+    ///
+    /// # Errors
+    /// [`Error::Fragment`] with the compiler's message and line if the fragment does not compile or lacks one of the two
+    /// functions.
+    ///
+    /// # Example
+    /// ```
+    /// use wgrad::Activation;
+    /// let square = Activation::custom(
+    ///     "square",
+    ///     "fn activate(z: f32) -> f32 { return z * z; }\nfn activate_grad(z: f32) -> f32 { return 2.0 * z; }",
+    ///     |z| z * z,
+    ///     |z| 2.0 * z,
+    /// )?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn custom(
+        name: &str,
+        wgsl: &str,
+        f: impl Fn(f64) -> f64 + Send + Sync + 'static,
+        grad: impl Fn(f64) -> f64 + Send + Sync + 'static,
+    ) -> Result<Self> {
+        check_fragment(name, wgsl)?;
+        Ok(Self::of_checked(name, wgsl, f, grad))
+    }
+}
+
 /// Whether a user's fragment compiles and declares what an activation needs. No GPU takes part.
-pub(crate) fn check_fragment(name: &str, wgsl: &str) -> Result<()> {
+fn check_fragment(name: &str, wgsl: &str) -> Result<()> {
     let fail = |message: String| Error::Fragment {
         name: name.to_owned(),
         message: message.trim_end().to_owned(),

@@ -2,8 +2,8 @@ use super::cases::{Case, Generator};
 use super::{
     Cost, Family, Format, Kernel, Read, Twin, Work, batch_rows, read_words, write, written,
 };
-use crate::activation::Activation;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,

@@ -1,7 +1,7 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, read_words, write_words, written};
-use crate::activation::Activation;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,

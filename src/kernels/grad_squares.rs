@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     count: u32,
@@ -47,7 +47,7 @@ impl Twin for GradSquares {
         let (count, length) = (p.count as usize, p.length as usize);
         let scale = F::of(p.scale);
         let parts = count.div_ceil(length);
-        cpu::for_rows(&mut part[p.first as usize..], 1, parts, 3 * length, #[inline(always)] |p, part| {
+        loops::for_rows(&mut part[p.first as usize..], 1, parts, 3 * length, #[inline(always)] |p, part| {
             let end = count.min((p + 1) * length);
             let mut lanes = [F::of(0.0); LANES];
             for row in grad[p * length..end].chunks(LANES) {

@@ -1,7 +1,7 @@
 //! What an update makes of the gradient: the twin of shaders/update_gradient.wgsl, and the parts in which a norm is summed.
 
 use super::word;
-use crate::scalar::Scalar;
+use crate::number::scalar::Scalar;
 
 /// How an update takes the gradient.
 #[derive(Debug, Clone, Copy)]

@@ -1,8 +1,8 @@
 use super::cases::{Case, Data, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, read, read_words, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,
@@ -38,7 +38,7 @@ impl Twin for Hits {
         };
         let [hit] = written(writes);
         let (rows, cols) = (p.rows as usize, p.cols as usize);
-        cpu::for_rows(hit, 1, rows, 4 * cols, #[inline(always)] |r, hit| {
+        loops::for_rows(hit, 1, rows, 4 * cols, #[inline(always)] |r, hit| {
             let (a, label) = (&a[r * cols..][..cols], t[r] as usize);
             let own = a[label].value();
             let missed = a.iter().enumerate().any(|(c, x)| {

@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,
@@ -54,7 +54,7 @@ impl Twin for Huber {
         let scale = F::of(p.scale);
         let threshold = F::of(p.threshold);
         let clamp = |e: F| (-threshold).max(threshold.min(e));
-        cpu::for_rows2((loss, 1), (delta, cols), rows, 8 * cols, #[inline(always)] |r, loss, delta| {
+        loops::for_rows2((loss, 1), (delta, cols), rows, 8 * cols, #[inline(always)] |r, loss, delta| {
             let row = r * cols..(r + 1) * cols;
             let (a, saved, t) = (&a[row.clone()], &saved[row.clone()], &t[row]);
             loss[0] = scale

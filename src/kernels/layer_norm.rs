@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,
@@ -78,7 +78,7 @@ impl Twin for LayerNorm {
         let (rows, cols) = (p.rows as usize, p.cols as usize);
         let (means, inverses) = stats.split_at_mut(rows);
         let count = F::of(f64::from(p.cols));
-        cpu::for_rows2((means, 1), (inverses, 1), rows, 4 * cols, #[inline(always)] |r, mean, inv| {
+        loops::for_rows2((means, 1), (inverses, 1), rows, 4 * cols, #[inline(always)] |r, mean, inv| {
             let u = &u[r * cols..][..cols];
             let m = F::sum_of(u) / count;
             let squares = F::dot_in_lanes(cols, |c| {
@@ -94,11 +94,11 @@ impl Twin for LayerNorm {
         };
         let work = 8 * cols;
         if p.store_z != 0 {
-            cpu::for_rows2((z, cols), (a, cols), rows, work, #[inline(always)] |r, z, a| {
+            loops::for_rows2((z, cols), (a, cols), rows, work, #[inline(always)] |r, z, a| {
                 normalise(a, Some(z), phi, value(r));
             });
         } else {
-            cpu::for_rows(a, cols, rows, work, |r, a| normalise(a, None, phi, value(r)));
+            loops::for_rows(a, cols, rows, work, |r, a| normalise(a, None, phi, value(r)));
         }
     }
 

@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,
@@ -49,7 +49,7 @@ impl Twin for LayerNormGrad {
         let (rows, cols) = (p.rows as usize, p.cols as usize);
         let (means, inverses) = stats.split_at(rows);
         let count = F::of(f64::from(p.cols));
-        cpu::for_rows(delta_u, cols, rows, 8 * cols, #[inline(always)] |r, delta_u| {
+        loops::for_rows(delta_u, cols, rows, 8 * cols, #[inline(always)] |r, delta_u| {
             let (delta, u) = (&delta[r * cols..][..cols], &u[r * cols..][..cols]);
             let normal = |c: usize| (u[c] - means[r]) * inverses[r];
             let mean_g = F::dot_in_lanes(cols, |c| (gamma[c], delta[c])) / count;

@@ -1,7 +1,7 @@
 use super::cases::{self, Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
-use crate::activation::Activation;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,

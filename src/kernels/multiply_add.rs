@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     /// A multiple of 16.
@@ -39,7 +39,7 @@ impl Twin for MultiplyAdd {
         let [x] = floats(reads);
         let [y] = written(writes);
         let (factor, term) = (F::of(p.factor), F::of(p.term));
-        cpu::each1(&mut y[..p.count as usize], x, |y, x| {
+        loops::each1(&mut y[..p.count as usize], x, |y, x| {
             *y = x;
             for _ in 0..p.rounds {
                 *y = factor * *y + term;

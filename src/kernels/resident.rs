@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use half::f16;
 
 use super::Read;
-use crate::scalar::Scalar;
+use crate::number::scalar::Scalar;
 
 /// How the inputs of a data set are kept on a device.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,9 +1,9 @@
 use super::cases::{Case, Generator};
 use super::gradient::Gradient;
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     count: u32,
@@ -68,9 +68,9 @@ impl Twin for RmsProp {
         let weight = &mut weight[..n];
         // Apart, and with all that they hold by value, so that both loops are vectorised.
         let fine = if gradient.is_plain() {
-            cpu::each2(weight, square_avg, grad, move |w, s, g| update(w, s, gradient.plain(*w, g)))
+            loops::each2(weight, square_avg, grad, move |w, s, g| update(w, s, gradient.plain(*w, g)))
         } else {
-            cpu::each2(weight, square_avg, grad, move |w, s, g| update(w, s, gradient.controlled(*w, g)))
+            loops::each2(weight, square_avg, grad, move |w, s, g| update(w, s, gradient.controlled(*w, g)))
         };
         if !fine {
             ledger[word::OVERFLOW] = F::of(1.0);

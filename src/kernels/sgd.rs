@@ -1,9 +1,9 @@
 use super::cases::{Case, Generator};
 use super::gradient::Gradient;
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     count: u32,
@@ -62,9 +62,9 @@ impl Twin for Sgd {
         let weight = &mut weight[..n];
         // Apart, and with all that they hold by value, so that both loops are vectorised.
         let fine = if gradient.is_plain() {
-            cpu::each1(weight, grad, move |w, g| update(w, gradient.plain(*w, g)))
+            loops::each1(weight, grad, move |w, g| update(w, gradient.plain(*w, g)))
         } else {
-            cpu::each1(weight, grad, move |w, g| update(w, gradient.controlled(*w, g)))
+            loops::each1(weight, grad, move |w, g| update(w, gradient.controlled(*w, g)))
         };
         if !fine {
             ledger[word::OVERFLOW] = F::of(1.0);

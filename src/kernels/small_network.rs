@@ -4,9 +4,9 @@ use super::{
     dense_backward_input, dense_backward_params, dense_forward, loss_sum, read_words, word, write,
     written,
 };
-use crate::activation::{Activation, Saved};
-use crate::optimizer::{Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
-use crate::scalar::Scalar;
+use crate::config::activation::{Activation, Saved};
+use crate::config::optimizer::{Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
+use crate::number::scalar::Scalar;
 
 mod uniform {
 params! {

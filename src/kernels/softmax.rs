@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,
@@ -45,7 +45,7 @@ impl Twin for Softmax {
         let [z] = floats(reads);
         let [a] = written(writes);
         let (rows, cols) = (p.rows as usize, p.cols as usize);
-        cpu::for_rows(a, cols, rows, 8 * cols, #[inline(always)] |r, a| {
+        loops::for_rows(a, cols, rows, 8 * cols, #[inline(always)] |r, a| {
             let z = &z[r * cols..][..cols];
             shifted_exp(z, F::max_of(z), a);
             let total = F::sum_of(a);

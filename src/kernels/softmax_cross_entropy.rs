@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, read, read_words, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 use super::cross_entropy::{Targets, entropy_term};
 use super::softmax::shifted_exp;
@@ -57,7 +57,7 @@ impl Twin for SoftmaxCrossEntropy {
             t if smoothed => keep * t + share,
             t => t,
         };
-        cpu::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, #[inline(always)] |r, loss, delta| {
+        loops::for_rows2((loss, 1), (delta, cols), rows, 16 * cols, #[inline(always)] |r, loss, delta| {
             let z = &z[r * cols..][..cols];
             let m = F::max_of(z);
             shifted_exp(z, m, delta);

@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,
@@ -36,7 +36,7 @@ impl Twin for SoftmaxGrad {
         let [a, grad] = floats(reads);
         let [delta] = written(writes);
         let (rows, cols) = (p.rows as usize, p.cols as usize);
-        cpu::for_rows(delta, cols, rows, 4 * cols, #[inline(always)] |r, delta| {
+        loops::for_rows(delta, cols, rows, 4 * cols, #[inline(always)] |r, delta| {
             let (a, grad) = (&a[r * cols..][..cols], &grad[r * cols..][..cols]);
             let mean = F::dot(cols, |c| (grad[c], a[c]));
             for ((d, &a), &g) in delta.iter_mut().zip(a).zip(grad) {

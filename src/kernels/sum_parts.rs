@@ -1,8 +1,8 @@
 use super::cases::{Case, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     /// Elements of the weight.
@@ -45,7 +45,7 @@ impl Twin for SumParts {
         let [grad_weight, grad_bias] = written(writes);
         let parts = p.parts as usize;
         let sum = |out: &mut [F], x: &[F], count: usize| {
-            cpu::for_rows(out, 1, count, parts, #[inline(always)] |e, out| {
+            loops::for_rows(out, 1, count, parts, #[inline(always)] |e, out| {
                 let before = (p.accumulate != 0).then_some(out[0]);
                 let terms = (0..parts).map(|part| x[part * count + e]);
                 out[0] = F::sum(terms.chain(before));

@@ -1,8 +1,8 @@
 use super::cases::{Case, Data, Generator};
 use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
-use crate::activation::Activation;
-use crate::cpu;
-use crate::scalar::Scalar;
+use crate::config::activation::Activation;
+use crate::number::loops;
+use crate::number::scalar::Scalar;
 
 params! {
     rows: u32,
@@ -35,7 +35,7 @@ impl Twin for WeighRows {
         let [weight] = floats(reads);
         let [loss, delta] = written(writes);
         let (rows, cols) = (p.rows as usize, p.cols as usize);
-        cpu::for_rows2((loss, 1), (delta, cols), rows, cols, #[inline(always)] |r, loss, delta| {
+        loops::for_rows2((loss, 1), (delta, cols), rows, cols, #[inline(always)] |r, loss, delta| {
             let w = weight[r];
             if w.value() == 0.0 {
                 loss[0] = F::of(0.0);

@@ -11,9 +11,9 @@ use super::regression::RegressionSums;
 use super::{
     Averages, Confusion, Evaluation, MostConfused, MultiLabel, Regression, argmax, cut, roc_auc,
 };
+use crate::config::loss::{Criterion, Loss, Reduction};
 use crate::data::{Dataset, Targets};
 use crate::error::{Error, Result};
-use crate::loss::{Criterion, Loss, Reduction};
 use crate::plan::Plan;
 
 /// What [`Trainer::report`](crate::Trainer::report) says about a data set: the evaluation, and the metrics that its kind of

@@ -1,9 +1,9 @@
 //! The norm of a gradient.
 
 use super::{Op, Plan, View};
-use crate::activation::Activation;
+use crate::config::activation::Activation;
+use crate::config::optimizer::Clip;
 use crate::kernels::{Call, grad_norm, grad_squares, part_length};
-use crate::optimizer::Clip;
 
 impl Plan {
     /// The norm of each of the latest gradients; the trainer knows which is where.

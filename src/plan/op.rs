@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::View;
-use crate::activation::Activation;
+use crate::config::activation::Activation;
 use crate::kernels::{Call, Choice};
 
 /// One dispatch: a kernel with its parameters and operands.

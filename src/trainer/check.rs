@@ -1,8 +1,8 @@
 //! Whether data fits a network and its loss.
 
+use crate::config::loss::TargetKind;
 use crate::data::{Cut, Dataset, Matrix, Targets};
 use crate::error::{Error, Result, shortest};
-use crate::loss::TargetKind;
 use crate::plan::Plan;
 
 pub(crate) fn check_inputs(plan: &Plan, x: &Matrix) -> Result<()> {

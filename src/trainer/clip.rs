@@ -1,8 +1,8 @@
 //! Clipping, and the norms of gradients.
 
 use super::Trainer;
+use crate::config::optimizer::{Clip, Rule};
 use crate::error::Result;
-use crate::optimizer::{Clip, Rule};
 use crate::plan::HISTORY;
 
 impl Trainer {

@@ -10,9 +10,10 @@ use arrayvec::ArrayVec;
 use super::{Amount, Trainer, check_batch, check_batches, cut, kind};
 use crate::data::{Cut, Dataset, Targets, order};
 use crate::error::{Error, Result, shortest};
-use crate::executor::Executor;
+use crate::exec::Executor;
 use crate::kernels::{Call, Format, StepAt};
 use crate::plan::{HISTORY, Op, Payload, ResidentData, View};
+use crate::tune;
 
 /// How the inputs of a data set are kept on a device.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -435,7 +436,11 @@ impl Trainer {
             let mut small = self.small_step(Some(place), rows, place.kind())?;
             let ops = match &small {
                 Some(_) => Vec::new(),
-                None => self.resident_ops(place, rows),
+                None => {
+                    let ops = self.resident_ops(place, rows);
+                    tune::prepare(&self.device, &ops)?;
+                    ops
+                }
             };
             let cost: u64 = ops
                 .iter()

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use super::{Trainer, initial_weights};
 use crate::error::Result;
-use crate::executor::Executor;
+use crate::exec::Executor;
 use crate::kernels::{Call, StepAt};
 use crate::plan::{Kind, Op, Payload, ResidentData};
+use crate::tune;
 
 /// Steps that a measurement takes at once.
 const STEPS: u32 = 16;
@@ -33,9 +34,8 @@ impl Trainer {
             return Ok(None);
         };
         let name = self.small_name(rows);
-        let small = executor
-            .gpu
-            .choose_network(&of_batch.call, name, || self.measure(&of_batch, rows, kind))?;
+        let measure = || self.measure(&of_batch, rows, kind);
+        let small = tune::small_network(&executor.gpu, &of_batch.call, name, measure)?;
         Ok(small.then_some(op))
     }
 
@@ -56,6 +56,7 @@ impl Trainer {
         let mut ops = plan.gradients(rows, self.room as u64, kind, false);
         ops.extend(plan.update(&self.rule(), 1, f64::from(rows)));
         let room = self.room as u64;
+        tune::prepare(&self.device, &ops)?;
         let count = STEPS as usize * ops.len();
         let mut executor = Executor::of_plan(&self.device, plan, room, count)?;
         initial_weights(plan, 0, |view, data| {

@@ -1,13 +1,13 @@
 //! An activation's fragment, functions and derivative.
 
-use super::{Check, Report};
-use crate::activation::{Activation, Saved};
-use crate::bounded::Bounded;
-use crate::cpu::CpuExecutor;
-use crate::device::Device;
+use crate::check::{Check, Report};
+use crate::config::activation::{Activation, Saved};
 use crate::error::{Error, Result};
-use crate::executor::Executor;
+use crate::exec::Executor;
+use crate::exec::cpu::CpuExecutor;
+use crate::exec::device::Device;
 use crate::kernels::{Call, activation as elementwise, activation_grad};
+use crate::number::bounded::Bounded;
 use crate::plan::{BufferSpec, Op, Payload, View};
 
 /// Arguments tried: |z| up to 20, dense near 0, without the kink at 0 itself.

@@ -3,11 +3,11 @@
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
-use super::{Check, Report};
-use crate::cpu::CpuExecutor;
+use crate::check::{Check, Report};
+use crate::config::init::unit;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::init::unit;
+use crate::exec::cpu::CpuExecutor;
 use crate::plan::{Kind, Mode, Plan, View};
 use crate::trainer::{Trainer, check_training, kind, uploads};
 

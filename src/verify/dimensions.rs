@@ -1,8 +1,8 @@
 //! The dimension check: a derivative has the shape of what it is taken by.
 
+use crate::config::spec::Mlp;
+use crate::config::tensor::Tensors;
 use crate::error::{Error, Result};
-use crate::spec::Mlp;
-use crate::tensor::Tensors;
 
 /// Checks that a set of derivatives, of whatever origin, has for each parameter of the network a tensor of its name and shape:
 /// `∂L/∂W_l` is (outputs, inputs) as `W_l` is, `∂L/∂b_l` (outputs). The first of the two sanity checks of M. Sadeghi's
@@ -23,7 +23,7 @@ pub fn dimensions<T>(network: &Mlp, derivatives: &Tensors<T>) -> Result<()> {
     let known = network.tensors();
     for (name, shape) in &known {
         let found = derivatives.get(name);
-        let fits = |t: &&crate::tensor::Tensor<T>| {
+        let fits = |t: &&crate::config::tensor::Tensor<T>| {
             t.shape == *shape && t.data.len() == shape.iter().product::<usize>()
         };
         if found.filter(fits).is_none() {

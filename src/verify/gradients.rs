@@ -1,11 +1,11 @@
 //! A training step of a user's network, op by op and as a whole.
 
-use super::{Check, Report, judge_ops};
-use crate::bounded::Bounded;
-use crate::cpu::CpuExecutor;
+use crate::check::{Check, Report, judge_ops};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::executor::Executor;
+use crate::exec::Executor;
+use crate::exec::cpu::CpuExecutor;
+use crate::number::bounded::Bounded;
 use crate::plan::{Mode, Op, Payload, Plan, View};
 use crate::trainer::{Trainer, check_training, kind, uploads};
 

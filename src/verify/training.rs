@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
-use super::{Check, Report, judge_ops};
-use crate::bounded::Bounded;
-use crate::cpu::CpuExecutor;
+use crate::check::{Check, Report, judge_ops};
+use crate::config::init::unit;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::executor::Executor;
-use crate::init::unit;
+use crate::exec::Executor;
+use crate::exec::cpu::CpuExecutor;
 use crate::kernels::{StepAt, word};
+use crate::number::bounded::Bounded;
+use crate::number::scalar::Scalar;
 use crate::plan::{Mode, Op, Payload, Plan, View};
-use crate::scalar::Scalar;
 use crate::trainer::{Trainer, check_training, kind, uploads};
 
 /// f64 runs with perturbed weights.

@@ -131,7 +131,7 @@ impl Preparation {
     /// [`Error::UnknownColumn`] if it is not there; [`Error::Argument`] if there are no such rows.
     pub fn texts<'a>(
         data: impl Into<Raw<'a>>,
-        column: &crate::ColumnRef,
+        column: &crate::data::ColumnRef,
         rows: Range<usize>,
     ) -> Result<Vec<String>> {
         let frame = Frame::new(data.into());

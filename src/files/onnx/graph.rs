@@ -1,10 +1,10 @@
 //! A graph under construction, and the operators of each kind of layer.
 
 use super::proto::{self, Attribute, Element, Node, Tensor};
-use crate::activation::Activation;
+use crate::config::activation::Activation;
+use crate::config::spec::{Mlp, Norm};
+use crate::config::tensor::Tensors;
 use crate::error::{Error, Result};
-use crate::spec::{Mlp, Norm};
-use crate::tensor::Tensors;
 
 /// Nodes and constants so far. A value is known by its name. A node has a name that no value has: some readers keep one list of both.
 #[derive(Default)]

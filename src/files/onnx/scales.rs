@@ -8,7 +8,7 @@ use crate::data::{
     number,
 };
 use crate::error::{Error, Result};
-use crate::estimator::Prepared;
+use crate::files::Estimated;
 use crate::files::Model;
 
 /// Where |shift·factor| is larger, the numbers of that column are doubles in the graph. A number near `shift` is rounded to f32 by
@@ -56,12 +56,12 @@ impl Scales {
         };
         if value.get("estimator").is_some() {
             let names = |classes: ClassMap| classes.names().to_vec();
-            return match Prepared::of(model)? {
-                Prepared::Classifier { classes, inputs: x } => {
+            return match Estimated::of(model)? {
+                Estimated::Classifier { classes, inputs: x } => {
                     let targets = Targets::Classes(names(classes));
                     Self::numbers(inputs, x, targets, "a classifier's")
                 }
-                Prepared::Regressor { inputs: x, targets } => {
+                Estimated::Regressor { inputs: x, targets } => {
                     let targets = Targets::Values(Vec::new(), targets);
                     Self::numbers(inputs, x, targets, "a regressor's")
                 }

@@ -4,12 +4,12 @@ use prost::Message;
 
 use super::evaluate::{Numbers, evaluate};
 use super::proto;
-use crate::activation::Activation::*;
-use crate::estimator::Prepared;
+use crate::config::activation::Activation::*;
+use crate::config::loss::{Criterion, Loss};
+use crate::config::spec::Mlp;
+use crate::config::tensor::{Tensor, Tensors};
+use crate::files::Estimated;
 use crate::files::Model;
-use crate::loss::{Criterion, Loss};
-use crate::spec::Mlp;
-use crate::tensor::{Tensor, Tensors};
 use crate::{
     ClassMap, CsvOptions, Device, Error, Matrix, Missing, Preparation, PreparationOptions,
     Standardizer, Table, Unseen,
@@ -96,7 +96,7 @@ fn a_classifier_has_its_classes_and_outputs() {
         .residual()
         .dense(2, Identity);
     let mut model = model(&network, Loss::CrossEntropy);
-    let prepared = Prepared::Classifier {
+    let prepared = Estimated::Classifier {
         // The first would be another class as a number.
         classes: ClassMap::new(["00501", "y\"es"]).unwrap(),
         inputs: Some(Standardizer::identity(3)),
@@ -162,7 +162,7 @@ fn values_have_their_units() {
         standardizer.factor = vec![factor; cols];
         Some(standardizer)
     };
-    let prepared = Prepared::Regressor {
+    let prepared = Estimated::Regressor {
         inputs: scale(0.1, 2.0, 2),
         targets: scale(3.0, 0.25, 1),
     };
@@ -204,7 +204,7 @@ fn scale(shift: &[f64], factor: &[f64]) -> Standardizer {
 fn regressor(inputs: Standardizer, targets: Standardizer) -> Model {
     let network = Mlp::new(inputs.cols()).dense(3, Tanh);
     let mut model = model(&network.dense(targets.cols(), Identity), Loss::Mse);
-    let prepared = Prepared::Regressor {
+    let prepared = Estimated::Regressor {
         inputs: Some(inputs),
         targets: Some(targets),
     };

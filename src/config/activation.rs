@@ -9,13 +9,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::cpu::vectorised;
 use crate::error::{Error, Result};
-use crate::scalar::Scalar;
+use crate::number::loops::vectorised;
+use crate::number::scalar::Scalar;
 
-/// How far a custom fragment may be from its Rust function, in ULP of the largest of 1, |φ| and |z|: room for
-/// a handful of exp, log and divisions at WGSL's accuracy.
-pub const CUSTOM_ULPS: f64 = 32.0;
+pub use crate::number::bounded::CUSTOM_ULPS;
 
 /// What an activation's derivative is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +94,7 @@ macro_rules! activations {
                         $($(text += &format!(
                             "const {}: f32 = {:?};\n", stringify!($field).to_uppercase(), *$field as f32
                         );)+)?
-                        text + include_str!(concat!("../shaders/activation/", $fragment, ".wgsl"))
+                        text + include_str!(concat!("../../shaders/activation/", $fragment, ".wgsl"))
                     })+
                     Self::Softmax => Self::Identity.wgsl(),
                     Self::Custom(custom) => custom.0.wgsl.clone(),
@@ -325,43 +323,20 @@ fn gelu_tanh_argument<F: Scalar>(z: F) -> F {
 }
 
 impl Activation {
-    /// A function of your own: a WGSL fragment for the GPU and two Rust functions for the twins.
-    ///
-    /// The fragment declares `fn activate(z: f32) -> f32` and `fn activate_grad(z: f32) -> f32`, in f32. It may call the
-    /// helpers of `shaders/math.wgsl`: `exp_nonpositive`, `expm1_nonpositive`, `log1p_unit`, `sigmoid_pair` (σ(x) and σ(−x)),
-    /// `tanh_accurate`, `erf`, `is_finite`. `f` and `grad` are φ and φ′ as functions of z.
-    /// [`verify::activation`](crate::verify::activation()) tells whether fragment and functions agree, and whether φ′ is
-    /// the derivative of φ.
-    ///
-    /// # Errors
-    /// [`Error::Fragment`] with the compiler's message and line if the fragment does not compile or lacks one of the two
-    /// functions.
-    ///
-    /// # Example
-    /// ```
-    /// use wgrad::Activation;
-    /// let square = Activation::custom(
-    ///     "square",
-    ///     "fn activate(z: f32) -> f32 { return z * z; }\nfn activate_grad(z: f32) -> f32 { return 2.0 * z; }",
-    ///     |z| z * z,
-    ///     |z| 2.0 * z,
-    /// )?;
-    /// # Ok::<(), wgrad::Error>(())
-    /// ```
-    pub fn custom(
+    /// A custom activation whose fragment was checked.
+    pub(crate) fn of_checked(
         name: &str,
         wgsl: &str,
         f: impl Fn(f64) -> f64 + Send + Sync + 'static,
         grad: impl Fn(f64) -> f64 + Send + Sync + 'static,
-    ) -> Result<Self> {
-        crate::kernels::check_fragment(name, wgsl)?;
-        Ok(Self::Custom(Custom(Arc::new(CustomParts {
+    ) -> Self {
+        Self::Custom(Custom(Arc::new(CustomParts {
             name: name.to_owned(),
             wgsl: wgsl.to_owned(),
             f: Box::new(f),
             grad: Box::new(grad),
             missing: false,
-        }))))
+        })))
     }
 
     /// A custom activation of which only the name is known. No network is built with it; see [`Self::replace`].

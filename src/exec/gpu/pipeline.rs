@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::activation::{Activation, ActivationKey};
+use crate::config::activation::{Activation, ActivationKey};
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, lock};
+use crate::exec::gpu::{Gpu, lock};
 use crate::kernels::{Access, Constants, Kernel, Variant};
 
 /// A compiled kernel variant. The activation is kept, so that a custom one's address is never reused while it is a key.

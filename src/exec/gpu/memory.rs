@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::exec::gpu::Gpu;
 
 /// A buffer, counted among the bytes in use on its device for as long as it lives.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The number types that the CPU twins run on: `f64`, `f32` and [`Bounded`](crate::bounded::Bounded).
+//! The number types that the CPU twins run on: `f64`, `f32` and [`Bounded`](crate::number::bounded::Bounded).
 
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
@@ -109,7 +109,7 @@ pub(crate) trait Scalar:
     /// `out[c] (+)= Σ_r x[r·stride + c]` for each of `out`'s columns.
     fn column_sums(out: &mut [Self], x: &[Self], stride: usize, rows: usize, accumulate: bool) {
         let cols = out.len();
-        crate::cpu::for_rows(out, 1, cols, rows, |c, out| {
+        super::loops::for_rows(out, 1, cols, rows, |c, out| {
             let sum = Self::sum((0..rows).map(|r| x[r * stride + c]));
             out[0] = if accumulate { out[0] + sum } else { sum };
         });
@@ -118,7 +118,7 @@ pub(crate) trait Scalar:
     /// `out[c] = Σ_r f(r, c)` for each of `out`'s columns.
     fn sums_over_rows(out: &mut [Self], rows: usize, f: impl Fn(usize, usize) -> Self + Sync) {
         let cols = out.len();
-        crate::cpu::for_rows(out, 1, cols, 4 * rows, |c, out| {
+        super::loops::for_rows(out, 1, cols, 4 * rows, |c, out| {
             out[0] = Self::sum((0..rows).map(|r| f(r, c)));
         });
     }
@@ -142,7 +142,7 @@ pub(crate) trait Scalar:
         accumulate: bool,
         finish: impl Fn(usize, usize, &mut [Self]) + Sync,
     ) {
-        crate::cpu::for_rows(c, c_stride, m, n * k, |r, row| {
+        super::loops::for_rows(c, c_stride, m, n * k, |r, row| {
             for (j, c) in row[..n].iter_mut().enumerate() {
                 let before = *c;
                 // What is there counts as one more term: a device may begin with it or end with it.
@@ -255,7 +255,7 @@ mod standard {
 }
 
 float_scalar!(f64, standard, {});
-float_scalar!(f32, crate::elementary, {
+float_scalar!(f32, super::elementary, {
     const IS_F32: bool = true;
     fn copy(out: &mut [Self], x: &[f32]) {
         out.copy_from_slice(x);
@@ -271,21 +271,21 @@ float_scalar!(f32, crate::elementary, {
         accumulate: bool,
         finish: impl Fn(usize, usize, &mut [Self]) + Sync,
     ) {
-        crate::cpu::gemm_f32(c, c_stride, m, n, k, a, b, accumulate, finish);
+        super::gemm::gemm_f32(c, c_stride, m, n, k, a, b, accumulate, finish);
     }
     fn sum_of(x: &[Self]) -> Self {
-        crate::cpu::sum_f32(x)
+        super::loops::sum_f32(x)
     }
     fn max_of(x: &[Self]) -> Self {
-        crate::cpu::max_f32(x)
+        super::loops::max_f32(x)
     }
     fn sums_over_rows(out: &mut [Self], rows: usize, f: impl Fn(usize, usize) -> Self + Sync) {
-        crate::cpu::sums_over_rows_f32(out, rows, f);
+        super::loops::sums_over_rows_f32(out, rows, f);
     }
     fn dot_in_lanes(k: usize, at: impl Fn(usize) -> (Self, Self)) -> Self {
-        crate::cpu::dot_f32(k, at)
+        super::loops::dot_f32(k, at)
     }
     fn column_sums(out: &mut [Self], x: &[Self], stride: usize, rows: usize, accumulate: bool) {
-        crate::cpu::column_sums_f32(out, x, stride, rows, accumulate);
+        super::loops::column_sums_f32(out, x, stride, rows, accumulate);
     }
 });

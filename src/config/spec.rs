@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::activation::Activation;
+use crate::config::activation::Activation;
+use crate::config::init::Init;
 use crate::error::{Error, Result};
-use crate::init::Init;
 
 /// A normalisation between a layer's product and its activation, with PyTorch's defaults: eps 1e-5, γ from 1 and β from 0 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

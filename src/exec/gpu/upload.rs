@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, GpuBuffer, lock};
+use crate::exec::gpu::{Gpu, GpuBuffer, lock};
 
 /// Submissions in flight at most.
 const SLOTS: usize = 3;

@@ -6,13 +6,13 @@
 )]
 
 pub(crate) mod adapter;
+pub(crate) mod chooser;
 pub(crate) mod executor;
 mod memory;
 mod pace;
 mod pipeline;
 mod readback;
 pub(crate) mod timestamps;
-mod tuner;
 mod upload;
 
 use std::collections::HashMap;
@@ -21,14 +21,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use crate::device::{DeviceOptions, Fault};
 use crate::error::{Error, Result};
-pub(crate) use crate::gpu::memory::GpuBuffer;
-use crate::gpu::memory::driver_memory;
-use crate::gpu::pace::Pace;
-pub(crate) use crate::gpu::pipeline::Pipeline;
-use crate::gpu::pipeline::PipelineKey;
-use crate::gpu::tuner::Tuner;
+use crate::exec::device::{DeviceOptions, Fault};
+use crate::exec::gpu::chooser::Chooser;
+pub(crate) use crate::exec::gpu::memory::GpuBuffer;
+use crate::exec::gpu::memory::driver_memory;
+use crate::exec::gpu::pace::Pace;
+pub(crate) use crate::exec::gpu::pipeline::Pipeline;
+use crate::exec::gpu::pipeline::PipelineKey;
 use crate::kernels::{Call, Form, Work, network_memory};
 use crate::plan::Limits;
 
@@ -66,7 +66,7 @@ pub(crate) struct Gpu {
     pub vec4: bool,
     /// How much work one submission may have.
     pub pace: Pace,
-    tuner: Tuner,
+    pub chooser: Chooser,
     /// What the user says of small networks.
     small_network: Option<bool>,
     faults: Vec<Fault>,
@@ -77,7 +77,7 @@ pub(crate) struct Gpu {
 }
 
 /// A poisoned lock only means that another thread panicked; the data behind ours is valid at every step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -130,7 +130,7 @@ impl Gpu {
             info.name, info.backend, info.driver, info.driver_info
         );
         let software = info.device_type == wgpu::DeviceType::Cpu;
-        let tuner = Tuner::new(options, software, &name);
+        let chooser = Chooser::new(options, software, &name);
         Ok(Self {
             index,
             info,
@@ -144,7 +144,7 @@ impl Gpu {
             subgroup,
             vec4: !options.scalar_loads,
             pace: Pace::default(),
-            tuner,
+            chooser,
             small_network: options.small_network,
             faults: options.faults.clone(),
             troubles,
@@ -342,7 +342,7 @@ impl Gpu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Device, Kind};
+    use crate::exec::device::{Device, Kind};
 
     /// What a driver does: the consequences first, the loss a moment later, from another thread.
     #[test]

@@ -104,7 +104,7 @@ mod tests {
             .map(|x| {
                 let exact = exact(f64::from(x));
                 let error = (f64::from(f(x)) - exact).abs() - f64::from(f32::MIN_POSITIVE);
-                error.max(0.0) / exact.abs().max(1e-300) / crate::bounded::U
+                error.max(0.0) / exact.abs().max(1e-300) / crate::number::bounded::U
             })
             .fold(0.0, f64::max)
     }

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use futures::channel::oneshot;
 
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, GpuBuffer, lock};
+use crate::exec::gpu::{Gpu, GpuBuffer, lock};
 
 /// Bytes brought back at once, at most.
 const MOST: u64 = 4 << 20;

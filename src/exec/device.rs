@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::activation::Activation;
+use crate::config::activation::Activation;
 use crate::error::{Error, Result};
-use crate::files::Checkpoint;
-use crate::gpu::{self, Gpu};
+use crate::exec::choices::{Choices, Tuning, TuningCache, TuningReport};
+use crate::exec::gpu::{self, Gpu};
 use crate::kernels::{self, Form};
 use crate::plan::Limits;
-use crate::tuning::{Choices, Tuning, TuningCache, TuningReport};
 
 /// An adapter, as [`Device::adapters`] lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -361,19 +360,19 @@ impl Device {
         }
     }
 
-    /// Sees that a checkpoint goes on here with the bits of where it was made: the same device, and from now on the same kernels.
-    pub(crate) fn pin(&self, checkpoint: &Checkpoint) -> Result<()> {
+    /// Sees that what was recorded goes on here with its bits: on the same device, and from now on with the same kernels.
+    pub(crate) fn pin(&self, recorded: &str, choices: &Choices) -> Result<()> {
         let other = |found: String| {
             Err(Error::OtherDevice {
-                recorded: checkpoint.device().to_owned(),
+                recorded: recorded.to_owned(),
                 found,
             })
         };
-        if self.identity() != checkpoint.device() {
+        if self.identity() != recorded {
             return other(self.identity());
         }
         match &self.kind {
-            Kind::Gpu(gpu) => match gpu.pin(checkpoint.choices()) {
+            Kind::Gpu(gpu) => match gpu.pin(choices) {
                 Ok(()) => Ok(()),
                 Err(difference) => other(format!(
                     "the same adapter, but {difference} (a Device opened anew, with default options, takes the recorded kernels)"
@@ -394,7 +393,7 @@ impl Device {
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Cpu => write!(f, "CPU, f32, {} threads", crate::cpu::threads()),
+            Kind::Cpu => write!(f, "CPU, f32, {} threads", crate::number::pool::threads()),
             Kind::Reference => write!(f, "CPU, f64 reference"),
             Kind::Gpu(gpu) => {
                 let adapter = gpu::adapter::describe(gpu.index, &gpu.info);

@@ -2,7 +2,11 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
-use crate::scalar::Scalar;
+use crate::number::scalar::Scalar;
+
+/// How far a custom fragment may be from its Rust function, in ULP of the largest of 1, |φ| and |z|: room for
+/// a handful of exp, log and divisions at WGSL's accuracy.
+pub const CUSTOM_ULPS: f64 = 32.0;
 
 /// Unit roundoff of f32, 2⁻²⁴: a correctly rounded result is within `U·|result|`.
 pub(crate) const U: f64 = 1.0 / 16_777_216.0;
@@ -23,7 +27,7 @@ const ULP: f64 = 2.0 * U;
 /// nearest (WGSL leaves the mode open; every GPU known to us does) and otherwise follows the WGSL specification's accuracy
 /// rules (§ *Floating point accuracy*), in any order of summation, with or without fused multiply-add and with or without
 /// denormals. A twin run over `Bounded` therefore yields the reference and its tolerance at once. No tolerance in this
-/// crate is tuned; one is an allowance, [`crate::activation::CUSTOM_ULPS`] for what a user's fragment does inside.
+/// crate is tuned; one is an allowance, [`CUSTOM_ULPS`] for what a user's fragment does inside.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounded {
     pub value: f64,
@@ -252,13 +256,13 @@ impl Scalar for Bounded {
         }
     }
 
-    /// The spread of `f` over the argument's interval, and [`crate::activation::CUSTOM_ULPS`] for the fragment's own
+    /// The spread of `f` over the argument's interval, and [`CUSTOM_ULPS`] for the fragment's own
     /// rounding, relative to the larger of |f| and |x|.
     fn custom(self, f: &dyn Fn(f64) -> f64) -> Self {
         let value = f(self.value);
         let spread = |x: f64| (f(x) - value).abs();
         let err = spread(self.value - self.err).max(spread(self.value + self.err));
-        let own = crate::activation::CUSTOM_ULPS * ULP * value.abs().max(self.value.abs()).max(1.0);
+        let own = CUSTOM_ULPS * ULP * value.abs().max(self.value.abs()).max(1.0);
         Self {
             value,
             err: 2.0 * err + own + FLOOR,

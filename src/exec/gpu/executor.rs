@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::activation::{Activation, ActivationKey};
+use crate::config::activation::{Activation, ActivationKey};
 use crate::error::Result;
-use crate::gpu::readback::{Readback, Region};
-use crate::gpu::timestamps::Timestamps;
-use crate::gpu::upload::Ring;
-use crate::gpu::{Gpu, GpuBuffer, PARAMS_STRIDE, Pipeline};
+use crate::exec::gpu::readback::{Readback, Region};
+use crate::exec::gpu::timestamps::Timestamps;
+use crate::exec::gpu::upload::Ring;
+use crate::exec::gpu::{Gpu, GpuBuffer, PARAMS_STRIDE, Pipeline};
 use crate::kernels::form::Extents;
 use crate::kernels::{
     Call, Choice, Constants, Kernel, MAX_OPERANDS, StepAt, Variant, Work, dense_backward_params,
@@ -241,7 +241,7 @@ impl GpuExecutor {
         self.gpu.check()?;
         let mut bytes = 0;
         for op in ops {
-            let parts = self.choose(op, &op.call)?.map_or(1, |choice| choice.parts);
+            let parts = self.choose(op, &op.call).map_or(1, |choice| choice.parts);
             if let (Call::DenseBackwardParams(p), 2..) = (op.call, parts) {
                 let [_, of_bias] = part_views(parts, p.outputs * p.inputs, p.outputs);
                 bytes = bytes.max(4 * (of_bias.offset + of_bias.len));
@@ -377,25 +377,25 @@ impl GpuExecutor {
     }
 
     /// The form of a product: what the op says, or what the device says, asked once.
-    fn choose(&mut self, op: &Op, call: &Call) -> Result<Option<Choice>> {
+    fn choose(&mut self, op: &Op, call: &Call) -> Option<Choice> {
         if op.choice.is_some() {
-            return Ok(op.choice);
+            return op.choice;
         }
         let Work::Product(extents) = call.work() else {
-            return Ok(None);
+            return None;
         };
         let key = (call.kernel().name, extents);
         if let Some(choice) = self.chosen.get(&key) {
-            return Ok(Some(*choice));
+            return Some(*choice);
         }
-        let choice = self.gpu.choose(call, extents)?;
+        let choice = self.gpu.choose(call, extents);
         self.chosen.insert(key, choice);
-        Ok(Some(choice))
+        Some(choice)
     }
 
     /// Appends an op's dispatches with their parameters.
     fn expand(&mut self, op: &Op, call: Call) -> Result<()> {
-        let choice = self.choose(op, &call)?;
+        let choice = self.choose(op, &call);
         match (call, choice) {
             (Call::DenseBackwardParams(p), Some(Choice { parts, .. })) if parts > 1 => {
                 let (weights, biases) = (p.outputs * p.inputs, p.outputs);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::MOST_PARTS;
+use super::gemm::MOST_PARTS;
 
 /// The threads on which steps are computed. Not those of everybody, because of what [`awake`] does there: a thread that it keeps
 /// from sleep would take up a caller's other work, and with that hold a step up.
@@ -30,7 +30,7 @@ pub(crate) fn threads() -> usize {
 ///
 /// None waits for itself: threads steal the oldest job first, so that one which waits for a stolen part has no `wait` of its own
 /// left to take up.
-pub(super) fn awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     fn with<R: Send>(others: usize, done: &AtomicBool, f: impl FnOnce() -> R + Send) -> R {
         if others == 0 {
             // Also when a user's function panics.

@@ -1,14 +1,20 @@
-//! One plan, several executors.
+//! One plan, several executors: the CPU's runs the twins, the GPU's encodes kernels. The devices, how they are opened, and which
+//! kernels they were seen or told to choose.
+
+pub mod choices;
+pub(crate) mod cpu;
+pub mod device;
+pub(crate) mod gpu;
 
 use std::time::Duration;
 
-use crate::cpu::CpuExecutor;
-use crate::device::{Device, Kind};
 use crate::error::Result;
-use crate::files::Numbers;
-use crate::gpu::executor::GpuExecutor;
-use crate::gpu::timestamps::{self, Timestamps};
+use crate::exec::cpu::CpuExecutor;
+use crate::exec::device::{Device, Kind};
+use crate::exec::gpu::executor::GpuExecutor;
+use crate::exec::gpu::timestamps::{self, Timestamps};
 use crate::kernels::StepAt;
+use crate::number::numbers::Numbers;
 use crate::plan::{BufferSpec, Op, Payload, Plan, View};
 
 /// What runs a plan's ops on its buffers.

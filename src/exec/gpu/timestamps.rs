@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, GpuBuffer};
+use crate::exec::gpu::{Gpu, GpuBuffer};
 
 /// Passes that are timed at most; a query set holds 4,096 timestamps.
 const PASSES: u32 = 2048;

@@ -1,9 +1,9 @@
 //! Finding an adapter.
 
-use crate::device::{AdapterChoice, AdapterDescription, AdapterDetails, DeviceOptions};
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
-use crate::gpu::memory::driver_memory;
+use crate::exec::device::{AdapterChoice, AdapterDescription, AdapterDetails, DeviceOptions};
+use crate::exec::gpu::Gpu;
+use crate::exec::gpu::memory::driver_memory;
 
 /// Order of preference: a discrete GPU, an integrated one, a virtual one, an unknown one, a software one.
 fn rank(info: &wgpu::AdapterInfo) -> u8 {

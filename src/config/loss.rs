@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::activation::Activation;
+use crate::config::activation::Activation;
 use crate::error::{Error, Result};
 use crate::kernels::{
     Call, binary_cross_entropy, cross_entropy, huber, softmax_cross_entropy, squared_error,
