@@ -1,12 +1,8 @@
 //! Models as ONNX files, which other runtimes run.
 
-#[cfg(test)]
-mod evaluate;
 mod graph;
 mod proto;
 mod scales;
-#[cfg(test)]
-mod tests;
 
 use std::path::Path;
 
