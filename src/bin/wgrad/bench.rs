@@ -6,7 +6,7 @@ use serde_json::json;
 use wgrad::activation::Activation;
 use wgrad::{Adam, Dataset, Device, Loss, Matrix, Mlp, Trainer, profile};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::output;
 use crate::setup;
 
@@ -58,16 +58,13 @@ struct Row {
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
     if a.widths.contains(&0) || a.batch == 0 || !(a.seconds > 0.0 && a.seconds <= 3600.0) {
-        return Err(Failure::Usage(
-            "--widths and --batch must be 1 or more, and --seconds above 0".into(),
-        ));
+        return usage("--widths and --batch must be 1 or more, and --seconds above 0");
     }
     if a.device == "cpu" {
-        return Err(Failure::Usage(
+        return usage(
             "--device cpu would do nothing: the CPU is measured anyway, beside a GPU: give gpu, or a name or number as \
-             `wgrad devices` lists it"
-                .into(),
-        ));
+             `wgrad devices` lists it",
+        );
     }
     let gpu = match setup::device(&a.device) {
         // auto may have found none.

@@ -14,7 +14,7 @@ use wgrad::{ColumnRef, CsvOptions, Dataset, Matrix, Preparation};
 pub use described::{ColumnLine, table};
 pub use new::{New, Reading, Truth};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unusable, usage};
 use crate::input;
 use crate::options::{Held, MissingRules, NaValues, Names, Settings, UnseenRule};
 use crate::output;
@@ -147,10 +147,10 @@ fn refuse(given: &[(&str, bool, bool)], path: &Path) -> Result<(), Failure> {
                 }
                 _ => "speaks of tables of text",
             };
-            Err(Failure::Usage(format!(
+            usage(format!(
                 "--{name} {what}, and {} is none: leave it out",
                 path.display()
-            )))
+            ))
         }
     }
 }
@@ -174,12 +174,12 @@ pub fn training(
         && arrays.targets().is_none()
         && s.target.is_none()
     {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: it has no targets to learn: give them by --targets FILE, name an array of it by --targets-array, or say which \
              column they are by --target, as in --target {}",
             data_path.display(),
             arrays.inputs().cols() - 1
-        )));
+        ));
     }
     let options = preparation_options(s);
     let survey = Survey::of(&file, &options)?;
@@ -268,9 +268,7 @@ pub fn training(
 /// Options that would change nothing with this data.
 fn check_fitted(s: &Settings, preparation: &Preparation) -> Result<(), Failure> {
     if s.unseen != UnseenRule::Error && !preparation.has_categories() {
-        return Err(Failure::Usage(
-            "--unseen speaks of columns of categories, and there is none: leave it out".into(),
-        ));
+        return usage("--unseen speaks of columns of categories, and there is none: leave it out");
     }
     Ok(())
 }

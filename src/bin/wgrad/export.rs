@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::model;
 use crate::output;
 use crate::outputs::{self, Kind, Named, named};
@@ -49,9 +49,7 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         .iter()
         .all(|out| out.is_none())
     {
-        return Err(Failure::Usage(
-            "nothing to write: give --weights FILE, --model FILE or --onnx FILE".into(),
-        ));
+        return usage("nothing to write: give --weights FILE, --model FILE or --onnx FILE");
     }
     let written: Vec<_> = [
         (named("--weights", a.weights.as_ref()), Kind::Tensors),

@@ -6,7 +6,7 @@ use wgrad::data::{ClassMap, Preparation, TargetEncoding};
 use wgrad::metrics::softmax;
 use wgrad::{Checkpoint, CheckpointFolder, Criterion, Device, Loss, Matrix, Model, Sgd, Trainer};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unusable};
 use crate::folder;
 
 /// What was found where a model was asked for.
@@ -31,10 +31,10 @@ pub fn open(path: &Path) -> Result<(Source, PathBuf), Failure> {
         };
         return match CheckpointFolder::new(&inside, 1)?.latest()? {
             Some(found) => Ok((Source::Checkpoint(Box::new(found.checkpoint)), found.path)),
-            None => Err(Failure::File(format!(
+            None => unusable(format!(
                 "{}: it has neither a model nor a checkpoint: give the folder of a run, a model or a checkpoint",
                 path.display()
-            ))),
+            )),
         };
     }
     let source = match Model::load(path) {
@@ -78,18 +78,18 @@ pub enum Answers {
 /// How data was prepared for a model.
 pub fn preparation(model: &Model, path: &Path) -> Result<Preparation, Failure> {
     let Some(value) = &model.preparation else {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: it does not say how data is prepared for it, so no file can be brought into its form: \
              take a model that `wgrad train` made, or use the library",
             path.display()
-        )));
+        ));
     };
     if value.get("estimator").is_some() {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: an estimator of a program saved it, which knows no columns of files: load it in \
              that program",
             path.display()
-        )));
+        ));
     }
     let preparation: Preparation = serde_json::from_value(value.clone()).map_err(|e| {
         Failure::File(format!(
@@ -100,13 +100,13 @@ pub fn preparation(model: &Model, path: &Path) -> Result<Preparation, Failure> {
     let network = model.network();
     let (inputs, outputs) = (preparation.input_width(), preparation.output_width());
     if (inputs, outputs) != (network.inputs(), network.outputs()) {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: its preparation gives {inputs} inputs and {outputs} outputs, its network has {} and {}: \
              take a model that `wgrad train` made",
             path.display(),
             network.inputs(),
             network.outputs()
-        )));
+        ));
     }
     Ok(preparation)
 }

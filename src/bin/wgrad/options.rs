@@ -6,27 +6,17 @@
 mod applies;
 mod values;
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use crate::failure::{Failure, usage};
+
 pub use applies::{Given, Known, Situation};
 pub use values::*;
-
-/// What is wrong with the options. What a user did, not what a file holds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Wrong(pub String);
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Wrong {}
 
 /// The type of a field of [`Settings`]: what is always there, or what may be missing.
 macro_rules! settled {
@@ -301,54 +291,55 @@ impl Options {
     ///
     /// # Errors
     /// If it is no TOML, if a key is not known (with the nearest that is), or if a value cannot be.
-    pub fn parse(text: &str, file: &str) -> Result<Self, Wrong> {
+    pub fn parse(text: &str, file: &str) -> Result<Self, Failure> {
         let wrong = |e: toml::de::Error| {
             let there = e.span().and_then(|span| text.get(span));
             let allowed = match there.is_some_and(is_too_large) {
                 true => format!(": whole numbers go up to {MOST}"),
                 false => String::new(),
             };
-            Wrong(format!("{file}: {}{allowed}", e.to_string().trim_end()))
+            Failure::Usage(format!("{file}: {}{allowed}", e.to_string().trim_end()))
         };
         let table: Table = toml::from_str(text).map_err(wrong)?;
         for (name, value) in &table {
             let line = line_of(text, name);
             // But for the weights of classes no option is a table.
             if value.is_table() && name != "class-weights" {
-                return Err(Wrong(format!(
+                return usage(format!(
                     "{file}{line}: `{name}` is a section, but options stand in none: leave out [{name}]"
-                )));
+                ));
             }
             if !keys().any(|known| known == *name) {
                 let near = match nearest(name) {
                     Some(near) => format!(": did you mean `{near}`?"),
                     None => "; `wgrad train --help` lists them".into(),
                 };
-                return Err(Wrong(format!(
-                    "{file}{line}: there is no option `{name}`{near}"
-                )));
+                return usage(format!("{file}{line}: there is no option `{name}`{near}"));
             }
         }
         toml::from_str(text).map_err(wrong)
     }
 
     /// These, with those in the place of what is not given here.
-    pub fn over(&self, below: &Options) -> Result<Self, Wrong> {
+    pub fn over(&self, below: &Options) -> Result<Self, Failure> {
         let mut table = below.table()?;
         table.extend(self.table()?);
-        Table::try_into(table).map_err(|e| Wrong(e.to_string()))
+        Table::try_into(table).map_err(|e| Failure::Usage(e.to_string()))
     }
 
     /// What is given, by keys.
     ///
     /// # Errors
     /// For what a TOML file, and so the file of the run, cannot hold.
-    pub fn table(&self) -> Result<Table, Wrong> {
-        Table::try_from(self).map_err(|e| self.too_large().unwrap_or_else(|| Wrong(e.to_string())))
+    pub fn table(&self) -> Result<Table, Failure> {
+        Table::try_from(self).map_err(|e| {
+            self.too_large()
+                .unwrap_or_else(|| Failure::Usage(e.to_string()))
+        })
     }
 
     /// What is wrong where a number is larger than TOML's.
-    fn too_large(&self) -> Option<Wrong> {
+    fn too_large(&self) -> Option<Failure> {
         // JSON has these numbers, and the same keys.
         let json = serde_json::to_value(self).ok()?;
         json.as_object()?.iter().find_map(|(name, value)| {
@@ -357,7 +348,7 @@ impl Options {
                 None => std::slice::from_ref(value).iter(),
             };
             let n = numbers.find_map(|n| n.as_u64().filter(|&n| n > MOST))?;
-            Some(Wrong(format!(
+            Some(Failure::Usage(format!(
                 "--{name} is {n}, but must be at most {MOST}"
             )))
         })
@@ -367,7 +358,7 @@ impl Options {
 impl Settings {
     /// The text of a file with all options, those without a value and those that do nothing as comments; not those that a
     /// run has already which goes on.
-    pub fn text(&self, known: Known, kept: Option<&Table>) -> Result<String, Wrong> {
+    pub fn text(&self, known: Known, kept: Option<&Table>) -> Result<String, Failure> {
         let situation = Situation {
             settings: self,
             known: Some(known),

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unusable};
 
 /// Writes to standard output.
 pub fn write(bytes: &[u8]) -> Result<(), Failure> {
@@ -13,9 +13,7 @@ pub fn write(bytes: &[u8]) -> Result<(), Failure> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Err(Failure::Closed),
-        Err(e) => Err(Failure::File(format!(
-            "standard output cannot be written ({e})"
-        ))),
+        Err(e) => unusable(format!("standard output cannot be written ({e})")),
     }
 }
 
@@ -84,9 +82,7 @@ fn broken(text: &str, width: Option<usize>) -> String {
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
     match serde_json::to_string_pretty(value) {
         Ok(text) => line(text),
-        Err(e) => Err(Failure::File(format!(
-            "the result cannot be written as JSON: {e}"
-        ))),
+        Err(e) => unusable(format!("the result cannot be written as JSON: {e}")),
     }
 }
 

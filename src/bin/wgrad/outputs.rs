@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::folder;
 use crate::input::is_standard;
 
@@ -41,10 +41,10 @@ pub fn check(inputs: &[Named<'_>], outputs: &[(Named<'_>, Kind)]) -> Result<(), 
             if *kind == Kind::Text {
                 continue;
             }
-            return Err(Failure::Usage(format!(
+            return usage(format!(
                 "{} -: standard output takes no model: give the name of a file, ./- if it is that",
                 output.what
-            )));
+            ));
         }
         for input in inputs.iter().filter(|input| !is_standard(input.path)) {
             if is_same(input.path, output.path) {
@@ -105,11 +105,11 @@ fn check_kind(output: &Named<'_>, kind: Kind) -> Result<(), Failure> {
     if fits {
         return Ok(());
     }
-    Err(Failure::Usage(format!(
+    usage(format!(
         "{} {}: the file that stands there is {wanted}, and would be overwritten: give another name, or move it away",
         output.what,
         output.path.display()
-    )))
+    ))
 }
 
 /// Whether two paths lead to one file, by links of either kind too.

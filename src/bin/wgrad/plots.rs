@@ -15,7 +15,7 @@ use wgrad::files::replace;
 use wgrad::fit::History;
 use wgrad::metrics::{Confusion, MostConfused, Scores};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unusable};
 use crate::model;
 use crate::report::Summary;
 
@@ -48,7 +48,7 @@ pub fn run(
     preparation: &Preparation,
 ) -> Result<Vec<Plotted>, Failure> {
     if !fonts() {
-        return Err(Failure::File("the font of the plots cannot be used".into()));
+        return unusable("the font of the plots cannot be used");
     }
     let mut plotted = Vec::new();
     let mut draw = |title, name| plotted.push(Plotted { title, name });

@@ -11,7 +11,7 @@ use wgrad::Loss;
 use wgrad::files::Replacement;
 
 use crate::data::{New, Reading, Truth};
-use crate::failure::{self, Failure};
+use crate::failure::{self, Failure, usage};
 use crate::input::is_standard;
 use crate::model::{self, Answering, Answers};
 use crate::options::Names;
@@ -71,11 +71,10 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     let mut model = Answering::open(&a.model, &device)?;
     let binary = model.criterion.loss == Loss::BinaryCrossEntropy;
     if a.proba && model.preparation.classes().is_none() && !binary {
-        return Err(Failure::Usage(
+        return usage(
             "--proba needs a model of classes, or one of the loss binary_cross_entropy, but this one's answers \
-             are numbers: leave it out"
-                .into(),
-        ));
+             are numbers: leave it out",
+        );
     }
     let preparation = a.reading.preparation(model.preparation.clone())?;
     let data = New::open(&a.data, &a.reading, &Truth::default(), &preparation)?.with_ids(&a.id)?;
@@ -90,9 +89,9 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     let mut names = data.id_names();
     let answers = header(&model, a.proba);
     if let Some(twin) = names.iter().find(|name| answers.contains(name)) {
-        return Err(Failure::Usage(format!(
+        return usage(format!(
             "--id {twin} has the name of an answer: give another column, or leave it out"
-        )));
+        ));
     }
     names.extend(header(&model, a.proba));
     if a.json {

@@ -6,7 +6,7 @@ use wgrad::data::{DataFile, Delimiter, OpenOptions, Source, TargetEncoding};
 use wgrad::{ColumnRef, Dataset, Matrix, Preparation, Task};
 
 use super::{columns, files, has_table, is_tsv, refuse};
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::input;
 use crate::options::{NaValues, Names, UnseenRule};
 use crate::output;
@@ -61,10 +61,9 @@ impl Reading {
     pub fn preparation(&self, fitted: Preparation) -> Result<Preparation, Failure> {
         match self.unseen {
             None => Ok(fitted),
-            Some(_) if !fitted.has_categories() => Err(Failure::Usage(
-                "--unseen speaks of columns of categories, and the model has none: leave it out"
-                    .into(),
-            )),
+            Some(_) if !fitted.has_categories() => usage(
+                "--unseen speaks of columns of categories, and the model has none: leave it out",
+            ),
             Some(rule) => Ok(fitted.with_unseen(rule.into())),
         }
     }
@@ -141,10 +140,7 @@ impl<'a> New<'a> {
         }
         let names = self.id_names();
         if let Some(i) = (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
-            return Err(Failure::Usage(format!(
-                "--id names {:?} twice: once is enough",
-                names[i]
-            )));
+            return usage(format!("--id names {:?} twice: once is enough", names[i]));
         }
         // That they are there is seen before anything is written.
         self.ids(0..1)?;

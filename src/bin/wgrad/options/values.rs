@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 use wgrad::Missing;
 
-use super::Wrong;
+use crate::failure::{Failure, usage};
 
 /// A name with arguments, as `step(every=10,gamma=0.1)`.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,9 +21,9 @@ pub struct Named {
 
 impl Named {
     /// From its text.
-    pub fn parse(what: &str, text: &str) -> Result<Self, Wrong> {
+    pub fn parse(what: &str, text: &str) -> Result<Self, Failure> {
         let fail = || {
-            Wrong(format!(
+            Failure::Usage(format!(
                 "{what} {text:?} is not of the form name or name(key=number, …)"
             ))
         };
@@ -42,7 +42,7 @@ impl Named {
     }
 
     /// The arguments in this order, a default for each that is not given.
-    pub fn arguments(&self, known: &[(&str, f64)]) -> Result<Vec<f64>, Wrong> {
+    pub fn arguments(&self, known: &[(&str, f64)]) -> Result<Vec<f64>, Failure> {
         if let Some((key, _)) = self
             .arguments
             .iter()
@@ -54,10 +54,7 @@ impl Named {
             } else {
                 format!("takes {}", names.join(", "))
             };
-            return Err(Wrong(format!(
-                "{} has no argument {key}: it {has}",
-                self.name
-            )));
+            return usage(format!("{} has no argument {key}: it {has}", self.name));
         }
         let value = |(name, default): &(&str, f64)| {
             self.arguments
@@ -71,11 +68,11 @@ impl Named {
 }
 
 /// A whole number that stands where any number may.
-pub fn whole(what: &str, x: f64) -> Result<u64, Wrong> {
+pub fn whole(what: &str, x: f64) -> Result<u64, Failure> {
     if x >= 0.0 && x.fract() == 0.0 && x < 9e15 {
         return Ok(x as u64);
     }
-    Err(Wrong(format!("{what} is {x}, but must be a whole number")))
+    usage(format!("{what} is {x}, but must be a whole number"))
 }
 
 /// Names of columns: one text with commas, or a list.
@@ -84,15 +81,14 @@ pub fn whole(what: &str, x: f64) -> Result<u64, Wrong> {
 pub struct Names(pub Vec<String>);
 
 impl FromStr for Names {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         let names: Vec<String> = parts(text, false).into_iter().map(unquoted).collect();
         if names.iter().any(String::is_empty) {
-            return Err(Wrong(
-                "a name is empty; a name with commas stands in quotation marks, as in '\"a, b\",c'"
-                    .into(),
-            ));
+            return usage(
+                "a name is empty; a name with commas stands in quotation marks, as in '\"a, b\",c'",
+            );
         }
         Ok(Self(names))
     }
@@ -141,16 +137,16 @@ pub enum ClassWeights {
 }
 
 impl FromStr for ClassWeights {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         match text {
             "none" => return Ok(Self::None),
             "balanced" => return Ok(Self::Balanced),
             _ => {}
         }
         let wrong = || {
-            Wrong(format!(
+            Failure::Usage(format!(
                 "{text:?} is neither none nor balanced, nor weights of classes as in yes=5,no=1"
             ))
         };
@@ -159,7 +155,7 @@ impl FromStr for ClassWeights {
             let (class, weight) = part.rsplit_once('=').ok_or_else(wrong)?;
             let weight: f64 = weight.trim().parse().map_err(|_| wrong())?;
             if weights.insert(class.trim().to_owned(), weight).is_some() {
-                return Err(Wrong(format!("class {class:?} has two weights")));
+                return usage(format!("class {class:?} has two weights"));
             }
         }
         Self::given(weights)
@@ -167,12 +163,12 @@ impl FromStr for ClassWeights {
 }
 
 impl ClassWeights {
-    fn given(weights: BTreeMap<String, f64>) -> Result<Self, Wrong> {
+    fn given(weights: BTreeMap<String, f64>) -> Result<Self, Failure> {
         let sound = |weight: f64| weight >= 0.0 && weight.is_finite();
         match weights.iter().find(|(_, weight)| !sound(**weight)) {
-            Some((class, weight)) => Err(Wrong(format!(
+            Some((class, weight)) => usage(format!(
                 "the weight of class {class:?} is {weight}, but must be a number from 0 on"
-            ))),
+            )),
             None => Ok(Self::Given(weights)),
         }
     }
@@ -235,9 +231,9 @@ impl<'de> Deserialize<'de> for Widths {
 }
 
 impl FromStr for Widths {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         if text.trim().eq_ignore_ascii_case("none") {
             return Ok(Self(Vec::new()));
         }
@@ -247,7 +243,7 @@ impl FromStr for Widths {
         };
         let widths: Result<Vec<usize>, ()> = text.split(',').map(width).collect();
         let widths = widths.map_err(|()| {
-            Wrong(format!(
+            Failure::Usage(format!(
                 "{text:?} is no list of widths: write 256,128 or none"
             ))
         })?;
@@ -263,14 +259,14 @@ pub enum Held {
 }
 
 impl FromStr for Held {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         match text.parse::<f64>() {
             Ok(share) if (0.0..1.0).contains(&share) => Ok(Self::Share(share)),
-            Ok(share) => Err(Wrong(format!(
+            Ok(share) => usage(format!(
                 "{share} is no share of the rows: give one in [0, 1), or a file"
-            ))),
+            )),
             Err(_) => Ok(Self::File(text.into())),
         }
     }
@@ -370,17 +366,17 @@ fn unquoted(name: &str) -> String {
 }
 
 impl FromStr for MissingRules {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         let mut rules = Self::default();
         let mut general = None;
         for part in parts(text, true) {
             if let Some(rule) = missing_rule(part) {
                 if general.replace(rule).is_some() {
-                    return Err(Wrong(format!(
+                    return usage(format!(
                         "{text:?} has two rules for all columns: give one, and others as COLUMN=RULE"
-                    )));
+                    ));
                 }
                 continue;
             }
@@ -391,13 +387,13 @@ impl FromStr for MissingRules {
                 Some((unquoted(part[..i].trim()), rule))
             });
             let Some((name, rule)) = found.filter(|(name, _)| !name.is_empty()) else {
-                return Err(Wrong(format!(
+                return usage(format!(
                     "{part:?} is none of error, drop, mean, median, most-frequent, constant(VALUE), nor one of them for a column, \
                      as in age=median"
-                )));
+                ));
             };
             if rules.columns.iter().any(|(other, _)| *other == name) {
-                return Err(Wrong(format!("column {name:?} has two rules")));
+                return usage(format!("column {name:?} has two rules"));
             }
             rules.columns.push((name, rule));
         }
@@ -441,9 +437,9 @@ impl<'de> Deserialize<'de> for MissingRules {
 pub struct NaValues(pub Vec<String>);
 
 impl FromStr for NaValues {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         Ok(Self(
             text.split(',').map(|word| word.trim().into()).collect(),
         ))
