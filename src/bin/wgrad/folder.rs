@@ -9,7 +9,7 @@
 //! | `checkpoints/` | the last few checkpoints |
 //! | `log.jsonl` | an object an epoch, or every so many steps |
 //! | `history.csv` | a line an epoch |
-//! | `model.safetensors`, `report.md`, `report.json`, `*.svg`, `*.png` | what came of it, at the end |
+//! | `model.safetensors`, `report.md`, `report.json`, `*.svg` | what came of it, at the end |
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -112,7 +112,7 @@ pub fn is_own(inside: &Path) -> bool {
         None => {
             let named = [CONFIG, RUN, LOG, HISTORY, MODEL, LOCK].contains(&name.as_ref());
             let told = name.starts_with(&format!("{REPORT}."));
-            named || told || checkpoint || name.ends_with(".svg") || name.ends_with(".png")
+            named || told || checkpoint || name.ends_with(".svg")
         }
         Some(folder) => folder == Path::new(CHECKPOINTS) && checkpoint,
     }
