@@ -14,7 +14,7 @@ mod ndarray;
 mod npy;
 mod npz;
 mod open;
-mod pair;
+mod part;
 mod preparation;
 mod standardizer;
 mod stream;
@@ -23,12 +23,12 @@ mod tensors;
 mod weights;
 mod wording;
 
-pub use array::{Array, Arrays, Element, Task};
+pub use array::{Array, Element, Task};
 pub use class_map::ClassMap;
 pub(crate) use cut::Cut;
 pub use folds::Folds;
 pub use open::{DataFile, OpenOptions};
-pub use pair::{Pair, Part};
+pub use part::Part;
 pub use preparation::{
     Column, ColumnSurvey, Encoding, InputColumn, Missing, Preparation, PreparationOptions,
     Prepared, Raw, Scaling, Survey, SurveyedKind, TargetEncoding, Unseen, Warning, WarningKind,

@@ -7,8 +7,8 @@ use std::ops::Range;
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
+use super::Matrix;
 use super::bytes::Bytes;
-use super::{Dataset, Matrix, Targets};
 use crate::error::{Cell, CellKind, Error, Result, shortest};
 
 /// The type of an array's elements.
@@ -564,110 +564,6 @@ pub(crate) fn reserved<T>(what: &str, rows: usize, cols: usize) -> Result<Vec<T>
         });
     }
     Ok(room)
-}
-
-/// Arrays with a row for each sample: inputs, and targets where there are any.
-#[derive(Debug, Clone)]
-pub struct Arrays {
-    inputs: Array,
-    targets: Option<Array>,
-    task: Task,
-    /// Whether they stand in their file by names.
-    named: bool,
-}
-
-impl Arrays {
-    /// Of two arrays, or of inputs alone.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] if the numbers of rows differ.
-    pub fn new(inputs: Array, targets: Option<Array>, task: Task) -> Result<Self> {
-        if let Some(targets) = &targets
-            && targets.rows() != inputs.rows()
-        {
-            return Err(Error::Shape {
-                what: targets.name.clone(),
-                got: format!("{:?}", targets.shape),
-                expected: format!(
-                    "{} rows, as {} {:?} has",
-                    inputs.rows(),
-                    inputs.name,
-                    inputs.shape
-                ),
-                advice: "every row of inputs needs one target: see that the files belong together"
-                    .into(),
-            });
-        }
-        Ok(Self {
-            inputs,
-            targets,
-            task,
-            named: false,
-        })
-    }
-
-    /// The same, of a file that has arrays by their names.
-    pub(crate) fn by_name(mut self) -> Self {
-        self.named = true;
-        self
-    }
-
-    /// Whether they come from a file that has arrays by their names.
-    pub fn are_named(&self) -> bool {
-        self.named
-    }
-
-    /// What was said of the targets.
-    pub(crate) fn task(&self) -> Task {
-        self.task
-    }
-
-    /// The inputs.
-    pub fn inputs(&self) -> &Array {
-        &self.inputs
-    }
-
-    /// The targets.
-    pub fn targets(&self) -> Option<&Array> {
-        self.targets.as_ref()
-    }
-
-    /// Rows.
-    pub fn rows(&self) -> usize {
-        self.inputs.rows()
-    }
-
-    /// Targets of some rows.
-    pub(crate) fn read_targets(&self, rows: Range<usize>) -> Result<Targets> {
-        let Some(targets) = &self.targets else {
-            return Err(Error::File {
-                file: self.inputs.name.clone(),
-                problem: "has no targets".into(),
-                advice: "give the array of targets too".into(),
-            });
-        };
-        let classes = match self.task {
-            Task::Auto => targets.cols == 1 && targets.element.is_integer(),
-            Task::Classification => true,
-            Task::Regression => false,
-        };
-        Ok(match classes {
-            true => Targets::Classes(targets.labels(rows)?),
-            false => Targets::Values(targets.matrix(rows, 1.0)?),
-        })
-    }
-
-    /// Some rows, inputs times `scale`.
-    ///
-    /// # Errors
-    /// As [`Array::matrix`] and [`Array::labels`]; [`Error::File`] if there are no targets.
-    pub fn dataset(&self, rows: Range<usize>, scale: f64) -> Result<Dataset> {
-        let inputs = self.inputs.matrix(rows.clone(), scale)?;
-        match self.read_targets(rows)? {
-            Targets::Classes(labels) => Dataset::classes(inputs, labels),
-            Targets::Values(values) => Dataset::values(inputs, values),
-        }
-    }
 }
 
 #[cfg(test)]

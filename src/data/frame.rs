@@ -7,7 +7,7 @@ use std::ops::Range;
 use arrayvec::ArrayVec;
 
 use super::array::{Array, ArrayCell};
-use super::pair::Part;
+use super::part::Part;
 use super::table::{self, ColumnRef, CsvOptions, Delimiter, Row, Table, number};
 use super::wording::{column_label, listed, nearest, shortened};
 use super::{Dataset, Matrix, Raw, Targets};
@@ -91,15 +91,10 @@ impl<'a> Frame<'a> {
         };
         let (first, second, label) = match raw {
             Raw::Table(table) => (Block::Table(table), None, table.file()),
-            Raw::Arrays(arrays) => (
-                Block::Array(arrays.inputs()),
-                arrays.targets().map(Block::Array),
-                arrays.inputs().name(),
-            ),
-            Raw::Pair(pair) => (
-                part(pair.inputs()),
-                Some(part(pair.targets())),
-                pair.inputs().file(),
+            Raw::File(file) => (
+                part(file.inputs()),
+                file.targets().map(part),
+                file.inputs().file(),
             ),
             Raw::Dataset(data) => (
                 Block::Matrix(data.inputs()),

@@ -1,15 +1,16 @@
 //! Files of data of any kind, told apart by their first bytes and their names.
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::array::{Array, Arrays, Task};
+use super::array::{Array, Task};
 use super::bytes::{Bytes, GZIP};
-use super::pair::{Pair, Part};
+use super::part::Part;
 use super::table::{CsvOptions, Table};
 use super::wording::{listed, nearest};
-use super::{Dataset, Preparation, PreparationOptions, Raw, foreign, idx, npy, npz, tensors};
+use super::{Dataset, Preparation, PreparationOptions, foreign, idx, npy, npz, tensors};
 use crate::error::{Error, Result, Size};
 
 /// How files of data are read.
@@ -52,26 +53,48 @@ const UNPACKED_TABLE: u64 = 1 << 30;
 ///
 /// Each may be in gzip, too. Of large files see [`Table`] and [`Array`].
 #[derive(Debug, Clone)]
-pub enum DataFile {
-    /// A table of text.
-    Table(Table),
-    /// Arrays of numbers.
-    Arrays(Arrays),
-    /// Inputs and targets in two files, of which at least one is a table.
-    Pair(Pair),
-}
-
-impl<'a> From<&'a DataFile> for Raw<'a> {
-    fn from(file: &'a DataFile) -> Self {
-        match file {
-            DataFile::Table(table) => table.into(),
-            DataFile::Arrays(arrays) => arrays.into(),
-            DataFile::Pair(pair) => pair.into(),
-        }
-    }
+pub struct DataFile {
+    inputs: Part,
+    targets: Option<Part>,
+    task: Task,
+    named: bool,
 }
 
 impl DataFile {
+    /// Of inputs, and of targets that stand by themselves: a row of one belongs to the row of the same number of the other.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the numbers of rows differ.
+    pub fn new(inputs: Part, targets: Option<Part>, task: Task) -> Result<Self> {
+        if let Some(targets) = &targets
+            && targets.rows() != inputs.rows()
+        {
+            let headers = match inputs.table().or(targets.table()) {
+                Some(_) => ", and that both have a header or neither has",
+                None => "",
+            };
+            return Err(Error::Shape {
+                what: targets.file().into(),
+                got: targets.extent(),
+                expected: match &inputs {
+                    Part::Table(table) => format!("{} rows, as {} has", table.rows(), table.file()),
+                    Part::Array(x) => {
+                        format!("{} rows, as {} {:?} has", x.rows(), x.name(), x.shape())
+                    }
+                },
+                advice: format!(
+                    "every row of inputs needs one target: see that the files belong together{headers}"
+                ),
+            });
+        }
+        Ok(Self {
+            inputs,
+            targets,
+            task,
+            named: false,
+        })
+    }
+
     /// Opens a file that has inputs and perhaps targets, or a pair of files, inputs and targets (MNIST's images and labels in
     /// either order).
     ///
@@ -86,26 +109,20 @@ impl DataFile {
                 Self::of(name_of(path), path, Bytes::open(path)?, options)
             }
             [inputs, targets] => {
-                let inputs = part(inputs.as_ref(), options)?;
                 let of_targets = OpenOptions {
                     csv: options.targets_csv.clone().unwrap_or(options.csv.clone()),
                     ..OpenOptions::default()
                 };
-                let targets = part(targets.as_ref(), &of_targets)?;
-                let (inputs, targets) = match (inputs, targets) {
-                    (Part::Array(inputs), Part::Array(targets)) => (inputs, targets),
-                    (inputs, targets) => return Ok(Self::Pair(Pair::new(inputs, targets)?)),
-                };
+                let mut inputs = part(inputs.as_ref(), options)?;
+                let mut targets = part(targets.as_ref(), &of_targets)?;
                 // One number a row is what is to be learnt.
-                let (inputs, targets) = match (inputs.shape().len(), targets.shape().len()) {
-                    (1, 2..) => (targets, inputs),
-                    _ => (inputs, targets),
-                };
-                Ok(Self::Arrays(Arrays::new(
-                    inputs,
-                    Some(targets),
-                    options.task,
-                )?))
+                if let (Part::Array(x), Part::Array(t)) = (&inputs, &targets)
+                    && x.shape().len() == 1
+                    && t.shape().len() > 1
+                {
+                    std::mem::swap(&mut inputs, &mut targets);
+                }
+                Self::new(inputs, Some(targets), options.task)
             }
             _ => Err(Error::Argument {
                 name: "the number of data files".into(),
@@ -129,30 +146,98 @@ impl DataFile {
 
     fn of(file: String, path: &Path, bytes: Bytes, options: &OpenOptions) -> Result<Self> {
         let (kind, bytes) = recognised(&file, path, bytes)?;
-        let one = |array| Ok(Self::Arrays(Arrays::new(array, None, options.task)?));
         match kind {
-            Kind::Table => Ok(Self::Table(table(file, path, bytes, options)?)),
-            Kind::Npy => one(npy::read(&file, &bytes)?),
-            Kind::Idx => one(idx::read(&file, &bytes)?),
             Kind::Npz => {
                 let mut archive = npz::Archive::open(&file, &bytes)?;
-                let (inputs, targets) = chosen(&file, &archive.names, options)?;
-                let inputs = archive.array(&inputs)?;
-                let targets = targets.map(|targets| archive.array(&targets)).transpose()?;
-                Ok(Self::Arrays(
-                    Arrays::new(inputs, targets, options.task)?.by_name(),
-                ))
+                let names = archive.names.clone();
+                Self::by_name(&file, &names, options, |name| archive.array(name))
             }
             Kind::Safetensors => {
-                let (inputs, targets) = chosen(&file, &tensors::names(&file, &bytes)?, options)?;
-                let inputs = tensors::read(&file, &bytes, &inputs)?;
-                let targets = targets
-                    .map(|name| tensors::read(&file, &bytes, &name))
-                    .transpose()?;
-                Ok(Self::Arrays(
-                    Arrays::new(inputs, targets, options.task)?.by_name(),
-                ))
+                let names = tensors::names(&file, &bytes)?;
+                let read = |name: &str| tensors::read(&file, &bytes, name);
+                Self::by_name(&file, &names, options, read)
             }
+            kind => Self::new(one(kind, file, path, bytes, options)?, None, options.task),
+        }
+    }
+
+    /// The arrays of a file that has them by these names.
+    fn by_name(
+        file: &str,
+        names: &[String],
+        options: &OpenOptions,
+        mut read: impl FnMut(&str) -> Result<Array>,
+    ) -> Result<Self> {
+        let (inputs, targets) = chosen(file, names, options)?;
+        let inputs = Part::Array(read(&inputs)?);
+        let targets = targets.map(|name| read(&name)).transpose()?;
+        Ok(Self {
+            named: true,
+            ..Self::new(inputs, targets.map(Part::Array), options.task)?
+        })
+    }
+
+    /// The inputs; of a table all its columns.
+    pub fn inputs(&self) -> &Part {
+        &self.inputs
+    }
+
+    /// The targets, where they stand by themselves.
+    pub fn targets(&self) -> Option<&Part> {
+        self.targets.as_ref()
+    }
+
+    /// Inputs, and targets that stand by themselves.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        std::iter::once(&self.inputs).chain(&self.targets)
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.inputs.rows()
+    }
+
+    /// Whether it has arrays by their names.
+    pub fn is_named(&self) -> bool {
+        self.named
+    }
+
+    /// What was said of the targets.
+    pub(crate) fn task(&self) -> Task {
+        self.task
+    }
+
+    /// Some rows of arrays as they are, inputs times `scale`.
+    ///
+    /// # Errors
+    /// As [`Array::matrix`] and [`Array::labels`]; [`Error::File`] if there are no targets, or for a table, of which a
+    /// [`Preparation`] makes numbers.
+    pub fn dataset(&self, rows: Range<usize>, scale: f64) -> Result<Dataset> {
+        let failed = |part: &Part, problem: &str, advice: &str| Error::File {
+            file: part.file().into(),
+            problem: problem.into(),
+            advice: advice.into(),
+        };
+        let array = |part: &'_ Part| {
+            let advice = "fit a Preparation, which makes numbers of it";
+            part.array()
+                .cloned()
+                .ok_or_else(|| failed(part, "is a table", advice))
+        };
+        let inputs = array(&self.inputs)?.matrix(rows.clone(), scale)?;
+        let Some(targets) = &self.targets else {
+            let advice = "give the array of targets too";
+            return Err(failed(&self.inputs, "has no targets", advice));
+        };
+        let targets = array(targets)?;
+        let classes = match self.task {
+            Task::Auto => targets.cols() == 1 && targets.element().is_integer(),
+            Task::Classification => true,
+            Task::Regression => false,
+        };
+        match classes {
+            true => Dataset::classes(inputs, targets.labels(rows)?),
+            false => Dataset::values(inputs, targets.matrix(rows, 1.0)?),
         }
     }
 }
@@ -305,11 +390,19 @@ fn array(path: &Path) -> Result<Array> {
 /// The one array or table of a file.
 fn part(path: &Path, options: &OpenOptions) -> Result<Part> {
     let file = name_of(path);
-    Ok(match recognised(&file, path, Bytes::open(path)?)? {
-        (Kind::Npy, bytes) => Part::Array(npy::read(&file, &bytes)?),
-        (Kind::Idx, bytes) => Part::Array(idx::read(&file, &bytes)?),
-        (Kind::Table, bytes) => Part::Table(table(file, path, bytes, options)?),
-        (Kind::Npz | Kind::Safetensors, _) => return Err(not_one_array(&file)),
+    let (kind, bytes) = recognised(&file, path, Bytes::open(path)?)?;
+    one(kind, file, path, bytes, options)
+}
+
+fn one(kind: Kind, file: String, path: &Path, bytes: Bytes, options: &OpenOptions) -> Result<Part> {
+    Ok(match kind {
+        Kind::Npy => Part::Array(npy::read(&file, &bytes)?),
+        Kind::Idx => Part::Array(idx::read(&file, &bytes)?),
+        Kind::Table => {
+            let tabs = has_extension(path, &["tsv", "tab"]);
+            Part::Table(Table::new(file, bytes, &options.csv, tabs)?)
+        }
+        Kind::Npz | Kind::Safetensors => return Err(not_one_array(&file)),
     })
 }
 
@@ -320,11 +413,6 @@ fn not_one_array(file: &str) -> Error {
         advice: "give NPY, IDX or a table; NPZ and safetensors hold inputs and targets in one file"
             .into(),
     }
-}
-
-fn table(file: String, path: &Path, bytes: Bytes, options: &OpenOptions) -> Result<Table> {
-    let tabs = has_extension(path, &["tsv", "tab"]);
-    Table::new(file, bytes, &options.csv, tabs)
 }
 
 /// Names of the arrays of inputs and targets.

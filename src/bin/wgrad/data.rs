@@ -114,7 +114,7 @@ pub fn path(s: &Settings) -> Result<&Path, Failure> {
 /// Options that speak of tables of text, where there is none; of arrays with names, where they have none.
 fn check_kind(s: &Settings, file: &DataFile, path: &Path) -> Result<(), Failure> {
     let table = has_table(file);
-    let named = matches!(file, DataFile::Arrays(arrays) if arrays.are_named());
+    let named = file.is_named();
     let given = [
         ("delimiter", s.delimiter.is_some(), table),
         ("header", s.header.is_some(), table),
@@ -128,13 +128,7 @@ fn check_kind(s: &Settings, file: &DataFile, path: &Path) -> Result<(), Failure>
 }
 
 fn has_table(file: &DataFile) -> bool {
-    match file {
-        DataFile::Table(_) => true,
-        DataFile::Arrays(_) => false,
-        DataFile::Pair(pair) => [pair.inputs(), pair.targets()]
-            .iter()
-            .any(|part| matches!(part, Part::Table(_))),
-    }
+    file.parts().any(|part| part.table().is_some())
 }
 
 fn refuse(given: &[(&str, bool, bool)], path: &Path) -> Result<(), Failure> {
@@ -170,15 +164,14 @@ pub fn training(
     }
     let file = input::open(&files(data_path, s.targets.as_ref()), &open)?;
     check_kind(s, &file, data_path)?;
-    if let DataFile::Arrays(arrays) = &file
-        && arrays.targets().is_none()
+    if let (Part::Array(inputs), None) = (file.inputs(), file.targets())
         && s.target.is_none()
     {
         return unusable(format!(
             "{}: it has no targets to learn: give them by --targets FILE, name an array of it by --targets-array, or say which \
              column they are by --target, as in --target {}",
             data_path.display(),
-            arrays.inputs().cols() - 1
+            inputs.cols() - 1
         ));
     }
     let options = preparation_options(s);
@@ -301,19 +294,9 @@ fn with_option(warning: &Warning) -> String {
 }
 
 fn guesses(file: &DataFile) -> Vec<String> {
-    let tables = match file {
-        DataFile::Table(table) => vec![table],
-        DataFile::Pair(pair) => [pair.inputs(), pair.targets()]
-            .into_iter()
-            .filter_map(|part| match part {
-                Part::Table(table) => Some(table),
-                _ => None,
-            })
-            .collect(),
-        _ => Vec::new(),
-    };
+    let tables = file.parts().filter_map(Part::table);
     let mut lines: Vec<String> = Vec::new();
-    for guess in tables.iter().flat_map(|table| table.guesses()) {
+    for guess in tables.flat_map(wgrad::Table::guesses) {
         let line = format!("{}: {} ({})", guess.what, guess.found, guess.evidence);
         if !lines.contains(&line) {
             lines.push(line);
@@ -323,47 +306,30 @@ fn guesses(file: &DataFile) -> Vec<String> {
 }
 
 fn describe(file: &DataFile, dropped: usize) -> String {
-    let shape = |a: &wgrad::data::Array| {
-        let dims: Vec<String> = a.shape().iter().map(usize::to_string).collect();
-        format!("{:?} {}", a.element(), dims.join("×"))
-    };
-    let table = |table: &wgrad::Table| {
-        let header = if table.names().is_some() {
-            "with a header"
-        } else {
-            "without a header"
-        };
-        let cut = match table.delimiter() {
-            Delimiter::Whitespace => "white space".to_owned(),
-            delimiter => format!("{:?}", delimiter.to_string()),
-        };
-        format!("a table of {} columns {header}, cut at {cut}", table.cols())
-    };
-    let part = |part: &Part| match part {
-        Part::Table(of) => table(of),
-        Part::Array(array) => shape(array),
+    let told = |part: &Part| match part {
+        Part::Table(table) => {
+            let header = if table.names().is_some() {
+                "with a header"
+            } else {
+                "without a header"
+            };
+            let cut = match table.delimiter() {
+                Delimiter::Whitespace => "white space".to_owned(),
+                delimiter => format!("{:?}", delimiter.to_string()),
+            };
+            format!("a table of {} columns {header}, cut at {cut}", table.cols())
+        }
+        Part::Array(array) => {
+            let dims: Vec<String> = array.shape().iter().map(usize::to_string).collect();
+            format!("{:?} {}", array.element(), dims.join("×"))
+        }
         _ => String::new(),
     };
-    let (rows, what) = match file {
-        DataFile::Table(of) => (of.rows(), table(of)),
-        DataFile::Arrays(arrays) => {
-            let targets = arrays
-                .targets()
-                .map(|t| format!(", targets {}", shape(t)))
-                .unwrap_or_default();
-            (
-                arrays.rows(),
-                format!("inputs {}{targets}", shape(arrays.inputs())),
-            )
-        }
-        DataFile::Pair(pair) => (
-            pair.rows(),
-            format!(
-                "inputs {}, targets {}",
-                part(pair.inputs()),
-                part(pair.targets())
-            ),
-        ),
+    let (rows, inputs) = (file.rows(), told(file.inputs()));
+    let what = match (file.inputs(), file.targets()) {
+        (_, Some(targets)) => format!("inputs {inputs}, targets {}", told(targets)),
+        (Part::Table(_), None) => inputs,
+        (_, None) => format!("inputs {inputs}"),
     };
     match dropped {
         0 => format!("{} rows; {what}", output::count(rows as u64)),

@@ -16,7 +16,7 @@ use crate::data::standardizer::{Moments, Standardizer};
 use crate::error::{ColumnKind, Error, Result};
 
 impl Preparation {
-    /// Fits a preparation to training data: a [`Table`](crate::Table), [`Arrays`](crate::Arrays), a [`Dataset`](crate::Dataset), or a
+    /// Fits a preparation to training data: a [`Table`](crate::Table), a [`DataFile`](crate::DataFile), a [`Dataset`](crate::Dataset), or a
     /// [`Matrix`](crate::Matrix) of inputs. All rows are training rows; where some are held out, see
     /// [`fit_rows`](Self::fit_rows).
     ///

@@ -102,10 +102,7 @@ impl<'a> New<'a> {
             },
         };
         let file = input::open(&files(path, truth.targets.as_ref()), &options)?;
-        let (table, named) = (
-            has_table(&file),
-            matches!(&file, DataFile::Arrays(arrays) if arrays.are_named()),
-        );
+        let (table, named) = (has_table(&file), file.is_named());
         let given = [
             ("delimiter", reading.delimiter.is_some(), table),
             ("header", reading.header.is_some(), table),
@@ -161,11 +158,7 @@ impl<'a> New<'a> {
     }
 
     pub fn rows(&self) -> usize {
-        match &self.file {
-            DataFile::Table(table) => table.rows(),
-            DataFile::Arrays(arrays) => arrays.rows(),
-            DataFile::Pair(pair) => pair.rows(),
-        }
+        self.file.rows()
     }
 
     /// Inputs of some rows.

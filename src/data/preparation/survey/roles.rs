@@ -195,7 +195,7 @@ impl<'a> Roles<'a> {
 
     pub fn task(&self, raw: Raw<'_>) -> Task {
         match (self.options.task, raw) {
-            (Task::Auto, Raw::Arrays(arrays)) => arrays.task(),
+            (Task::Auto, Raw::File(file)) => file.task(),
             (task, _) => task,
         }
     }
