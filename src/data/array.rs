@@ -103,15 +103,29 @@ pub struct Array {
     bytes: Bytes,
 }
 
-/// An element of an array, as exact as the file has it.
+/// A value as it stands in the data, as exact as a file has it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum ArrayCell<'a> {
-    /// Of a type with fractions; perhaps not finite.
+pub(crate) enum Value<'a> {
+    /// Nothing: a word for it, or a NaN.
+    Missing,
+    /// A number of a type with fractions; of an array perhaps not finite.
     Number(f64),
-    /// Of a type of whole numbers; a bool is 0 or 1.
-    Int(i128),
-    /// Text, without the zeros that fill it up.
+    /// A number of a type of whole numbers; a bool is 0 or 1.
+    Whole(i128),
+    /// Text, which may be a number's; of an array without the zeros that fill it up.
     Text(Cow<'a, str>),
+}
+
+impl Value<'_> {
+    /// The value as text: names of classes and categories.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Value::Missing => Cow::Borrowed(""),
+            Value::Number(x) => Cow::Owned(x.to_string()),
+            Value::Whole(i) => Cow::Owned(i.to_string()),
+            Value::Text(text) => Cow::Borrowed(text),
+        }
+    }
 }
 
 /// How an array's bytes are to be read.
@@ -246,7 +260,7 @@ impl Array {
     /// # Panics
     /// If there is no such element.
     #[inline]
-    pub(crate) fn cell(&self, row: usize, col: usize) -> ArrayCell<'_> {
+    pub(crate) fn cell(&self, row: usize, col: usize) -> Value<'_> {
         let i = match &self.columns {
             None => row * self.cols + col,
             Some(columns) => columns[col] + row,
@@ -264,19 +278,19 @@ impl Array {
             }};
         }
         match self.element {
-            Element::Bool => ArrayCell::Int((element!(u8) != 0).into()),
-            Element::U8 => ArrayCell::Int(element!(u8).into()),
-            Element::I8 => ArrayCell::Int(element!(i8).into()),
-            Element::U16 => ArrayCell::Int(element!(u16).into()),
-            Element::I16 => ArrayCell::Int(element!(i16).into()),
-            Element::U32 => ArrayCell::Int(element!(u32).into()),
-            Element::I32 => ArrayCell::Int(element!(i32).into()),
-            Element::U64 => ArrayCell::Int(element!(u64).into()),
-            Element::I64 => ArrayCell::Int(element!(i64).into()),
-            Element::F16 => ArrayCell::Number(element!(f16).into()),
-            Element::Bf16 => ArrayCell::Number(element!(bf16).into()),
-            Element::F32 => ArrayCell::Number(element!(f32).into()),
-            Element::F64 => ArrayCell::Number(element!(f64)),
+            Element::Bool => Value::Whole((element!(u8) != 0).into()),
+            Element::U8 => Value::Whole(element!(u8).into()),
+            Element::I8 => Value::Whole(element!(i8).into()),
+            Element::U16 => Value::Whole(element!(u16).into()),
+            Element::I16 => Value::Whole(element!(i16).into()),
+            Element::U32 => Value::Whole(element!(u32).into()),
+            Element::I32 => Value::Whole(element!(i32).into()),
+            Element::U64 => Value::Whole(element!(u64).into()),
+            Element::I64 => Value::Whole(element!(i64).into()),
+            Element::F16 => Value::Number(element!(f16).into()),
+            Element::Bf16 => Value::Number(element!(bf16).into()),
+            Element::F32 => Value::Number(element!(f32).into()),
+            Element::F64 => Value::Number(element!(f64)),
             Element::Text(length) => {
                 let text = bytes[i * 4 * length..][..4 * length].chunks_exact(4);
                 let codes = text.map(|c| match self.big_endian {
@@ -285,7 +299,7 @@ impl Array {
                 });
                 let text: String = codes.map(character).collect();
                 let end = text.trim_end_matches('\0').len();
-                ArrayCell::Text(Cow::Owned(text[..end].into()))
+                Value::Text(Cow::Owned(text[..end].into()))
             }
             Element::Bytes(length) => {
                 let text = &bytes[i * length..][..length];
@@ -293,7 +307,7 @@ impl Array {
                     .iter()
                     .rposition(|&b| b != 0)
                     .map_or(0, |last| last + 1);
-                ArrayCell::Text(String::from_utf8_lossy(&text[..end]))
+                Value::Text(String::from_utf8_lossy(&text[..end]))
             }
         }
     }
@@ -371,7 +385,7 @@ impl Array {
             }
             let (row, col) = place(i);
             match self.cell(row, col) {
-                ArrayCell::Int(x) if x.abs() > LARGEST => Some((row, col, x)),
+                Value::Whole(x) if x.abs() > LARGEST => Some((row, col, x)),
                 _ => None,
             }
         };
@@ -479,47 +493,16 @@ impl Array {
     }
 
     /// Visits the elements of some rows, row after row.
-    fn for_each(&self, rows: Range<usize>, visit: impl FnMut(f64)) {
-        match &self.columns {
-            None => self.visit(rows.start * self.cols..rows.end * self.cols, visit),
-            Some(columns) => {
-                self.visit(rows.flat_map(|r| columns.iter().map(move |c| c + r)), visit);
-            }
-        }
-    }
-
-    fn visit(&self, elements: impl Iterator<Item = usize>, mut visit: impl FnMut(f64)) {
-        let bytes: &[u8] = &self.bytes;
-        macro_rules! each {
-            ($type:ty, $to:expr) => {{
-                const SIZE: usize = size_of::<$type>();
-                for i in elements {
-                    let mut element = [0; SIZE];
-                    element.copy_from_slice(&bytes[i * SIZE..][..SIZE]);
-                    let x = match self.big_endian {
-                        true => <$type>::from_be_bytes(element),
-                        false => <$type>::from_le_bytes(element),
-                    };
-                    visit($to(x));
+    fn for_each(&self, rows: Range<usize>, mut visit: impl FnMut(f64)) {
+        for row in rows {
+            for col in 0..self.cols {
+                match self.cell(row, col) {
+                    Value::Number(x) => visit(x),
+                    Value::Whole(i) => visit(i as f64),
+                    // Those who ask for numbers have looked.
+                    Value::Text(_) | Value::Missing => {}
                 }
-            }};
-        }
-        match self.element {
-            Element::Bool => each!(u8, |x| f64::from(u8::from(x != 0))),
-            Element::U8 => each!(u8, f64::from),
-            Element::I8 => each!(i8, f64::from),
-            Element::U16 => each!(u16, f64::from),
-            Element::I16 => each!(i16, f64::from),
-            Element::U32 => each!(u32, f64::from),
-            Element::I32 => each!(i32, f64::from),
-            Element::U64 => each!(u64, |x| x as f64),
-            Element::I64 => each!(i64, |x| x as f64),
-            Element::F16 => each!(f16, f64::from),
-            Element::Bf16 => each!(bf16, f64::from),
-            Element::F32 => each!(f32, f64::from),
-            Element::F64 => each!(f64, |x| x),
-            // Those who ask for numbers have looked.
-            Element::Text(_) | Element::Bytes(_) => {}
+            }
         }
     }
 }
@@ -581,7 +564,7 @@ mod tests {
         Array::new("a".into(), layout, bytes.to_vec().into()).unwrap()
     }
 
-    fn cells(array: &Array) -> Vec<ArrayCell<'_>> {
+    fn cells(array: &Array) -> Vec<Value<'_>> {
         let places = (0..array.rows()).flat_map(|r| (0..array.cols()).map(move |c| (r, c)));
         places.map(|(r, c)| array.cell(r, c)).collect()
     }
@@ -589,12 +572,12 @@ mod tests {
     /// Of every type, in both orders of bytes and of elements.
     #[test]
     fn cells_are_what_the_file_has() {
-        let ints = |ints: [i128; 4]| ints.map(ArrayCell::Int);
+        let ints = |ints: [i128; 4]| ints.map(Value::Whole);
         macro_rules! check {
             ($element:ident, $type:ty, $cell:ident, $values:expr) => {{
                 let values: [$type; 4] = $values;
                 let [a, b, c, d] = values;
-                let expected = values.map(|x| ArrayCell::$cell(x.into()));
+                let expected = values.map(|x| Value::$cell(x.into()));
                 let little = values.map(|x| x.to_le_bytes()).concat();
                 let big = values.map(|x| x.to_be_bytes()).concat();
                 let columns = [a, c, b, d].map(|x| x.to_be_bytes()).concat();
@@ -612,14 +595,14 @@ mod tests {
                 );
             }};
         }
-        check!(U8, u8, Int, [0, 1, 2, u8::MAX]);
-        check!(I8, i8, Int, [0, 1, i8::MIN, i8::MAX]);
-        check!(U16, u16, Int, [0, 1, 2, u16::MAX]);
-        check!(I16, i16, Int, [0, 1, i16::MIN, i16::MAX]);
-        check!(U32, u32, Int, [0, 1, 2, u32::MAX]);
-        check!(I32, i32, Int, [0, 1, i32::MIN, i32::MAX]);
-        check!(U64, u64, Int, [0, 1, (1 << 53) + 1, u64::MAX]);
-        check!(I64, i64, Int, [0, -1, i64::MIN, i64::MAX]);
+        check!(U8, u8, Whole, [0, 1, 2, u8::MAX]);
+        check!(I8, i8, Whole, [0, 1, i8::MIN, i8::MAX]);
+        check!(U16, u16, Whole, [0, 1, 2, u16::MAX]);
+        check!(I16, i16, Whole, [0, 1, i16::MIN, i16::MAX]);
+        check!(U32, u32, Whole, [0, 1, 2, u32::MAX]);
+        check!(I32, i32, Whole, [0, 1, i32::MIN, i32::MAX]);
+        check!(U64, u64, Whole, [0, 1, (1 << 53) + 1, u64::MAX]);
+        check!(I64, i64, Whole, [0, -1, i64::MIN, i64::MAX]);
         check!(F32, f32, Number, [0.5, -1.0, f32::MAX, f32::MIN_POSITIVE]);
         check!(F64, f64, Number, [0.1, -1.0, f64::MAX, 1_700_000_000.5]);
         check!(F16, f16, Number, [0.5, -1.0, 2.0, 3.0].map(f16::from_f32));
@@ -637,13 +620,13 @@ mod tests {
             false,
             &[f64::NAN.to_le_bytes(), [0; 8]].concat(),
         );
-        assert!(matches!(nan.cell(0, 0), ArrayCell::Number(x) if x.is_nan()));
+        assert!(matches!(nan.cell(0, 0), Value::Number(x) if x.is_nan()));
     }
 
     #[test]
     fn text_is_without_the_zeros_behind_it() {
         let texts = ["ab", "", "é\0x", "00501"];
-        let expected = texts.map(|text| ArrayCell::Text(text.into()));
+        let expected = texts.map(|text| Value::Text(text.into()));
         let codes = |text: &str| {
             let mut codes: Vec<u32> = text.chars().map(u32::from).collect();
             codes.resize(5, 0);
@@ -678,7 +661,7 @@ mod tests {
                 "{error}"
             );
             // A file that changes under a map makes no panic.
-            assert!(matches!(array.cell(1, 0), ArrayCell::Text(text) if text == "\u{fffd}"));
+            assert!(matches!(array.cell(1, 0), Value::Text(text) if text == "\u{fffd}"));
         }
     }
 

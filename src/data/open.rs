@@ -213,23 +213,13 @@ impl DataFile {
     /// As [`Array::matrix`] and [`Array::labels`]; [`Error::File`] if there are no targets, or for a table, of which a
     /// [`Preparation`] makes numbers.
     pub fn dataset(&self, rows: Range<usize>, scale: f64) -> Result<Dataset> {
-        let failed = |part: &Part, problem: &str, advice: &str| Error::File {
-            file: part.file().into(),
-            problem: problem.into(),
-            advice: advice.into(),
-        };
-        let array = |part: &'_ Part| {
-            let advice = "fit a Preparation, which makes numbers of it";
-            part.array()
-                .cloned()
-                .ok_or_else(|| failed(part, "is a table", advice))
-        };
-        let inputs = array(&self.inputs)?.matrix(rows.clone(), scale)?;
-        let Some(targets) = &self.targets else {
-            let advice = "give the array of targets too";
-            return Err(failed(&self.inputs, "has no targets", advice));
-        };
-        let targets = array(targets)?;
+        let inputs = self.inputs.numbers()?.matrix(rows.clone(), scale)?;
+        let targets = self.targets.as_ref().ok_or_else(|| Error::File {
+            file: self.inputs.file().into(),
+            problem: "has no targets".into(),
+            advice: "give the array of targets too".into(),
+        })?;
+        let targets = targets.numbers()?;
         let classes = match self.task {
             Task::Auto => targets.cols() == 1 && targets.element().is_integer(),
             Task::Classification => true,

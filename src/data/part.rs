@@ -2,6 +2,7 @@
 
 use super::array::Array;
 use super::table::Table;
+use crate::error::{Error, Result};
 
 /// A table, or an array: what one file holds, or has under a name.
 #[derive(Debug, Clone)]
@@ -52,6 +53,15 @@ impl Part {
             Part::Table(_) => None,
             Part::Array(array) => Some(array),
         }
+    }
+
+    /// The array, where nothing else will do.
+    pub(crate) fn numbers(&self) -> Result<&Array> {
+        self.array().ok_or_else(|| Error::File {
+            file: self.file().into(),
+            problem: "is a table".into(),
+            advice: "fit a Preparation, which makes numbers of it".into(),
+        })
     }
 
     /// Its rows, or all dimensions, for a message.

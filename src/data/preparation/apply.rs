@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::survey::{IF_MISSING, not_a_number, raw_row};
+use super::survey::{EXACT, not_a_number, raw_row};
 use super::{Column, Encoding, InputColumn, Preparation, Raw, TargetEncoding, Unseen};
 use crate::data::array::{check_rows, reserved};
 use crate::data::class_map::ClassMap;
@@ -25,30 +25,18 @@ pub(super) fn computable(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -
         ));
     };
     if !x.is_finite() {
-        return Err(row.error(
-            column,
-            value,
-            CellKind::NotFinite,
-            "is not finite",
-            "correct it, leave the row out, or count it among the missing values",
-        ));
+        return Err(row.refused(column, value, CellKind::NotFinite));
     }
-    let inexact = x.abs() >= EXACT
+    let inexact = x.abs() >= EXACT as f64
         && match value {
             Value::Text(text) => is_identifier(text),
-            Value::Whole(i) => i.abs() > EXACT as i128,
+            Value::Whole(i) => i.abs() > EXACT,
             _ => false,
         };
-    if inexact {
-        return Err(row.error(
-            column,
-            value,
-            CellKind::TooLarge,
-            "is a whole number beyond 2^53, which no number here holds to the last digit",
-            "leave the column out, or call it categorical if these are names",
-        ));
+    match inexact {
+        true => Err(row.refused(column, value, CellKind::TooLarge)),
+        false => Ok(x),
     }
-    Ok(x)
 }
 
 /// A target as a number.
@@ -64,9 +52,6 @@ pub(super) fn finite(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Re
         value => computable(row, column, value),
     }
 }
-
-/// Where whole numbers begin of which an f64 holds not every one.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Inputs and targets on their way into a data set.
 #[derive(Default)]
@@ -409,13 +394,7 @@ impl Preparation {
 }
 
 fn missing(row: &FrameRow<'_>, column: usize) -> Error {
-    row.error(
-        column,
-        &Value::Missing,
-        CellKind::MissingInput,
-        "is missing",
-        IF_MISSING,
-    )
+    row.refused(column, &Value::Missing, CellKind::MissingInput)
 }
 
 fn too_far(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Error {
