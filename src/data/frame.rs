@@ -7,7 +7,7 @@ use std::ops::Range;
 use arrayvec::ArrayVec;
 
 use super::array::Array;
-pub(crate) use super::array::Value;
+pub(crate) use super::element::Value;
 use super::part::Part;
 use super::table::{self, ColumnRef, CsvOptions, Cursor, Delimiter, Row, Table, number};
 use super::wording::{column_label, listed, nearest, shortened};

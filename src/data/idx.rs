@@ -2,8 +2,9 @@
 //!
 //! No crate for it is at once of a free licence, kept and safe from hostile files; the reader is these few lines.
 
-use super::array::{Array, Element, Layout};
+use super::array::Array;
 use super::bytes::Bytes;
+use super::element::{Element, Layout};
 use super::npy::first_bytes;
 use crate::error::{Error, Result};
 

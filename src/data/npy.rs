@@ -3,8 +3,9 @@
 
 use py_literal::Value;
 
-use super::array::{Array, Element, Layout};
+use super::array::Array;
 use super::bytes::Bytes;
+use super::element::{Element, Layout};
 use crate::error::{Error, Result};
 
 /// What an NPY file begins with.

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::array::{Array, Task};
+use super::array::Array;
 use super::bytes::{Bytes, GZIP};
+use super::element::Task;
 use super::part::Part;
 use super::table::{CsvOptions, Table};
 use super::wording::{listed, nearest};

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub use apply::Prepared;
 pub use survey::{ColumnSurvey, Survey, SurveyedKind, Warning, WarningKind};
 
-use super::array::Task;
 use super::class_map::ClassMap;
+use super::element::Task;
 use super::open::DataFile;
 use super::standardizer::Standardizer;
 use super::table::{ColumnRef, CsvOptions, Table};

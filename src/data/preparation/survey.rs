@@ -12,8 +12,8 @@ pub(super) use roles::Roles;
 pub(super) use seen::not_a_number;
 
 use super::{Column, PreparationOptions, Raw};
-use crate::data::array::Task;
 use crate::data::class_map::ClassMap;
+use crate::data::element::Task;
 use crate::data::frame::Frame;
 use crate::data::stratified;
 use crate::data::table::changed;

@@ -3,8 +3,8 @@
 use super::roles::Roles;
 use super::seen::{Seen, not_a_number};
 use super::{ColumnSurvey, Survey, SurveyedKind, Warning, WarningKind};
-use crate::data::array::Task;
 use crate::data::class_map::ClassMap;
+use crate::data::element::Task;
 use crate::data::frame::At;
 use crate::data::preparation::Missing;
 use crate::data::table::looks_like_money as money;

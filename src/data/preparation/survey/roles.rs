@@ -1,6 +1,6 @@
 //! Which column is what, as the options say, and what contradicts itself.
 
-use crate::data::array::Task;
+use crate::data::element::Task;
 use crate::data::frame::Frame;
 use crate::data::preparation::{Missing, PreparationOptions, Raw, Warning, WarningKind};
 use crate::data::table::ColumnRef;
