@@ -111,42 +111,24 @@ pub fn path(s: &Settings) -> Result<&Path, Failure> {
     })
 }
 
-/// Options that speak of tables of text, where there is none; of arrays with names, where they have none.
-fn check_kind(s: &Settings, file: &DataFile, path: &Path) -> Result<(), Failure> {
-    let table = has_table(file);
-    let named = file.is_named();
-    let given = [
-        ("delimiter", s.delimiter.is_some(), table),
-        ("header", s.header.is_some(), table),
-        ("decimal", s.decimal.is_some(), table),
-        ("thousands", s.thousands.is_some(), table),
-        ("na-values", s.na_values.is_some(), table),
-        ("inputs-array", s.inputs_array.is_some(), named),
-        ("targets-array", s.targets_array.is_some(), named),
-    ];
-    refuse(&given, path)
-}
-
-fn has_table(file: &DataFile) -> bool {
-    file.parts().any(|part| part.table().is_some())
-}
-
-fn refuse(given: &[(&str, bool, bool)], path: &Path) -> Result<(), Failure> {
-    match given.iter().find(|(_, given, applies)| *given && !applies) {
-        None => Ok(()),
-        Some((name, ..)) => {
-            let what = match *name {
-                "inputs-array" | "targets-array" => {
-                    "speaks of the arrays of an NPZ or safetensors file, which have names"
-                }
-                _ => "speaks of tables of text",
-            };
-            usage(format!(
-                "--{name} {what}, and {} is none: leave it out",
-                path.display()
-            ))
+/// Refuses options, of which it is said whether they were given, that speak of tables of text, where there is none; of arrays with
+/// names, where they have none.
+fn check_kind(file: &DataFile, path: &Path, given: &[(&str, bool)]) -> Result<(), Failure> {
+    let table = file.parts().any(|part| part.table().is_some());
+    for (name, _) in given.iter().filter(|(_, given)| *given) {
+        let (applies, what) = match *name {
+            "inputs-array" | "targets-array" => (
+                file.is_named(),
+                "speaks of the arrays of an NPZ or safetensors file, which have names",
+            ),
+            _ => (table, "speaks of tables of text"),
+        };
+        if !applies {
+            let path = path.display();
+            return usage(format!("--{name} {what}, and {path} is none: leave it out"));
         }
     }
+    Ok(())
 }
 
 /// Reads and prepares the data of a run. The preparation is the one given, or is fitted on the rows to train on: those held out
@@ -163,7 +145,16 @@ pub fn training(
         open.targets_csv = fitted.targets_csv_options();
     }
     let file = input::open(&files(data_path, s.targets.as_ref()), &open)?;
-    check_kind(s, &file, data_path)?;
+    let given = [
+        ("delimiter", s.delimiter.is_some()),
+        ("header", s.header.is_some()),
+        ("decimal", s.decimal.is_some()),
+        ("thousands", s.thousands.is_some()),
+        ("na-values", s.na_values.is_some()),
+        ("inputs-array", s.inputs_array.is_some()),
+        ("targets-array", s.targets_array.is_some()),
+    ];
+    check_kind(&file, data_path, &given)?;
     if let (Part::Array(inputs), None) = (file.inputs(), file.targets())
         && s.target.is_none()
     {

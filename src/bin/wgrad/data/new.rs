@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use wgrad::data::{DataFile, Delimiter, OpenOptions, Source, TargetEncoding};
 use wgrad::{ColumnRef, Dataset, Matrix, Preparation, Task};
 
-use super::{columns, files, has_table, is_tsv, refuse};
+use super::{check_kind, columns, files, is_tsv};
 use crate::failure::{Failure, usage};
 use crate::input;
 use crate::options::{NaValues, Names, UnseenRule};
@@ -102,17 +102,16 @@ impl<'a> New<'a> {
             },
         };
         let file = input::open(&files(path, truth.targets.as_ref()), &options)?;
-        let (table, named) = (has_table(&file), file.is_named());
         let given = [
-            ("delimiter", reading.delimiter.is_some(), table),
-            ("header", reading.header.is_some(), table),
-            ("decimal", reading.decimal.is_some(), table),
-            ("thousands", reading.thousands.is_some(), table),
-            ("na-values", reading.na_values.is_some(), table),
-            ("inputs-array", reading.inputs_array.is_some(), named),
-            ("targets-array", truth.targets_array.is_some(), named),
+            ("delimiter", reading.delimiter.is_some()),
+            ("header", reading.header.is_some()),
+            ("decimal", reading.decimal.is_some()),
+            ("thousands", reading.thousands.is_some()),
+            ("na-values", reading.na_values.is_some()),
+            ("inputs-array", reading.inputs_array.is_some()),
+            ("targets-array", truth.targets_array.is_some()),
         ];
-        refuse(&given, path)?;
+        check_kind(&file, path, &given)?;
         let places = preparation.id_places(&file)?;
         let ids = preparation.ids().iter().zip(places);
         let ids = ids.map(|(id, place)| match &id.name {

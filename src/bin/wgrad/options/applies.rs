@@ -171,7 +171,7 @@ fn optimizer(s: &Situation<'_>, with: &[OptimizerName], one: &str) -> Option<Str
     if with.contains(&here) {
         return None;
     }
-    let names: Vec<&str> = with.iter().map(|name| name.text()).collect();
+    let names: Vec<String> = with.iter().map(|name| name.text()).collect();
     Some(format!(
         "it belongs to {}, and the optimiser is {}: give --optimizer {one}",
         names.join(", "),
