@@ -79,7 +79,7 @@ pub struct Progress {
 
 /// The training rows, where they are.
 #[derive(Debug)]
-enum Rows<'a> {
+enum TrainingRows<'a> {
     Loaded(Box<Loaded<'a>>),
     /// In host memory, for micro-batches.
     Host(Cow<'a, Dataset>),
@@ -110,7 +110,7 @@ enum Rows<'a> {
 pub struct Fit<'a> {
     trainer: &'a mut Trainer,
     /// Taken when it ends.
-    rows: Option<Rows<'a>>,
+    rows: Option<TrainingRows<'a>>,
     validation: Option<Cow<'a, Dataset>>,
     options: FitOptions<'a>,
     state: FitState,
@@ -212,8 +212,8 @@ impl<'a> Fit<'a> {
 
         let micro = options.micro_batch.filter(|&n| n < options.batch_size);
         let rows = match micro {
-            Some(_) => Rows::Host(train),
-            None => Rows::Loaded(Box::new(trainer.load_cow(train, options.storage)?)),
+            Some(_) => TrainingRows::Host(train),
+            None => TrainingRows::Loaded(Box::new(trainer.load_cow(train, options.storage)?)),
         };
         take_gradients_over(trainer, &options, &mut state)?;
         let norms_read = trainer.grad_norms();
@@ -390,7 +390,7 @@ impl<'a> Fit<'a> {
     }
 
     fn close(&mut self) {
-        if let Some(Rows::Loaded(loaded)) = self.rows.take() {
+        if let Some(TrainingRows::Loaded(loaded)) = self.rows.take() {
             self.trainer.unload(*loaded);
         }
         // They were valid before.

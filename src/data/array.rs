@@ -8,7 +8,7 @@ use half::{bf16, f16};
 
 use super::Matrix;
 use super::bytes::Bytes;
-use super::element::{Element, Layout, Value};
+use super::element::{ArrayLayout, Element, Value};
 use crate::error::{Cell, CellKind, Error, Result, shortest};
 
 /// An array in a file. Of a file above 64 MiB nothing is in memory but what is asked for (the file is mapped; no program may
@@ -29,7 +29,7 @@ pub struct Array {
 
 impl Array {
     /// `bytes` must be what the layout says, and no more.
-    pub(crate) fn new(name: String, layout: Layout, bytes: Bytes) -> Result<Self> {
+    pub(crate) fn new(name: String, layout: ArrayLayout, bytes: Bytes) -> Result<Self> {
         let need = layout.bytes(&name)?;
         if layout.shape.is_empty() {
             return Err(Error::File {
@@ -429,7 +429,7 @@ mod tests {
 
     fn array(element: Element, big_endian: bool, fortran: bool, bytes: &[u8]) -> Array {
         let columns = bytes.len() / element.bytes() / 2;
-        let layout = Layout {
+        let layout = ArrayLayout {
             shape: vec![2, columns],
             element,
             big_endian,

@@ -110,14 +110,14 @@ impl Value<'_> {
 
 /// How an array's bytes are to be read.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Layout {
+pub(crate) struct ArrayLayout {
     pub shape: Vec<usize>,
     pub element: Element,
     pub big_endian: bool,
     pub fortran: bool,
 }
 
-impl Layout {
+impl ArrayLayout {
     /// Bytes of the whole array. No allocation may come before this was compared with the bytes that there are.
     pub fn bytes(&self, name: &str) -> Result<usize> {
         let size = Some(self.element.bytes());

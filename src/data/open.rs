@@ -148,12 +148,12 @@ impl DataFile {
     fn of(file: String, path: &Path, bytes: Bytes, options: &OpenOptions) -> Result<Self> {
         let (kind, bytes) = recognised(&file, path, bytes)?;
         match kind {
-            Kind::Npz => {
+            FileKind::Npz => {
                 let mut archive = npz::Archive::open(&file, &bytes)?;
                 let names = archive.names.clone();
                 Self::by_name(&file, &names, options, |name| archive.array(name))
             }
-            Kind::Safetensors => {
+            FileKind::Safetensors => {
                 let names = tensors::names(&file, &bytes)?;
                 let read = |name: &str| tensors::read(&file, &bytes, name);
                 Self::by_name(&file, &names, options, read)
@@ -264,7 +264,7 @@ impl Dataset {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+enum FileKind {
     Table,
     Npy,
     Npz,
@@ -289,41 +289,41 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 }
 
 /// What kind of file it is, by its name.
-fn kind_by_name(path: &Path) -> Option<Kind> {
+fn kind_by_name(path: &Path) -> Option<FileKind> {
     let name = path
         .file_name()
         .unwrap_or_default()
         .to_string_lossy()
         .to_lowercase();
     if has_extension(path, &["csv", "tsv", "tab", "txt"]) {
-        Some(Kind::Table)
+        Some(FileKind::Table)
     } else if has_extension(path, &["npy"]) {
-        Some(Kind::Npy)
+        Some(FileKind::Npy)
     } else if has_extension(path, &["npz"]) {
-        Some(Kind::Npz)
+        Some(FileKind::Npz)
     } else if has_extension(path, &["safetensors"]) {
-        Some(Kind::Safetensors)
+        Some(FileKind::Safetensors)
     } else if name.contains("idx") || name.contains("ubyte") {
-        Some(Kind::Idx)
+        Some(FileKind::Idx)
     } else {
         None
     }
 }
 
 /// What kind of file it is, by its first bytes.
-fn kind_by_bytes(bytes: &[u8]) -> Option<Kind> {
+fn kind_by_bytes(bytes: &[u8]) -> Option<FileKind> {
     let text = |bytes: &[u8]| !bytes.is_empty() && !bytes.contains(&0);
     match bytes {
-        _ if bytes.starts_with(npy::MAGIC) => Some(Kind::Npy),
-        _ if foreign::is_zip(bytes) => Some(Kind::Npz),
-        _ if idx::is_idx(bytes) => Some(Kind::Idx),
-        [_, _, _, _, _, 0, 0, 0, b'{', ..] => Some(Kind::Safetensors),
-        _ if text(&bytes[..bytes.len().min(1024)]) => Some(Kind::Table),
+        _ if bytes.starts_with(npy::MAGIC) => Some(FileKind::Npy),
+        _ if foreign::is_zip(bytes) => Some(FileKind::Npz),
+        _ if idx::is_idx(bytes) => Some(FileKind::Idx),
+        [_, _, _, _, _, 0, 0, 0, b'{', ..] => Some(FileKind::Safetensors),
+        _ if text(&bytes[..bytes.len().min(1024)]) => Some(FileKind::Table),
         _ => None,
     }
 }
 
-fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(Kind, Bytes)> {
+fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(FileKind, Bytes)> {
     let by_name = kind_by_name(path);
     let unknown = |bytes: &[u8]| Error::File {
         file: file.into(),
@@ -338,8 +338,8 @@ fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(Kind, Bytes)> {
         foreign::check(file, &bytes)?;
         // Arrays and archives that are named as a table.
         let by_name = match by_name {
-            Some(Kind::Table) if foreign::is_zip(&bytes) => Some(Kind::Npz),
-            Some(Kind::Table) if bytes.starts_with(npy::MAGIC) => Some(Kind::Npy),
+            Some(FileKind::Table) if foreign::is_zip(&bytes) => Some(FileKind::Npz),
+            Some(FileKind::Table) if bytes.starts_with(npy::MAGIC) => Some(FileKind::Npy),
             by_name => by_name,
         };
         let kind = by_name.or_else(|| kind_by_bytes(&bytes));
@@ -350,17 +350,17 @@ fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(Kind, Bytes)> {
         foreign::check(file, first)?;
         let of = *kind.get_or_insert(kind_by_bytes(first).ok_or_else(|| unknown(first))?);
         match of {
-            Kind::Npy => npy::length(file, first),
-            Kind::Idx => idx::length(file, first),
-            Kind::Table => Ok(UNPACKED_TABLE),
-            Kind::Npz | Kind::Safetensors => Err(Error::File {
+            FileKind::Npy => npy::length(file, first),
+            FileKind::Idx => idx::length(file, first),
+            FileKind::Table => Ok(UNPACKED_TABLE),
+            FileKind::Npz | FileKind::Safetensors => Err(Error::File {
                 file: file.into(),
                 problem: "is in gzip".into(),
                 advice: "unpack it with gunzip".into(),
             }),
         }
     })?;
-    if kind == Some(Kind::Table) && unpacked.len() as u64 > UNPACKED_TABLE {
+    if kind == Some(FileKind::Table) && unpacked.len() as u64 > UNPACKED_TABLE {
         return Err(Error::File {
             file: file.into(),
             problem: format!("has more than {} when unpacked", Size(UNPACKED_TABLE)),
@@ -385,15 +385,21 @@ fn part(path: &Path, options: &OpenOptions) -> Result<Part> {
     one(kind, file, path, bytes, options)
 }
 
-fn one(kind: Kind, file: String, path: &Path, bytes: Bytes, options: &OpenOptions) -> Result<Part> {
+fn one(
+    kind: FileKind,
+    file: String,
+    path: &Path,
+    bytes: Bytes,
+    options: &OpenOptions,
+) -> Result<Part> {
     Ok(match kind {
-        Kind::Npy => Part::Array(npy::read(&file, &bytes)?),
-        Kind::Idx => Part::Array(idx::read(&file, &bytes)?),
-        Kind::Table => {
+        FileKind::Npy => Part::Array(npy::read(&file, &bytes)?),
+        FileKind::Idx => Part::Array(idx::read(&file, &bytes)?),
+        FileKind::Table => {
             let tabs = has_extension(path, &["tsv", "tab"]);
             Part::Table(Table::new(file, bytes, &options.csv, tabs)?)
         }
-        Kind::Npz | Kind::Safetensors => return Err(not_one_array(&file)),
+        FileKind::Npz | FileKind::Safetensors => return Err(not_one_array(&file)),
     })
 }
 

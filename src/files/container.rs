@@ -179,7 +179,7 @@ pub(crate) fn parse(bytes: &[u8]) -> std::result::Result<(usize, Metadata), Stri
 }
 
 /// A tensor as a file has it.
-pub(crate) struct Raw<'a> {
+pub(crate) struct RawTensor<'a> {
     pub name: String,
     pub dtype: Dtype,
     pub shape: Vec<usize>,
@@ -191,14 +191,14 @@ pub(crate) fn tensors<'a>(
     bytes: &'a [u8],
     start: usize,
     metadata: &Metadata,
-) -> std::result::Result<Vec<Raw<'a>>, String> {
+) -> std::result::Result<Vec<RawTensor<'a>>, String> {
     let tensor = |name: String| {
         let bad = || format!("its tensor {name:?} does not lie within it");
         let info = metadata.info(&name).ok_or_else(bad)?;
         let (from, to) = info.data_offsets;
         // The sizes fit the shapes: the crate has seen to that.
         let data = bytes.get(start + from..start + to).ok_or_else(bad)?;
-        Ok(Raw {
+        Ok(RawTensor {
             dtype: info.dtype,
             shape: info.shape.clone(),
             name,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::{EpochRecord, Fit, FitOptions, GradNorm, Rows, Stop};
+use super::{EpochRecord, Fit, FitOptions, GradNorm, Stop, TrainingRows};
 use crate::config::loss::Reduction;
 use crate::config::schedule::{Per, Shape};
 use crate::error::Result;
@@ -32,8 +32,8 @@ impl Fit<'_> {
             let constant = self.options.schedule.shape == Shape::Constant
                 && self.options.schedule.warmup.is_none();
             let most = match (&self.rows, self.options.schedule.per) {
-                (Some(Rows::Loaded(_)), Per::Epoch) => HISTORY,
-                (Some(Rows::Loaded(_)), Per::Step) if constant => HISTORY,
+                (Some(TrainingRows::Loaded(_)), Per::Epoch) => HISTORY,
+                (Some(TrainingRows::Loaded(_)), Per::Step) if constant => HISTORY,
                 _ => 1,
             };
             let steps = usize::try_from(left).unwrap_or(usize::MAX).min(most);
@@ -43,7 +43,7 @@ impl Fit<'_> {
                 self.read_losses()?;
             }
             match self.rows.as_mut() {
-                Some(Rows::Loaded(loaded)) => {
+                Some(TrainingRows::Loaded(loaded)) => {
                     let order = &self.order.1;
                     self.trainer
                         .epoch_part(loaded, cut, order, fresh, at..end)?;
@@ -51,7 +51,7 @@ impl Fit<'_> {
                     let weights = batches.map(|batch| loaded.data().weight_of(&order[batch]));
                     self.unread.extend(weights);
                 }
-                Some(Rows::Host(_)) => self.accumulate(at..end)?,
+                Some(TrainingRows::Host(_)) => self.accumulate(at..end)?,
                 None => return Ok(()),
             }
             self.order.0 = Some(self.state.epoch);
@@ -76,7 +76,7 @@ impl Fit<'_> {
             if self.unread.len() == HISTORY {
                 self.read_losses()?;
             }
-            let Some(Rows::Host(data)) = &self.rows else {
+            let Some(TrainingRows::Host(data)) = &self.rows else {
                 return Ok(());
             };
             let part: Vec<usize> = self.order.1[part].iter().map(|&r| r as usize).collect();

@@ -47,7 +47,7 @@ pub struct Arguments {
 
 /// Steps of one width.
 #[derive(Serialize)]
-struct Row {
+struct Measured {
     width: usize,
     parameters: u64,
     gpu_seconds: Option<f64>,
@@ -120,7 +120,7 @@ fn measure(
     a: &Arguments,
     gpu: Option<&Device>,
     cpu: &Device,
-) -> Result<Row, Failure> {
+) -> Result<Measured, Failure> {
     let network = (0..2).fold(Mlp::new(width), |n, _| n.dense(width, Activation::Relu));
     let network = network.dense(width, Activation::Identity);
     let number = |i: usize| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0;
@@ -135,7 +135,7 @@ fn measure(
     };
     let cpu_seconds = time(cpu)?;
     let gpu_seconds = gpu.map(time).transpose()?;
-    Ok(Row {
+    Ok(Measured {
         width,
         parameters: network.parameters(),
         speedup: gpu_seconds.map(|gpu| cpu_seconds / gpu),

@@ -86,12 +86,12 @@ pub struct Training {
     pub preparation: Preparation,
     /// The targets that are values, on the user's own scale, of the rows to train on and of those held out.
     pub values: [Option<Matrix<f64>>; 2],
-    pub found: Found,
+    pub found: Findings,
 }
 
 /// What was found in the files.
 #[derive(Debug, Clone, serde::Serialize)]
-pub struct Found {
+pub struct Findings {
     /// What the files hold, in a line.
     pub summary: String,
     /// What was guessed, and why.
@@ -190,7 +190,7 @@ pub fn training(
         false => None,
     };
     let of = |rows: &[usize]| values.as_ref().map(|values| values.select(rows));
-    let mut found = Found {
+    let mut found = Findings {
         summary: describe(&file, survey.dropped()),
         guesses: guesses(&file),
         columns: lines(&survey, &preparation),

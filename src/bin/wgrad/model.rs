@@ -10,18 +10,18 @@ use crate::failure::{Failure, unusable};
 use crate::folder;
 
 /// What was found where a model was asked for.
-pub enum Source {
+pub enum Saved {
     Model(Model),
     /// A checkpoint, from which a model can be made.
     Checkpoint(Box<Checkpoint>),
 }
 
 /// Reads a model's or a checkpoint's file, or what a run's folder has: its model, or its newest checkpoint.
-pub fn open(path: &Path) -> Result<(Source, PathBuf), Failure> {
+pub fn open(path: &Path) -> Result<(Saved, PathBuf), Failure> {
     if path.is_dir() {
         let model = path.join(folder::MODEL);
         if model.exists() {
-            return Ok((Source::Model(Model::load(&model)?), model));
+            return Ok((Saved::Model(Model::load(&model)?), model));
         }
         let inside = path.join(folder::CHECKPOINTS);
         let inside = if inside.is_dir() {
@@ -30,7 +30,7 @@ pub fn open(path: &Path) -> Result<(Source, PathBuf), Failure> {
             path.to_owned()
         };
         return match CheckpointFolder::new(&inside, 1)?.latest()? {
-            Some(found) => Ok((Source::Checkpoint(Box::new(found.checkpoint)), found.path)),
+            Some(found) => Ok((Saved::Checkpoint(Box::new(found.checkpoint)), found.path)),
             None => unusable(format!(
                 "{}: it has neither a model nor a checkpoint: give the folder of a run, a model or a checkpoint",
                 path.display()
@@ -38,21 +38,21 @@ pub fn open(path: &Path) -> Result<(Source, PathBuf), Failure> {
         };
     }
     let source = match Model::load(path) {
-        Ok(model) => Source::Model(model),
+        Ok(model) => Saved::Model(model),
         // The model's message is the better one, unless it is a checkpoint.
         Err(error) => match Checkpoint::load(path) {
-            Ok(checkpoint) => Source::Checkpoint(Box::new(checkpoint)),
+            Ok(checkpoint) => Saved::Checkpoint(Box::new(checkpoint)),
             Err(_) => return Err(error.into()),
         },
     };
     Ok((source, path.to_owned()))
 }
 
-impl Source {
+impl Saved {
     pub fn model(self) -> Result<Model, Failure> {
         match self {
-            Source::Model(model) => Ok(model),
-            Source::Checkpoint(checkpoint) => Ok(checkpoint.model()?),
+            Saved::Model(model) => Ok(model),
+            Saved::Checkpoint(checkpoint) => Ok(checkpoint.model()?),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::input::is_standard;
 use crate::model::{self, Answering, Answers};
 use crate::options::Names;
 use crate::output;
-use crate::outputs::{self, Kind, named};
+use crate::outputs::{self, OutputKind, named};
 use crate::setup;
 
 const EXAMPLES: &str = "\
@@ -65,7 +65,7 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         named("the data", Some(&a.data)),
     ];
     let read: Vec<_> = read.into_iter().flatten().collect();
-    let written = named("--out", a.out.as_ref()).map(|out| (out, Kind::Text));
+    let written = named("--out", a.out.as_ref()).map(|out| (out, OutputKind::Text));
     outputs::check(&read, written.as_slice())?;
     let device = setup::device(&a.device)?.device;
     let mut model = Answering::open(&a.model, &device)?;
@@ -85,7 +85,7 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         let all = rows.len() == data.rows();
         only = Some(data.inputs(rows)?).filter(|_| all);
     }
-    let mut to = Target::open(a.out.as_deref())?;
+    let mut to = Sink::open(a.out.as_deref())?;
     let mut names = data.id_names();
     let answers = header(&model, a.proba);
     if let Some(twin) = names.iter().find(|name| answers.contains(name)) {
@@ -201,7 +201,7 @@ fn line(cells: &[String]) -> Result<Vec<u8>, Failure> {
 }
 
 /// Standard output, a file that is replaced when it is whole, or whatever stands at a path.
-enum Target {
+enum Sink {
     Standard,
     File {
         file: Replacement,
@@ -214,7 +214,7 @@ enum Target {
     },
 }
 
-impl Target {
+impl Sink {
     fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path.filter(|path| !is_standard(path)) else {
             return Ok(Self::Standard);
@@ -238,9 +238,9 @@ impl Target {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let (written, path) = match self {
-            Target::Standard => return output::write(bytes),
-            Target::File { file, path } => (file.write_all(bytes), path),
-            Target::Special { file, path } => (file.write_all(bytes), path),
+            Sink::Standard => return output::write(bytes),
+            Sink::File { file, path } => (file.write_all(bytes), path),
+            Sink::Special { file, path } => (file.write_all(bytes), path),
         };
         match written {
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Closed),
@@ -249,7 +249,7 @@ impl Target {
     }
 
     fn finish(self) -> Result<(), Failure> {
-        if let Target::File { file, .. } = self {
+        if let Sink::File { file, .. } = self {
             file.finish()?;
         }
         Ok(())

@@ -68,7 +68,7 @@ impl Voice {
 const LINES: u64 = 100;
 
 /// How a run goes.
-pub struct Progress {
+pub struct RunProgress {
     pub voice: Voice,
     began: Instant,
     /// Steps made before this process took the run up.
@@ -86,7 +86,7 @@ pub struct Progress {
     epochs: u64,
 }
 
-impl Progress {
+impl RunProgress {
     pub fn new(mut voice: Voice, rows_per_step: f64) -> Self {
         let left: Arc<Mutex<String>> = Arc::default();
         if !voice.quiet && std::io::stderr().is_terminal() {

@@ -55,7 +55,7 @@ pub(super) fn finite(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Re
 
 /// Inputs and targets on their way into a data set.
 #[derive(Default)]
-struct Rows {
+struct PreparedRows {
     inputs: Vec<f32>,
     classes: Vec<u32>,
     values: Vec<f32>,
@@ -336,7 +336,12 @@ impl Preparation {
     }
 
     /// The weight of a row.
-    fn push_weight(&self, row: &FrameRow<'_>, places: &Places, out: &mut Rows) -> Result<()> {
+    fn push_weight(
+        &self,
+        row: &FrameRow<'_>,
+        places: &Places,
+        out: &mut PreparedRows,
+    ) -> Result<()> {
         let Some(c) = places.weights else {
             return Ok(());
         };
@@ -355,7 +360,12 @@ impl Preparation {
         Ok(())
     }
 
-    fn push_targets(&self, row: &FrameRow<'_>, places: &Places, out: &mut Rows) -> Result<()> {
+    fn push_targets(
+        &self,
+        row: &FrameRow<'_>,
+        places: &Places,
+        out: &mut PreparedRows,
+    ) -> Result<()> {
         for (i, &c) in places.targets.iter().enumerate() {
             let value = row.value(c)?;
             match &self.target {
@@ -567,9 +577,9 @@ impl Source for Prepared<'_> {
         check_rows(self.frame.label(), &rows, self.rows())?;
         let preparation = self.preparation;
         let width = preparation.check_width()?;
-        let mut out = Rows {
+        let mut out = PreparedRows {
             inputs: reserved(self.frame.label(), rows.len(), width)?,
-            ..Rows::default()
+            ..PreparedRows::default()
         };
         self.for_rows(rows.clone(), |row| {
             preparation.push_inputs(row, &self.places, &mut out.inputs)?;

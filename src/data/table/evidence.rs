@@ -4,7 +4,7 @@
 use csv::ByteRecord;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::notation::{FORMS, Form, Notation, form};
+use super::notation::{LOOKS, Look, Notation, look};
 use super::{is_missing, number, text};
 
 /// Different texts of a column that are told apart.
@@ -14,21 +14,21 @@ const TEXTS: usize = 64;
 const ENOUGH: u64 = 10;
 
 /// What speaks for a decimal comma.
-const COMMA: [Form; 5] = [
-    Form::Comma,
-    Form::PointsComma,
-    Form::SpacesComma,
-    Form::QuotesComma,
-    Form::Points,
+const COMMA: [Look; 5] = [
+    Look::Comma,
+    Look::PointsComma,
+    Look::SpacesComma,
+    Look::QuotesComma,
+    Look::Points,
 ];
 
 /// What speaks for a decimal point.
-const POINT: [Form; 5] = [
-    Form::Point,
-    Form::CommasPoint,
-    Form::SpacesPoint,
-    Form::QuotesPoint,
-    Form::Commas,
+const POINT: [Look; 5] = [
+    Look::Point,
+    Look::CommasPoint,
+    Look::SpacesPoint,
+    Look::QuotesPoint,
+    Look::Commas,
 ];
 
 /// A value and its line, to be shown.
@@ -36,8 +36,8 @@ pub(super) type Example = (u64, Box<str>);
 
 /// What stands in a column.
 #[derive(Debug, Default)]
-pub(super) struct Column {
-    forms: [u32; FORMS],
+pub(super) struct ColumnEvidence {
+    looks: [u32; LOOKS],
     /// Whether the first line's value stands below it, too.
     again: bool,
     /// The smallest and the largest plain number, where that matters.
@@ -55,20 +55,20 @@ pub(super) struct Column {
     spaced: Option<Example>,
 }
 
-impl Column {
+impl ColumnEvidence {
     fn add(&mut self, line: u64, text: &str) {
-        let form = form(text);
-        let count = &mut self.forms[form as usize];
+        let look = look(text);
+        let count = &mut self.looks[look as usize];
         *count = count.saturating_add(1);
-        let example = match form {
-            Form::Text => {
+        let example = match look {
+            Look::Text => {
                 self.add_text(text);
                 return;
             }
-            Form::Small | Form::Whole | Form::PointOrGroup => return,
-            Form::CommaOrGroup => &mut self.group,
-            Form::Spaces | Form::Quotes => &mut self.spaced,
-            form if COMMA.contains(&form) => &mut self.comma,
+            Look::Small | Look::Whole | Look::PointOrGroup => return,
+            Look::CommaOrGroup => &mut self.group,
+            Look::Spaces | Look::Quotes => &mut self.spaced,
+            look if COMMA.contains(&look) => &mut self.comma,
             _ => &mut self.point,
         };
         if example.is_none() {
@@ -92,17 +92,17 @@ impl Column {
         }
     }
 
-    fn count(&self, forms: &[Form]) -> u64 {
-        let counts = forms.iter().map(|&form| self.forms[form as usize]);
+    fn count(&self, looks: &[Look]) -> u64 {
+        let counts = looks.iter().map(|&look| self.looks[look as usize]);
         counts.map(u64::from).sum()
     }
 
     fn present(&self) -> u64 {
-        self.forms.iter().copied().map(u64::from).sum()
+        self.looks.iter().copied().map(u64::from).sum()
     }
 
     fn numbers(&self) -> u64 {
-        self.present() - self.count(&[Form::Text])
+        self.present() - self.count(&[Look::Text])
     }
 
     /// Whether most values are numbers, however they are written.
@@ -113,21 +113,21 @@ impl Column {
     /// Whether most values have fractions.
     fn has_fractions(&self) -> bool {
         let whole = [
-            Form::Text,
-            Form::Small,
-            Form::Whole,
-            Form::Points,
-            Form::Commas,
-            Form::Spaces,
-            Form::Quotes,
-            Form::CommaOrGroup,
+            Look::Text,
+            Look::Small,
+            Look::Whole,
+            Look::Points,
+            Look::Commas,
+            Look::Spaces,
+            Look::Quotes,
+            Look::CommaOrGroup,
         ];
         2 * self.count(&whole) < self.present()
     }
 
     /// Whether values are texts of which each comes more than once, on average.
     fn repeats_texts(&self) -> bool {
-        let texts = self.count(&[Form::Text]);
+        let texts = self.count(&[Look::Text]);
         !self.many_texts && texts >= 4 && texts >= 2 * self.texts.len() as u64
     }
 
@@ -174,7 +174,7 @@ pub(super) enum Unclear {
 pub(super) struct Evidence {
     first: ByteRecord,
     first_line: u64,
-    columns: Vec<Column>,
+    columns: Vec<ColumnEvidence>,
     /// How many numbers of the first line go on evenly.
     sequence: usize,
 }
@@ -217,7 +217,8 @@ impl Evidence {
     /// A line below the first, of as many values.
     pub fn add(&mut self, line: u64, record: &ByteRecord, missing: &[String]) {
         if self.columns.is_empty() {
-            self.columns.resize_with(self.first.len(), Column::default);
+            self.columns
+                .resize_with(self.first.len(), ColumnEvidence::default);
         }
         for ((column, value), first) in self.columns.iter_mut().zip(record).zip(&self.first) {
             let Some(value) = text(value).filter(|value| !is_missing(value, missing)) else {
@@ -249,12 +250,12 @@ impl Evidence {
             if is_missing(value, missing) || column.present() == 0 {
                 continue;
             }
-            if form(value) == Form::Text && column.numbers() == column.present() {
+            if look(value) == Look::Text && column.numbers() == column.present() {
                 over_numbers += 1;
                 score += 3;
-            } else if form(value) == Form::Text && column.is_numeric() && !column.again {
+            } else if look(value) == Look::Text && column.is_numeric() && !column.again {
                 score += 1;
-            } else if form(value) == Form::Text || !column.is_numeric() {
+            } else if look(value) == Look::Text || !column.is_numeric() {
                 if column.again {
                     below += 1;
                     score -= 3;
@@ -344,7 +345,7 @@ impl Evidence {
     }
 
     /// Columns of which most values are numbers, in some notation.
-    fn numeric(&self) -> impl Iterator<Item = (usize, &Column)> {
+    fn numeric(&self) -> impl Iterator<Item = (usize, &ColumnEvidence)> {
         let columns = self.columns.iter().enumerate();
         columns.filter(|(_, column)| column.is_numeric())
     }
@@ -399,42 +400,42 @@ impl Evidence {
         let (mark, marked, perhaps, never) = match point {
             true => (
                 ',',
-                [Form::Commas, Form::CommasPoint],
-                Form::CommaOrGroup,
-                Form::Comma,
+                [Look::Commas, Look::CommasPoint],
+                Look::CommaOrGroup,
+                Look::Comma,
             ),
             false => (
                 '.',
-                [Form::Points, Form::PointsComma],
-                Form::PointOrGroup,
-                Form::Point,
+                [Look::Points, Look::PointsComma],
+                Look::PointOrGroup,
+                Look::Point,
             ),
         };
         let spaces = [
-            Form::Spaces,
+            Look::Spaces,
             if point {
-                Form::SpacesPoint
+                Look::SpacesPoint
             } else {
-                Form::SpacesComma
+                Look::SpacesComma
             },
         ];
         let quotes = [
-            Form::Quotes,
+            Look::Quotes,
             if point {
-                Form::QuotesPoint
+                Look::QuotesPoint
             } else {
-                Form::QuotesComma
+                Look::QuotesComma
             },
         ];
         let mut best: Option<(u64, Evident)> = None;
         let candidates = [(mark, &marked), (' ', &spaces), ('\'', &quotes)];
-        for (candidate, forms) in candidates {
-            let of = |column: &Column| {
+        for (candidate, looks) in candidates {
+            let of = |column: &ColumnEvidence| {
                 let groups = match candidate == mark && column.count(&[never]) == 0 {
                     true => column.count(&[perhaps]),
                     false => 0,
                 };
-                column.count(forms) + groups
+                column.count(looks) + groups
             };
             let count: u64 = self.numeric().map(|(_, column)| of(column)).sum();
             let first = self.numeric().find(|(_, column)| of(column) > 0);
@@ -461,11 +462,11 @@ impl Evidence {
     }
 }
 
-impl Column {
+impl ColumnEvidence {
     /// Whether commas can only stand between thousands: what has none is below a thousand.
     fn counts(&self) -> bool {
-        self.count(&[Form::CommaOrGroup]) > 0
-            && self.count(&[Form::Small]) > 0
-            && self.count(&[Form::Whole, Form::PointOrGroup]) == 0
+        self.count(&[Look::CommaOrGroup]) > 0
+            && self.count(&[Look::Small]) > 0
+            && self.count(&[Look::Whole, Look::PointOrGroup]) == 0
     }
 }

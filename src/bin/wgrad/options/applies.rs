@@ -41,12 +41,12 @@ pub struct Situation<'a> {
 }
 
 /// Some options, and when they do nothing: then why, and what to do but leave them out.
-type Rule = (
+type OptionRule = (
     &'static [&'static str],
     fn(&Situation<'_>) -> Option<String>,
 );
 
-const RULES: &[Rule] = &[
+const RULES: &[OptionRule] = &[
     // Data.
     (&["standardize-target"], |s| {
         let known = s.known?;

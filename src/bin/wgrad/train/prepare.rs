@@ -5,7 +5,7 @@ use wgrad::{
 };
 
 use super::start::Start;
-use crate::data::Found;
+use crate::data::Findings;
 use crate::failure::{Failure, unusable, usage};
 use crate::folder::{self, Facts};
 use crate::model;
@@ -26,7 +26,7 @@ pub struct Job {
     /// The targets that are values, on the user's own scale, of the rows to train on and of those held out.
     pub values: [Option<Matrix<f64>>; 2],
     /// What was found in the files.
-    pub found: Found,
+    pub found: Findings,
     /// What decides which options do something.
     pub known: Known,
     /// Whether the size of a batch is what suits so few rows, and nobody's wish.

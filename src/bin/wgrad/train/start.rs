@@ -10,7 +10,7 @@ use crate::failure::{self, Failure, usage};
 use crate::folder::{self, Facts, shown};
 use crate::input::is_standard;
 use crate::options::{ARCHITECTURE, CHANGEABLE, Given, Held, Known, Options, Settings, Situation};
-use crate::outputs::{self, Kind, named};
+use crate::outputs::{self, OutputKind, named};
 use crate::progress::Voice;
 use crate::setup;
 
@@ -198,7 +198,7 @@ fn check(start: &Start, config: Option<&PathBuf>) -> Result<(), Failure> {
         named("--resume", start.resumed.as_ref().map(|r| &r.folder)),
     ];
     let read: Vec<_> = read.into_iter().flatten().collect();
-    let written = named("--out", s.out.as_ref()).map(|out| (out, Kind::Tensors));
+    let written = named("--out", s.out.as_ref()).map(|out| (out, OutputKind::Tensors));
     outputs::check(&read, written.as_slice())?;
     if let (None, Some(run)) = (&start.resumed, &s.run) {
         folder::check_new(run)?;

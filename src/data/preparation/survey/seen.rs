@@ -42,12 +42,12 @@ pub(super) struct Seen {
     /// The numbers, where it matters whether all differ.
     pub all: Option<HashSet<u64>>,
     /// Texts and how often they come, as far as they matter; their numbers row by row.
-    pub names: Names,
+    pub names: NameCounts,
 }
 
 /// Texts with their numbers, in the order in which they come.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct NameCounts {
     pub wanted: bool,
     /// Whether there were too many.
     pub given_up: bool,
@@ -58,7 +58,7 @@ pub(super) struct Names {
     pub rows: Vec<u32>,
 }
 
-impl Names {
+impl NameCounts {
     pub fn add(&mut self, text: &str, value: f64) {
         if !self.wanted || self.given_up {
             return;
