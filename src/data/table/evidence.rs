@@ -4,7 +4,8 @@
 use csv::ByteRecord;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::notation::{LOOKS, Look, Notation, look};
+use super::notation::Look::{self, *};
+use super::notation::{LOOKS, Notation, look};
 use super::{is_missing, number, text};
 
 /// Different texts of a column that are told apart.
@@ -14,22 +15,10 @@ const TEXTS: usize = 64;
 const ENOUGH: u64 = 10;
 
 /// What speaks for a decimal comma.
-const COMMA: [Look; 5] = [
-    Look::Comma,
-    Look::PointsComma,
-    Look::SpacesComma,
-    Look::QuotesComma,
-    Look::Points,
-];
+const COMMA: [Look; 5] = [Comma, PointsComma, SpacesComma, QuotesComma, Points];
 
 /// What speaks for a decimal point.
-const POINT: [Look; 5] = [
-    Look::Point,
-    Look::CommasPoint,
-    Look::SpacesPoint,
-    Look::QuotesPoint,
-    Look::Commas,
-];
+const POINT: [Look; 5] = [Point, CommasPoint, SpacesPoint, QuotesPoint, Commas];
 
 /// A value and its line, to be shown.
 pub(super) type Example = (u64, Box<str>);
@@ -61,13 +50,13 @@ impl ColumnEvidence {
         let count = &mut self.looks[look as usize];
         *count = count.saturating_add(1);
         let example = match look {
-            Look::Text => {
+            Text => {
                 self.add_text(text);
                 return;
             }
-            Look::Small | Look::Whole | Look::PointOrGroup => return,
-            Look::CommaOrGroup => &mut self.group,
-            Look::Spaces | Look::Quotes => &mut self.spaced,
+            Small | Whole | PointOrGroup => return,
+            CommaOrGroup => &mut self.group,
+            Spaces | Quotes => &mut self.spaced,
             look if COMMA.contains(&look) => &mut self.comma,
             _ => &mut self.point,
         };
@@ -102,7 +91,7 @@ impl ColumnEvidence {
     }
 
     fn numbers(&self) -> u64 {
-        self.present() - self.count(&[Look::Text])
+        self.present() - self.count(&[Text])
     }
 
     /// Whether most values are numbers, however they are written.
@@ -113,21 +102,21 @@ impl ColumnEvidence {
     /// Whether most values have fractions.
     fn has_fractions(&self) -> bool {
         let whole = [
-            Look::Text,
-            Look::Small,
-            Look::Whole,
-            Look::Points,
-            Look::Commas,
-            Look::Spaces,
-            Look::Quotes,
-            Look::CommaOrGroup,
+            Text,
+            Small,
+            Whole,
+            Points,
+            Commas,
+            Spaces,
+            Quotes,
+            CommaOrGroup,
         ];
         2 * self.count(&whole) < self.present()
     }
 
     /// Whether values are texts of which each comes more than once, on average.
     fn repeats_texts(&self) -> bool {
-        let texts = self.count(&[Look::Text]);
+        let texts = self.count(&[Text]);
         !self.many_texts && texts >= 4 && texts >= 2 * self.texts.len() as u64
     }
 
@@ -250,12 +239,12 @@ impl Evidence {
             if is_missing(value, missing) || column.present() == 0 {
                 continue;
             }
-            if look(value) == Look::Text && column.numbers() == column.present() {
+            if look(value) == Text && column.numbers() == column.present() {
                 over_numbers += 1;
                 score += 3;
-            } else if look(value) == Look::Text && column.is_numeric() && !column.again {
+            } else if look(value) == Text && column.is_numeric() && !column.again {
                 score += 1;
-            } else if look(value) == Look::Text || !column.is_numeric() {
+            } else if look(value) == Text || !column.is_numeric() {
                 if column.again {
                     below += 1;
                     score -= 3;
@@ -354,88 +343,73 @@ impl Evidence {
         let of = |with: fn((u64, u64)) -> bool| self.numeric().find(|(_, c)| with(c.marks()));
         let comma = of(|(comma, point)| comma > point);
         let point = of(|(comma, point)| point > comma);
-        let group = || {
-            self.numeric()
-                .find_map(|(i, column)| Some((i, column, column.group.clone()?)))
+        let evident = |mark, column, example: &Option<Example>| {
+            let example = example.clone();
+            Ok(Some(Evident {
+                mark,
+                column,
+                example,
+            }))
         };
-        Ok(match (comma, point) {
+        let (i, found) = match (comma, point) {
             (Some((i, comma)), Some((j, point))) => {
                 return Err(Unclear::Marks {
                     comma: (i, comma.comma.clone()),
                     point: (j, point.point.clone()),
                 });
             }
-            (Some((column, found)), None) => Some(Evident {
-                mark: ',',
-                column,
-                example: found.comma.clone(),
-            }),
-            (None, Some((column, found))) => Some(Evident {
-                mark: '.',
-                column,
-                example: found.point.clone(),
-            }),
-            (None, None) => match group() {
-                None => None,
-                // Something else stands between thousands.
-                Some((column, _, example)) if spaced => Some(Evident {
-                    mark: ',',
-                    column,
-                    example: Some(example),
-                }),
-                Some((column, _, example)) => match self.numeric().find(|(_, c)| c.counts()) {
-                    Some((column, found)) => Some(Evident {
-                        mark: '.',
-                        column,
-                        example: found.group.clone(),
-                    }),
-                    None => return Err(Unclear::Group { column, example }),
-                },
+            (Some((i, found)), None) => return evident(',', i, &found.comma),
+            (None, Some((i, found))) => return evident('.', i, &found.point),
+            (None, None) => match self.numeric().find(|(_, c)| c.group.is_some()) {
+                None => return Ok(None),
+                Some(found) => found,
             },
-        })
+        };
+        // Something else stands between thousands.
+        if spaced {
+            return evident(',', i, &found.group);
+        }
+        match (self.numeric().find(|(_, c)| c.counts()), &found.group) {
+            (Some((i, found)), _) => evident('.', i, &found.group),
+            (None, Some(example)) => Err(Unclear::Group {
+                column: i,
+                example: example.clone(),
+            }),
+            (None, None) => Ok(None),
+        }
     }
 
     fn thousands(&self, decimal: char) -> Option<Evident> {
-        let point = decimal == '.';
-        let (mark, marked, perhaps, never) = match point {
-            true => (
-                ',',
-                [Look::Commas, Look::CommasPoint],
-                Look::CommaOrGroup,
-                Look::Comma,
+        // With each mark, how numbers look that have it.
+        let (candidates, perhaps, never) = match decimal {
+            '.' => (
+                [
+                    (',', [Commas, CommasPoint]),
+                    (' ', [Spaces, SpacesPoint]),
+                    ('\'', [Quotes, QuotesPoint]),
+                ],
+                CommaOrGroup,
+                Comma,
             ),
-            false => (
-                '.',
-                [Look::Points, Look::PointsComma],
-                Look::PointOrGroup,
-                Look::Point,
+            _ => (
+                [
+                    ('.', [Points, PointsComma]),
+                    (' ', [Spaces, SpacesComma]),
+                    ('\'', [Quotes, QuotesComma]),
+                ],
+                PointOrGroup,
+                Point,
             ),
         };
-        let spaces = [
-            Look::Spaces,
-            if point {
-                Look::SpacesPoint
-            } else {
-                Look::SpacesComma
-            },
-        ];
-        let quotes = [
-            Look::Quotes,
-            if point {
-                Look::QuotesPoint
-            } else {
-                Look::QuotesComma
-            },
-        ];
         let mut best: Option<(u64, Evident)> = None;
-        let candidates = [(mark, &marked), (' ', &spaces), ('\'', &quotes)];
         for (candidate, looks) in candidates {
             let of = |column: &ColumnEvidence| {
-                let groups = match candidate == mark && column.count(&[never]) == 0 {
+                let between = matches!(candidate, ',' | '.');
+                let groups = match between && column.count(&[never]) == 0 {
                     true => column.count(&[perhaps]),
                     false => 0,
                 };
-                column.count(looks) + groups
+                column.count(&looks) + groups
             };
             let count: u64 = self.numeric().map(|(_, column)| of(column)).sum();
             let first = self.numeric().find(|(_, column)| of(column) > 0);
@@ -465,8 +439,8 @@ impl Evidence {
 impl ColumnEvidence {
     /// Whether commas can only stand between thousands: what has none is below a thousand.
     fn counts(&self) -> bool {
-        self.count(&[Look::CommaOrGroup]) > 0
-            && self.count(&[Look::Small]) > 0
-            && self.count(&[Look::Whole, Look::PointOrGroup]) == 0
+        self.count(&[CommaOrGroup]) > 0
+            && self.count(&[Small]) > 0
+            && self.count(&[Whole, PointOrGroup]) == 0
     }
 }
