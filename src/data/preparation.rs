@@ -2,13 +2,14 @@
 
 mod apply;
 mod fit;
+mod prepared;
 mod survey;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use apply::Prepared;
+pub use prepared::Prepared;
 pub use survey::{ColumnSurvey, Survey, SurveyedKind, Warning, WarningKind};
 
 use super::class_map::ClassMap;
