@@ -108,15 +108,7 @@ pub fn bytes(n: u64) -> String {
 
 /// A whole number with commas between thousands.
 pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    indicatif::HumanCount(n).to_string()
 }
 
 /// So many things, as `1 epoch` or `2,000 epochs`.

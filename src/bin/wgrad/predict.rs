@@ -203,15 +203,9 @@ fn line(cells: &[String]) -> Result<Vec<u8>, Failure> {
 /// Standard output, a file that is replaced when it is whole, or whatever stands at a path.
 enum Sink {
     Standard,
-    File {
-        file: Replacement,
-        path: PathBuf,
-    },
+    File(Replacement, PathBuf),
     /// A pipe or a device, which cannot be replaced.
-    Special {
-        file: File,
-        path: PathBuf,
-    },
+    Special(File, PathBuf),
 }
 
 impl Sink {
@@ -221,26 +215,17 @@ impl Sink {
         };
         let fail = |e| failure::file(path, "it cannot be written", &e);
         if path.exists() && !path.is_file() && !path.is_dir() {
-            let file = std::fs::OpenOptions::new()
-                .write(true)
-                .open(path)
-                .map_err(fail)?;
-            return Ok(Self::Special {
-                file,
-                path: path.into(),
-            });
+            let file = std::fs::OpenOptions::new().write(true).open(path);
+            return Ok(Self::Special(file.map_err(fail)?, path.into()));
         }
-        Ok(Self::File {
-            file: Replacement::create(path)?,
-            path: path.into(),
-        })
+        Ok(Self::File(Replacement::create(path)?, path.into()))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let (written, path) = match self {
             Sink::Standard => return output::write(bytes),
-            Sink::File { file, path } => (file.write_all(bytes), path),
-            Sink::Special { file, path } => (file.write_all(bytes), path),
+            Sink::File(file, path) => (file.write_all(bytes), path),
+            Sink::Special(file, path) => (file.write_all(bytes), path),
         };
         match written {
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Closed),
@@ -249,7 +234,7 @@ impl Sink {
     }
 
     fn finish(self) -> Result<(), Failure> {
-        if let Sink::File { file, .. } = self {
+        if let Sink::File(file, _) = self {
             file.finish()?;
         }
         Ok(())
