@@ -173,7 +173,7 @@ estimator! {
     /// A classifier: a network of dense layers with one logit a class, trained by cross-entropy. The options are
     /// scikit-learn's, with its defaults, but that it standardises its inputs unless asked not to.
     ///
-    /// Labels are integers, strings, or whatever displays: [`fit`](Self::fit) keeps their [`ClassMap`].
+    /// Labels are integers, strings, or whatever displays: [`fit`](Self::fit) keeps their [`ClassMap`](crate::ClassMap).
     MlpClassifier
 }
 
