@@ -137,7 +137,8 @@ fn width(text: &str, size: u32) -> u32 {
         c if u32::from(c) >= 0x2e80 => 100,
         _ => 61,
     };
-    (text.chars().map(hundredths).sum::<u32>() * size).div_ceil(100)
+    // A size is that of a line, 1.24 times the letters'.
+    (text.chars().map(hundredths).sum::<u32>() * size).div_ceil(124)
 }
 
 /// The text, shortened to so many pixels where it is wider.
