@@ -193,7 +193,7 @@ pub fn config(path: &Path) -> Result<Options, Failure> {
     }
     let text =
         fs::read_to_string(&file).map_err(|e| failure::file(&file, "it cannot be read", &e))?;
-    Ok(Options::parse(&text, &file.display().to_string())?)
+    Options::parse(&text, &file.display().to_string())
 }
 
 /// What the run says of itself.
