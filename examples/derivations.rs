@@ -2,7 +2,7 @@
 //!
 //! For each one: the network that it derives, one batch's gradients on the GPU (without one, on the CPU path), each held
 //! against the f64 reference with a rounding bound, and the reference against central differences. Ends with an error if a
-//! check fails. `tests/derivations.rs` computes the same formulas literally.
+//! check fails. `tests/kernels/derivations.rs` computes the same formulas literally.
 //!
 //! ```sh
 //! cargo run --release --example derivations

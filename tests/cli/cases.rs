@@ -1,11 +1,11 @@
-//! Inputs on which the tool once answered wrongly, each with what is right. They stand in `tests/data/cases`.
+//! Inputs on which the tool once answered wrongly, each with what is right. They stand in `tests/fixtures/data/cases`.
 
 use super::*;
 
 /// A case's files, in a folder of their own.
 fn case(name: &str) -> tempfile::TempDir {
     let from = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/cases")
+        .join("tests/fixtures/data/cases")
         .join(name);
     let at = folder();
     for entry in fs::read_dir(from).unwrap() {

@@ -111,9 +111,9 @@ fn digits(at: &Path) -> String {
     read(Path::new(digits))
 }
 
-/// A file of `tests/data`.
+/// A file of `tests/fixtures/data`.
 fn sample(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data");
     fs::read(path.join(name)).unwrap()
 }
 

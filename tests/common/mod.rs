@@ -1,7 +1,26 @@
 //! What the integration tests share.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 use wgrad::{AdapterChoice, Device, DeviceOptions};
+
+/// The error of a call that must fail, after a look at its variant and at its message.
+macro_rules! refused {
+    ($result:expr, $pattern:pat $(if $guard:expr)?, [$($part:expr),+ $(,)?]) => {{
+        let error = match $result {
+            Ok(_) => panic!("{} was accepted", stringify!($result)),
+            Err(error) => error,
+        };
+        assert!(
+            matches!(error, $pattern $(if $guard)?),
+            "{} gave {error:?}",
+            stringify!($result)
+        );
+        let message = error.to_string();
+        $(assert!(message.contains(&*$part), "{message:?} does not say {:?}", $part);)+
+        error
+    }};
+}
+pub(crate) use refused;
 
 /// The GPU under test. Tests never pass by skipping: without an adapter this fails, and says how to get one.
 pub fn gpu() -> Device {
@@ -18,6 +37,12 @@ pub fn gpu_with(options: DeviceOptions) -> Device {
         ..options
     };
     Device::open(&options).unwrap_or_else(|error| panic!("no GPU for the tests: {error}"))
+}
+
+/// What the test runner calls a test of the module that `module_path!()` gives: the path without the crate.
+pub fn name_in_the_binary(module: &str, test: &str) -> String {
+    let (_, module) = module.split_once("::").expect("a module of a test binary");
+    format!("{module}::{test}")
 }
 
 /// Deterministic numbers in (−1, 1).
@@ -223,4 +248,24 @@ pub fn assert_within<T: Copy + Into<f64> + std::fmt::Display>(
             "{what}, element {i}: {got} is {error:.2e} from {expected}, beyond {bound:.2e}"
         );
     }
+}
+
+/// A network that gives its inputs back: the report must then be what the functions say about the inputs.
+pub fn echo(
+    cols: usize,
+    activation: wgrad::Activation,
+    loss: wgrad::Loss,
+    device: &Device,
+) -> wgrad::Trainer {
+    let network = wgrad::Mlp::new(cols).dense(cols, activation);
+    let mut trainer =
+        wgrad::Trainer::new(device, &network, loss, wgrad::Sgd::default(), 7).unwrap();
+    let mut weights = trainer.weights().unwrap();
+    let eye = &mut weights.weight_mut(0).unwrap().data;
+    for (i, w) in eye.iter_mut().enumerate() {
+        *w = f32::from(u8::from(i % (cols + 1) == 0));
+    }
+    weights.bias_mut(0).unwrap().data.fill(0.0);
+    trainer.set_weights(&weights).unwrap();
+    trainer
 }
