@@ -310,7 +310,7 @@ macro_rules! sealed_file {
             ///
             /// # Errors
             /// [`Error::File`](crate::Error::File) if it cannot be written; what was there is unchanged then.
-            pub fn save(&self, path: impl AsRef<std::path::Path>) -> crate::Result<()> {
+            pub fn save(&self, path: impl AsRef<std::path::Path>) -> crate::error::Result<()> {
                 super::disk::write(path.as_ref(), |to| self.write(to))
             }
 
@@ -328,7 +328,7 @@ macro_rules! sealed_file {
             /// # Errors
             /// [`Error::File`](crate::Error::File) if it cannot be read, is damaged, is something else, or is of a later version of
             /// the format.
-            pub fn load(path: impl AsRef<std::path::Path>) -> crate::Result<Self> {
+            pub fn load(path: impl AsRef<std::path::Path>) -> crate::error::Result<Self> {
                 let path = path.as_ref();
                 let bytes = super::disk::read_safetensors(path)?;
                 Self::read(&bytes, &path.display().to_string())
@@ -338,7 +338,7 @@ macro_rules! sealed_file {
             ///
             /// # Errors
             /// As [`load`](Self::load).
-            pub fn from_bytes(bytes: &[u8]) -> crate::Result<Self> {
+            pub fn from_bytes(bytes: &[u8]) -> crate::error::Result<Self> {
                 Self::read(bytes, "the bytes given")
             }
         }
