@@ -1,14 +1,5 @@
 // delta[e] = grad[e] * activate_grad(saved[e]).  grad = dL/da, saved (z or a), delta (count).
 
-struct Params {
-    count: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read> saved: array<f32>;
-@group(0) @binding(3) var<storage, read_write> delta: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn activation_grad(
     @builtin(local_invocation_index) local: u32,

@@ -6,32 +6,6 @@
 // 1 - beta^t = -(exp(t * ln(beta)) - 1), which loses nothing for small t.
 // grad, weight, exp_avg, exp_avg_sq (count): one segment; ledger (8). torch.optim.Adam, AdamW.
 
-struct Params {
-    count: u32,
-    step: u32,
-    lr: f32,
-    beta1: f32,
-    ln_beta1: f32,
-    one_minus_beta1: f32,
-    beta2: f32,
-    ln_beta2: f32,
-    one_minus_beta2: f32,
-    eps: f32,
-    l2: f32,
-    shrink: f32,
-    grad_scale: f32,
-    scale_from_ledger: u32,
-    l1: f32,
-    clip_value: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read_write> weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> exp_avg: array<f32>;
-@group(0) @binding(4) var<storage, read_write> exp_avg_sq: array<f32>;
-@group(0) @binding(5) var<storage, read_write> ledger: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn adam(
     @builtin(local_invocation_index) local: u32,

@@ -2,19 +2,6 @@
 // delta, u, delta_u (rows, cols); stats (2, cols) as batch_norm_stats leaves them; sums (2, cols) as norm_params_grad does;
 // gamma (cols).
 
-struct Params {
-    rows: u32,
-    cols: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> delta: array<f32>;
-@group(0) @binding(2) var<storage, read> u: array<f32>;
-@group(0) @binding(3) var<storage, read> stats: array<f32>;
-@group(0) @binding(4) var<storage, read> sums: array<f32>;
-@group(0) @binding(5) var<storage, read> gamma: array<f32>;
-@group(0) @binding(6) var<storage, read_write> delta_u: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn batch_norm_grad(
     @builtin(local_invocation_index) local: u32,

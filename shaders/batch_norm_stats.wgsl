@@ -2,20 +2,6 @@
 // infinite where that is not finite;  running[0, c] = keep * running + momentum * mean,  running[1, c] = keep * running +
 // momentum * unbias * variance, each unless that is not finite.  u (rows, cols); stats, running (2, cols).
 
-struct Params {
-    rows: u32,
-    cols: u32,
-    eps: f32,
-    momentum: f32,
-    keep: f32,
-    unbias: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> u: array<f32>;
-@group(0) @binding(2) var<storage, read_write> stats: array<f32>;
-@group(0) @binding(3) var<storage, read_write> running: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn batch_norm_stats(
     @builtin(local_invocation_index) local: u32,

@@ -2,18 +2,6 @@
 // z (logits), t, delta (rows, cols); loss (rows). scale is 1, or 1/cols for a mean over elements.
 // ln(1 + exp(z)) - t * z = (1 - t) * max(z, 0) + t * max(-z, 0) + ln(1 + exp(-|z|)): no overflow, no cancellation.
 
-struct Params {
-    rows: u32,
-    cols: u32,
-    scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> z: array<f32>;
-@group(0) @binding(2) var<storage, read> t: array<f32>;
-@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(4) var<storage, read_write> delta: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn binary_cross_entropy(
     @builtin(local_invocation_index) local: u32,

@@ -1,14 +1,6 @@
 // y[e] = x[e].  x, y (count).
 // No part of training: it measures how fast an adapter moves memory.
 
-struct Params {
-    count: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn copy(
     @builtin(local_invocation_index) local: u32,

@@ -5,20 +5,6 @@
 // infinite and delta 0: nothing spreads, and the optimisers refuse a step whose loss is not finite. It is infinite too
 // where any a is not finite.
 
-struct Params {
-    rows: u32,
-    cols: u32,
-    labels: u32,
-    entropy: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> saved: array<f32>;
-@group(0) @binding(3) var<storage, read> t: array<u32>;
-@group(0) @binding(4) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(5) var<storage, read_write> delta: array<f32>;
-
 // The target of class c: of a class index, or of a row of probabilities.
 fn target_at(r: u32, c: u32) -> f32 {
     if (params.labels != 0u) {

@@ -2,22 +2,6 @@
 // delta (rows, stride); weight (outputs, inputs): a panel beginning at output `first`; saved, delta_in (rows, inputs).
 // With several panels, `accumulate` adds to what the ones before left and only the `last` multiplies by the derivative.
 
-struct Params {
-    rows: u32,
-    inputs: u32,
-    outputs: u32,
-    first: u32,
-    stride: u32,
-    accumulate: u32,
-    last: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> delta: array<DeltaWord>;
-@group(0) @binding(2) var<storage, read> weight: array<WeightWord>;
-@group(0) @binding(3) var<storage, read> saved: array<f32>;
-@group(0) @binding(4) var<storage, read_write> delta_in: array<f32>;
-
 // The parameters, read once: llvmpipe reads a uniform again for every lane of every load.
 var<private> p: Params;
 

@@ -5,25 +5,6 @@
 // On a grid of P workgroups in depth the rows are divided among them: grad_weight is (P, outputs, inputs) then and
 // grad_bias (P, outputs), which sum_parts adds up.
 
-struct Params {
-    rows: u32,
-    inputs: u32,
-    outputs: u32,
-    first: u32,
-    stride: u32,
-    accumulate: u32,
-    format: u32,
-    start: u32,
-    scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> delta: array<DeltaWord>;
-@group(0) @binding(2) var<storage, read> x: array<InputWord>;
-@group(0) @binding(3) var<storage, read> order: array<u32>;
-@group(0) @binding(4) var<storage, read_write> grad_weight: array<f32>;
-@group(0) @binding(5) var<storage, read_write> grad_bias: array<f32>;
-
 // The parameters, read once: llvmpipe reads a uniform again for every lane of every load.
 var<private> p: Params;
 

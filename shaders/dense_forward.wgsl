@@ -3,26 +3,6 @@
 // bias (outputs): a panel of the layer's, beginning at output `first`; z, a (rows, stride). Where z is not finite, a = z.
 // z is written only where the derivative needs it.
 
-struct Params {
-    rows: u32,
-    inputs: u32,
-    outputs: u32,
-    first: u32,
-    stride: u32,
-    store_z: u32,
-    format: u32,
-    start: u32,
-    scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<InputWord>;
-@group(0) @binding(2) var<storage, read> order: array<u32>;
-@group(0) @binding(3) var<storage, read> weight: array<WeightWord>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read_write> z: array<f32>;
-@group(0) @binding(6) var<storage, read_write> a: array<f32>;
-
 // The parameters, read once: llvmpipe reads a uniform again for every lane of every load.
 var<private> p: Params;
 

@@ -1,21 +1,6 @@
 // h[e] = x[e] + (kept(e) ? scale * a[e] : 0), with kept(e) by a random word from the layer's key, the batch and e; without a
 // residual connection x is not looked at. Not finite elements are kept, so that the loss will see them.  a, x, h (count).
 
-struct Params {
-    count: u32,
-    residual: u32,
-    key0: u32,
-    key1: u32,
-    batch: u32,
-    threshold: u32,
-    scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> h: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn dropout(
     @builtin(local_invocation_index) local: u32,

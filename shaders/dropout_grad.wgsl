@@ -3,24 +3,6 @@
 // written where this layer's own residual connection takes it on. kept(e) as in dropout.wgsl.
 // grad, skip, saved, total, delta (count).
 
-struct Params {
-    count: u32,
-    add_skip: u32,
-    store_total: u32,
-    key0: u32,
-    key1: u32,
-    batch: u32,
-    threshold: u32,
-    scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read> skip: array<f32>;
-@group(0) @binding(3) var<storage, read> saved: array<f32>;
-@group(0) @binding(4) var<storage, read_write> total: array<f32>;
-@group(0) @binding(5) var<storage, read_write> delta: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn dropout_grad(
     @builtin(local_invocation_index) local: u32,

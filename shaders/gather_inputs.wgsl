@@ -1,19 +1,6 @@
 // y[r, c] = x[order[start + r], c] as a number: rows of a data set that is on the device, for a first layer with a residual
 // connection. x: words, in the layout of operand/x_resident.wgsl; y (rows, inputs).
 
-struct Params {
-    rows: u32,
-    inputs: u32,
-    format: u32,
-    start: u32,
-    scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<u32>;
-@group(0) @binding(2) var<storage, read> order: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn gather_inputs(
     @builtin(local_invocation_index) local: u32,

@@ -3,19 +3,6 @@
 // under max_norm, and infinite where the norm is not finite: the optimisers refuse such an update. torch.nn.utils.clip_grad_norm_.
 // part (count); ledger (8); norms (any). One workgroup, one fixed order.
 
-struct Params {
-    count: u32,
-    slot: u32,
-    clip: u32,
-    max_norm: f32,
-    scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> part: array<f32>;
-@group(0) @binding(2) var<storage, read_write> ledger: array<f32>;
-@group(0) @binding(3) var<storage, read_write> norms: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn grad_norm(@builtin(local_invocation_index) local: u32) {
     var sum = 0.0;

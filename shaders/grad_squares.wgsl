@@ -1,17 +1,6 @@
 // part[first + p] = sum of (scale * grad[e])^2 over e in [p * length, (p + 1) * length): a segment of the gradient in parts of
 // `length` elements.  grad (count); part (any). One workgroup a part, one fixed order; grad_norm sums the parts.
 
-struct Params {
-    count: u32,
-    length: u32,
-    first: u32,
-    scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read_write> part: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn grad_squares(
     @builtin(local_invocation_index) local: u32,

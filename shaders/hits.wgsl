@@ -1,16 +1,6 @@
 // hit[r] = 1 where a[r, t[r]] is the largest of its row, the first of equals; 0 elsewhere, and where any of the row is NaN.
 // a (rows, cols), t (rows): a class index each, hit (rows).
 
-struct Params {
-    rows: u32,
-    cols: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> t: array<u32>;
-@group(0) @binding(3) var<storage, read_write> hit: array<f32>;
-
 // By its bits: a comparison may take NaN for anything.
 fn is_nan(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;

@@ -3,20 +3,6 @@
 // that is k * (e - k/2), and h' = k.
 // a, saved (z or a), t, delta (rows, cols); loss (rows). scale is 1, or 1/cols for a mean over elements.
 
-struct Params {
-    rows: u32,
-    cols: u32,
-    scale: f32,
-    threshold: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> saved: array<f32>;
-@group(0) @binding(3) var<storage, read> t: array<f32>;
-@group(0) @binding(4) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(5) var<storage, read_write> delta: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn huber(
     @builtin(local_invocation_index) local: u32,

@@ -2,21 +2,6 @@
 // by the number of columns) of row r. stats: the means, then 1/sqrt(variance + eps), infinite where the variance is not finite.
 // u, z, a (rows, cols); gamma, beta (cols); stats (2, rows). Where z is not finite, a = z. z is written only if it is wanted.
 
-struct Params {
-    rows: u32,
-    cols: u32,
-    store_z: u32,
-    eps: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> u: array<f32>;
-@group(0) @binding(2) var<storage, read> gamma: array<f32>;
-@group(0) @binding(3) var<storage, read> beta: array<f32>;
-@group(0) @binding(4) var<storage, read_write> stats: array<f32>;
-@group(0) @binding(5) var<storage, read_write> z: array<f32>;
-@group(0) @binding(6) var<storage, read_write> a: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn layer_norm(
     @builtin(local_invocation_index) local: u32,

@@ -1,18 +1,6 @@
 // delta_u[r, c] = inverse * (g[c] - mean(g) - x[c] * mean(g * x)) with g = gamma * delta and x = (u - mean) * inverse, means over
 // row r.  delta, u, delta_u (rows, cols); gamma (cols); stats (2, rows) as layer_norm leaves them.
 
-struct Params {
-    rows: u32,
-    cols: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> delta: array<f32>;
-@group(0) @binding(2) var<storage, read> u: array<f32>;
-@group(0) @binding(3) var<storage, read> stats: array<f32>;
-@group(0) @binding(4) var<storage, read> gamma: array<f32>;
-@group(0) @binding(5) var<storage, read_write> delta_u: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn layer_norm_grad(
     @builtin(local_invocation_index) local: u32,

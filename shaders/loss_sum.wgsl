@@ -7,17 +7,6 @@
 // [7] the factor on the gradient's sums with which grad_norm clips.
 // loss (rows); ledger (8); history (any): the batch's loss goes to its place `slot`. One workgroup, one fixed order.
 
-struct Params {
-    rows: u32,
-    accumulate: u32,
-    slot: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> loss: array<f32>;
-@group(0) @binding(2) var<storage, read_write> ledger: array<f32>;
-@group(0) @binding(3) var<storage, read_write> history: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn loss_sum(@builtin(local_invocation_index) local: u32) {
     var sum = 0.0;

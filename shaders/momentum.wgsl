@@ -4,26 +4,6 @@
 // w -= lr * v, or lr * (g + momentum * v) for Nesterov.
 // grad, weight, velocity (count): one segment; ledger (8). torch.optim.SGD.
 
-struct Params {
-    count: u32,
-    lr: f32,
-    momentum: f32,
-    one_minus_dampening: f32,
-    weight_decay: f32,
-    grad_scale: f32,
-    scale_from_ledger: u32,
-    l1: f32,
-    clip_value: f32,
-    nesterov: u32,
-    step: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read_write> weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> velocity: array<f32>;
-@group(0) @binding(4) var<storage, read_write> ledger: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn momentum(
     @builtin(local_invocation_index) local: u32,

@@ -1,17 +1,6 @@
 // y[e] = `rounds` times y <- factor * y + term, from y = x[e].  x, y (count), count a multiple of 16.
 // No part of training: it measures how fast an adapter multiplies and adds when nothing else is in the way.
 
-struct Params {
-    count: u32,
-    rounds: u32,
-    factor: f32,
-    term: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
 fn load(at: u32) -> vec4<f32> {
     return vec4<f32>(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
 }

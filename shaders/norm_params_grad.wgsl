@@ -2,21 +2,6 @@
 // (+)= the second, with x = (u - mean) * inverse, the statistics of row r (`by_row`) or of column c.
 // delta, u (rows, cols); stats (2, rows) or (2, cols); sums (2, cols); grad_gamma, grad_beta (cols).
 
-struct Params {
-    rows: u32,
-    cols: u32,
-    by_row: u32,
-    accumulate: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> delta: array<f32>;
-@group(0) @binding(2) var<storage, read> u: array<f32>;
-@group(0) @binding(3) var<storage, read> stats: array<f32>;
-@group(0) @binding(4) var<storage, read_write> sums: array<f32>;
-@group(0) @binding(5) var<storage, read_write> grad_gamma: array<f32>;
-@group(0) @binding(6) var<storage, read_write> grad_beta: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn norm_params_grad(
     @builtin(local_invocation_index) local: u32,

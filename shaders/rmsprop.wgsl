@@ -2,25 +2,6 @@
 // s = alpha * s + one_minus_alpha * g^2,  w -= lr * g / (sqrt(s) + eps).
 // grad, weight, square_avg (count): one segment; ledger (8). torch.optim.RMSprop.
 
-struct Params {
-    count: u32,
-    lr: f32,
-    alpha: f32,
-    one_minus_alpha: f32,
-    eps: f32,
-    weight_decay: f32,
-    grad_scale: f32,
-    scale_from_ledger: u32,
-    l1: f32,
-    clip_value: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read_write> weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> square_avg: array<f32>;
-@group(0) @binding(4) var<storage, read_write> ledger: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn rmsprop(
     @builtin(local_invocation_index) local: u32,

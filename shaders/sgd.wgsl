@@ -1,21 +1,6 @@
 // g = grad_scale * grad + weight_decay * w, clipped and with l1 * sign(w) as in update_gradient.wgsl,  w -= lr * g.
 // grad, weight (count): one segment; ledger (8). torch.optim.SGD with momentum 0.
 
-struct Params {
-    count: u32,
-    lr: f32,
-    weight_decay: f32,
-    grad_scale: f32,
-    scale_from_ledger: u32,
-    l1: f32,
-    clip_value: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read_write> weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> ledger: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn sgd(
     @builtin(local_invocation_index) local: u32,

@@ -8,60 +8,6 @@
 // Activations, and then each delta in place of the activation that it belongs to, stay in workgroup memory, a column after
 // another: `values`[(column) * (rows + 1) + row], so that neighbours in a column or a row lie in different banks.
 
-struct Params {
-    rows: u32,
-    layers: u32,
-    width0: u32,
-    width1: u32,
-    width2: u32,
-    width3: u32,
-    width4: u32,
-    width5: u32,
-    width6: u32,
-    width7: u32,
-    width8: u32,
-    format: u32,
-    start: u32,
-    scale: f32,
-    target_words: u32,
-    row_scale: f32,
-    steps: u32,
-    step: u32,
-    slot: u32,
-    history_length: u32,
-    count: u32,
-    lr: f32,
-    grad_scale: f32,
-    weight_decay: f32,
-    momentum: f32,
-    one_minus_dampening: f32,
-    nesterov: u32,
-    alpha: f32,
-    one_minus_alpha: f32,
-    beta1: f32,
-    ln_beta1: f32,
-    one_minus_beta1: f32,
-    beta2: f32,
-    ln_beta2: f32,
-    one_minus_beta2: f32,
-    eps: f32,
-    l2: f32,
-    shrink: f32,
-    l1: f32,
-    clip_value: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> data: array<u32>;
-@group(0) @binding(2) var<storage, read> order: array<u32>;
-@group(0) @binding(3) var<storage, read> targets: array<u32>;
-@group(0) @binding(4) var<storage, read_write> weight: array<f32>;
-@group(0) @binding(5) var<storage, read_write> grad: array<f32>;
-@group(0) @binding(6) var<storage, read_write> state0: array<f32>;
-@group(0) @binding(7) var<storage, read_write> state1: array<f32>;
-@group(0) @binding(8) var<storage, read_write> ledger: array<f32>;
-@group(0) @binding(9) var<storage, read_write> history: array<f32>;
-
 const GROUP: u32 = 256u;
 override VALUES: u32 = 4096u;
 

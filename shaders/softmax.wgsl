@@ -1,15 +1,6 @@
 // a[r, c] = exp(z[r, c] - m) / sum over k of exp(z[r, k] - m), with m the largest z of row r.
 // Where z is not finite, a = z.  z, a (rows, cols).
 
-struct Params {
-    rows: u32,
-    cols: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> z: array<f32>;
-@group(0) @binding(2) var<storage, read_write> a: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn softmax(
     @builtin(local_invocation_index) local: u32,

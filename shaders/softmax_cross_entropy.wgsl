@@ -5,21 +5,6 @@
 // -ln(p) = (m - z) + ln(sum of exp(z - m)), with m the largest z of the row. It is infinite where any z is not
 // finite.
 
-struct Params {
-    rows: u32,
-    cols: u32,
-    labels: u32,
-    entropy: u32,
-    keep: f32,
-    share: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> z: array<f32>;
-@group(0) @binding(2) var<storage, read> t: array<u32>;
-@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(4) var<storage, read_write> delta: array<f32>;
-
 // The smoothed target of class c: of a class index, or of a row of probabilities.
 fn target_at(r: u32, c: u32) -> f32 {
     if (params.labels != 0u) {

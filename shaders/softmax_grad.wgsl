@@ -1,16 +1,6 @@
 // delta[r, c] = a[r, c] * (grad[r, c] - sum over k of grad[r, k] * a[r, k]): softmax's Jacobian times grad = dL/da.
 // a, grad, delta (rows, cols).
 
-struct Params {
-    rows: u32,
-    cols: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> grad: array<f32>;
-@group(0) @binding(3) var<storage, read_write> delta: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn softmax_grad(
     @builtin(local_invocation_index) local: u32,

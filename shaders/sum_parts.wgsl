@@ -1,19 +1,6 @@
 // grad_weight[e] (+)= sum over p of part_weight[p, e],  grad_bias[o] (+)= sum over p of part_bias[p, o], in the order of p.
 // part_weight (parts, weights), part_bias (parts, biases): what dense_backward_params left on a grid of that depth.
 
-struct Params {
-    weights: u32,
-    biases: u32,
-    parts: u32,
-    accumulate: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> part_weight: array<f32>;
-@group(0) @binding(2) var<storage, read> part_bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> grad_weight: array<f32>;
-@group(0) @binding(4) var<storage, read_write> grad_bias: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn sum_parts(
     @builtin(local_invocation_index) local: u32,

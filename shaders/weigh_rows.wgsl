@@ -1,16 +1,6 @@
 // loss[r] = weight[r] * loss[r],  delta[r, c] = weight[r] * delta[r, c]; where weight[r] is 0, both are 0, whatever they were.
 // weight, loss (rows), delta (rows, cols). After a loss, for rows that count more or less than others.
 
-struct Params {
-    rows: u32,
-    cols: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(3) var<storage, read_write> delta: array<f32>;
-
 @compute @workgroup_size(GROUP)
 fn weigh_rows(
     @builtin(local_invocation_index) local: u32,

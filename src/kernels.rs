@@ -8,6 +8,7 @@ use std::fmt;
 use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
+mod assemble;
 mod calls;
 pub(crate) mod cases;
 pub(crate) mod form;
@@ -37,7 +38,8 @@ pub enum Access {
     Write,
 }
 
-/// A storage binding of a kernel. Bindings count from 1 in the order of the list; binding 0 holds the parameters.
+/// A storage binding of a kernel. Bindings count from 1 in the order of the list; binding 0 holds the parameters. Its declaration in
+/// WGSL is [generated](Kernel::wgsl).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operand {
     /// The variable's name in WGSL.
@@ -98,18 +100,6 @@ pub enum Family {
     Network,
 }
 
-impl Family {
-    fn wgsl(self) -> &'static str {
-        match self {
-            Family::Product => include_str!("../shaders/blocks.wgsl"),
-            Family::Rows => include_str!("../shaders/rows.wgsl"),
-            Family::Columns => include_str!("../shaders/columns.wgsl"),
-            Family::Elements => include_str!("../shaders/elements.wgsl"),
-            Family::Network => "",
-        }
-    }
-}
-
 /// What loss_sum and small_network write into the ledger.
 pub(crate) const LEDGER: &str = include_str!("../shaders/ledger.wgsl");
 
@@ -147,75 +137,6 @@ pub struct Kernel {
     pub loads: &'static [Loads],
     /// Fragments that it shares with other kernels, beside its family's.
     pub fragments: &'static [&'static str],
-}
-
-impl Kernel {
-    /// The whole text that is compiled: the kernel's file, its family's fragment, the form with its loads, the mathematics, the
-    /// activation.
-    pub fn wgsl(&self, variant: &Variant, activation: &Activation) -> String {
-        let mut text = self.wgsl_around(variant);
-        if self.activation {
-            text += "\n";
-            text += &activation.wgsl();
-        }
-        text
-    }
-
-    /// [`wgsl`](Self::wgsl) without the activation.
-    pub(crate) fn wgsl_around(&self, variant: &Variant) -> String {
-        let mut text = format!("{}\n{}\n", self.source, self.family.wgsl());
-        if let Some((form, loads)) = variant.product {
-            text += form.source;
-            for (matrix, load) in self.loads.iter().zip(loads) {
-                let mut fragments = matrix.fragments.iter();
-                if let Some((_, fragment)) = fragments.find(|(l, _)| *l == load) {
-                    text += "\n";
-                    text += fragment;
-                }
-            }
-            text += "\n";
-        }
-        let of_network = variant
-            .network
-            .map(|(update, loss)| [update.wgsl(), loss.wgsl()]);
-        let shared = self.fragments.iter().copied();
-        for fragment in shared.chain(of_network.into_iter().flatten()) {
-            text += fragment;
-            text += "\n";
-        }
-        text += MATH;
-        text
-    }
-
-    /// Every variant of the text.
-    pub fn variants(&self) -> Vec<Variant> {
-        if self.family == Family::Network {
-            let updates = [Update::Sgd, Update::Momentum, Update::RmsProp, Update::Adam];
-            let losses = [RowLoss::CrossEntropy, RowLoss::SquaredError];
-            let pairs = updates.iter().flat_map(|u| losses.map(|loss| (*u, loss)));
-            return pairs
-                .map(|pair| Variant {
-                    network: Some(pair),
-                    ..Variant::default()
-                })
-                .collect();
-        }
-        let [a, b] = self.loads else {
-            return vec![Variant::default()];
-        };
-        let mut variants = Vec::new();
-        for form in FORMS {
-            for (load_a, _) in a.fragments {
-                for (load_b, _) in b.fragments {
-                    variants.push(Variant {
-                        product: Some((form, [*load_a, *load_b])),
-                        network: None,
-                    });
-                }
-            }
-        }
-        variants
-    }
 }
 
 /// A parameter's type: u32, or a number that is f64 on the host and f32 on the GPU.

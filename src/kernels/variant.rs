@@ -21,12 +21,15 @@ pub enum Load {
 pub struct Loads {
     /// Name of the operand.
     pub operand: &'static str,
+    /// The alias that each fragment declares: the type of the elements of its binding.
+    pub element: &'static str,
     /// Fragments of `shaders/operand/`.
     pub fragments: &'static [(Load, &'static str)],
 }
 
 pub(crate) const X_LOADS: Loads = Loads {
     operand: "x",
+    element: "InputWord",
     fragments: &[
         (Load::Scalar, include_str!("../../shaders/operand/x.wgsl")),
         (
@@ -42,6 +45,7 @@ pub(crate) const X_LOADS: Loads = Loads {
 
 pub(crate) const WEIGHT_LOADS: Loads = Loads {
     operand: "weight",
+    element: "WeightWord",
     fragments: &[
         (
             Load::Scalar,
@@ -56,6 +60,7 @@ pub(crate) const WEIGHT_LOADS: Loads = Loads {
 
 pub(crate) const DELTA_LOADS: Loads = Loads {
     operand: "delta",
+    element: "DeltaWord",
     fragments: &[
         (
             Load::Scalar,

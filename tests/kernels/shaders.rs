@@ -5,9 +5,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
+use naga::{AddressSpace, Module, ScalarKind, TypeInner};
 use wgrad::Activation;
-use wgrad::kernels::{ALL, Access, Constants, Family, Field, Kernel, Load, Variant};
+use wgrad::kernels::{ALL, Access, Constants, Family, Kernel, Load, Variant};
 
 /// Every text that is ever compiled, with a name.
 fn variants() -> Vec<(&'static Kernel, Variant, String, String)> {
@@ -77,86 +77,51 @@ fn every_shader_file_is_in_the_table() {
     assert_eq!(files, known);
 }
 
+/// Names, order and access of bindings are generated from the operand list; what a load's fragment says of its matrix is not.
 #[test]
-fn bindings_agree_with_the_operand_lists() {
+fn loads_read_words_of_the_width_that_the_host_chose_them_for() {
     for (kernel, variant, name, text) in variants() {
         let (module, _) = parse(&name, &text);
         assert_eq!(module.entry_points.len(), 1, "{name}");
         assert_eq!(module.entry_points[0].name, kernel.name);
-        let mut bound: Vec<_> = module
-            .global_variables
-            .iter()
-            .filter_map(|(_, variable)| Some((variable.binding?, variable)))
-            .collect();
-        bound.sort_by_key(|(binding, _)| binding.binding);
-        assert_eq!(bound.len(), kernel.operands.len() + 1, "{name}");
-
-        let (binding, params) = bound[0];
-        assert_eq!((binding.group, binding.binding), (0, 0));
-        assert_eq!(params.name.as_deref(), Some("params"));
-        assert_eq!(params.space, AddressSpace::Uniform);
-        let TypeInner::Struct { members, .. } = &module.types[params.ty].inner else {
-            panic!("{name}: params is no struct");
+        let Some((_, loads)) = variant.product else {
+            continue;
         };
-        let fields: Vec<(String, Field, u32)> = members
-            .iter()
-            .map(|member| {
-                let field = match module.types[member.ty].inner {
-                    TypeInner::Scalar(s) if s.kind == ScalarKind::Uint => Field::U32,
-                    TypeInner::Scalar(s) if s.kind == ScalarKind::Float => Field::F32,
-                    ref other => panic!("{name}: {other:?}"),
-                };
-                (member.name.clone().unwrap(), field, member.offset)
-            })
-            .collect();
-        let expected: Vec<(String, Field, u32)> = kernel
-            .params
-            .iter()
-            .enumerate()
-            .map(|(i, (name, field))| (name.to_string(), *field, 4 * i as u32))
-            .collect();
-        assert_eq!(fields, expected, "{name}");
-
-        for (i, ((binding, variable), operand)) in
-            bound[1..].iter().zip(kernel.operands).enumerate()
-        {
-            assert_eq!((binding.group, binding.binding), (0, i as u32 + 1));
-            assert_eq!(variable.name.as_deref(), Some(operand.name), "{name}");
-            let access = match operand.access {
-                Access::Read => StorageAccess::LOAD,
-                Access::Write => StorageAccess::LOAD | StorageAccess::STORE,
-            };
-            assert_eq!(variable.space, AddressSpace::Storage { access }, "{name}");
+        for (matrix, load) in kernel.loads.iter().zip(loads) {
+            let mut variables = module.global_variables.iter();
+            let (_, variable) = variables
+                .find(|(_, v)| v.binding.is_some() && v.name.as_deref() == Some(matrix.operand))
+                .unwrap_or_else(|| panic!("{name}: {} is not bound", matrix.operand));
             let TypeInner::Array { base, .. } = module.types[variable.ty].inner else {
-                panic!("{name}: {} is no array", operand.name);
-            };
-            let of_data = kernel.loads.iter().position(|l| l.operand == operand.name);
-            let load = of_data.and_then(|i| Some(variant.product?.1[i]));
-            let kind = if operand.words || load == Some(Load::Resident) {
-                ScalarKind::Uint
-            } else {
-                ScalarKind::Float
+                panic!("{name}: {} is no array", matrix.operand);
             };
             let found = match module.types[base].inner {
-                TypeInner::Scalar(s) => (s.kind, Load::Scalar),
-                TypeInner::Vector { scalar, .. } => (scalar.kind, Load::Vec4),
+                TypeInner::Scalar(s) => (s.kind, false),
+                TypeInner::Vector { scalar, .. } => (scalar.kind, true),
                 ref other => panic!("{name}: {other:?}"),
             };
-            let width = match load {
-                None | Some(Load::Scalar) => Load::Scalar,
-                Some(Load::Vec4 | Load::Resident) => Load::Vec4,
+            let expected = match load {
+                Load::Scalar => (ScalarKind::Float, false),
+                Load::Vec4 => (ScalarKind::Float, true),
+                Load::Resident => (ScalarKind::Uint, true),
             };
-            assert_eq!(found, (kind, width), "{name}: {}", operand.name);
+            assert_eq!(found, expected, "{name}: {}", matrix.operand);
         }
-        // Reads come before writes.
-        let first_write = kernel
-            .operands
-            .iter()
-            .position(|o| o.access == Access::Write);
-        let (_, writes) = kernel
-            .operands
-            .split_at(first_write.expect("a written operand"));
-        assert!(writes.iter().all(|o| o.access == Access::Write), "{name}");
+    }
+}
+
+/// The GPU's executor binds what is read, and then what is written.
+#[test]
+fn operands_that_are_read_come_first() {
+    for kernel in ALL {
+        let written = |i: usize| kernel.operands[i].access == Access::Write;
+        let first = (0..kernel.operands.len()).position(written);
+        let first = first.unwrap_or_else(|| panic!("{} writes nothing", kernel.name));
+        assert!(
+            (first..kernel.operands.len()).all(written),
+            "{}",
+            kernel.name
+        );
     }
 }
 
