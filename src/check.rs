@@ -310,15 +310,12 @@ pub(crate) fn run(device: &Device, case: &Case, choices: &[Option<Choice>]) -> R
             .filter(move |(_, operand)| operand.access == access)
             .map(|(i, _)| i)
     };
-    let mut op = Op {
-        call: case.call,
-        activation: case.activation.clone(),
-        reads: of(Access::Read).map(view).collect(),
-        writes: of(Access::Write).map(view).collect(),
-        layer: None,
-        choice: None,
-        part: None,
-    };
+    let mut op = Op::new(
+        case.call,
+        case.activation.clone(),
+        of(Access::Read).map(view).collect(),
+        of(Access::Write).map(view).collect(),
+    );
     let mut executor = Executor::new(device, &specs, &[], 0, 1)?;
     let mut reference = CpuExecutor::<Bounded>::new(&specs, 0)?;
     for (i, data) in operands.iter().enumerate() {

@@ -40,7 +40,7 @@
 //! # How it is built
 //! *One plan, several executors.* A network, a loss and an optimiser are lowered once to a flat list of ops (forward, loss, the
 //! δ recursion, gradients, update). The GPU executor encodes that list; the CPU executor runs it. The order of
-//! backpropagation stands in one file, `src/plan.rs`.
+//! backpropagation stands in one file, `src/plan/backward.rs`.
 //!
 //! *Every WGSL kernel has a CPU twin of the same name*, generic over the number type. In f64 the twin is the reference; in f32,
 //! with the `gemm` crate and all cores, it is the CPU path that people train on; and over a number that carries a rounding
@@ -49,23 +49,26 @@
 //! *Nothing degrades silently.* No adapter, a bad label, a batch too large, a non-finite loss: each is an [`Error`] that
 //! says what came, what is allowed and what to do. A software adapter is called one wherever its name appears.
 //!
+//! *Floors.* A module uses only what stands above it in this table; `tests/floors.rs` reads the sources and sees to it.
+//!
 //! | file | has |
 //! |---|---|
-//! | `src/spec.rs`, `activation.rs`, `loss.rs`, `optimizer.rs`, `init.rs` | what a user says: network, activations, losses, optimisers, initial weights |
+//! | `src/error.rs` | what went wrong, what is allowed, what to do |
+//! | `src/number.rs`, `number/*.rs` | number types, among them `Bounded`, which carries a rounding bound: a kernel's bound comes from there; elementary functions, loops, matrix products |
 //! | `src/data.rs`, `data/*.rs` | data sets, splits, batches; readers, one a file; preparation; streams of data larger than memory |
-//! | `src/plan.rs` | the lowering; the δ recursion |
-//! | `src/kernels.rs`, `kernels/*.rs`, `shaders/*.wgsl` | one kernel a file, in Rust (parameters, operands, twin, awkward cases) and in WGSL |
-//! | `src/kernels/form.rs`, `shaders/form/`, `shaders/operand/` | the forms of the matmul, the loads of its matrices, the default table |
-//! | `src/gpu.rs`, `gpu/*.rs` | the only place that names wgpu; the tuner |
-//! | `src/tuning.rs` | recorded choices, their cache, what was measured |
-//! | `src/cpu.rs`, `cpu/pool.rs`, `scalar.rs`, `bounded.rs`, `elementary.rs` | the CPU executor, its threads, its number types and its elementary functions |
-//! | `src/trainer.rs`, `trainer/*.rs` | steps, micro-batches, evaluation; whole epochs, small networks |
-//! | `src/fit.rs`, `fit/*.rs`, `schedule.rs` | training without a loop: options, history, state, early stopping; learning rates |
-//! | `src/estimator.rs`, `estimator/*.rs` | classifier and regressor as in scikit-learn |
+//! | `src/config.rs`, `config/*.rs` | what a user says: network, activations, losses, optimisers, schedules, initial weights, tensors |
+//! | `src/kernels.rs`, `kernels/*.rs`, `shaders/*.wgsl` | one kernel a file, in Rust (parameters, operands, twin, awkward cases) and in WGSL; `assemble.rs` puts the text together, `form.rs`, `shaders/form/` and `shaders/operand/` are the forms of the matmul |
+//! | `src/plan.rs`, `plan/*.rs` | the lowering: `forward.rs`, `loss.rs`, `backward.rs` with the δ recursion, `update.rs`, `small_network.rs` |
 //! | `src/metrics.rs`, `metrics/*.rs` | metrics, and the report made of them |
+//! | `src/exec.rs`, `exec/*.rs` | devices; the CPU executor; recorded choices of kernels; `exec/gpu/` is the only place that names wgpu: a batch becomes device words in its `upload.rs` |
+//! | `src/check.rs` | a kernel's case, or ops of a plan, on a device against the twin with its bound |
+//! | `src/tune.rs` | measures, before the first step, which form of the matmul is fastest |
+//! | `src/trainer.rs`, `trainer/*.rs` | steps, micro-batches, evaluation; whole epochs, small networks |
 //! | `src/files.rs`, `files/*.rs` | weights, models and checkpoints as safetensors files; models as ONNX |
+//! | `src/fit.rs`, `fit/*.rs` | training without a loop: options, history, state, early stopping |
 //! | `src/verify.rs`, `verify/*.rs` | the proof |
 //! | `src/profile.rs` | where the time goes |
+//! | `src/estimator.rs`, `estimator/*.rs` | classifier and regressor as in scikit-learn |
 //! | `src/book.rs`, `book/*.md` | the book |
 //!
 //! # Conventions

@@ -3,9 +3,15 @@
 //! The order of backpropagation stands here and nowhere else; every executor runs this list. There is no wgpu, no WGSL
 //! and no arithmetic in this file.
 
+mod backward;
 mod buffers;
+mod forward;
 mod grad_norm;
+mod loss;
 mod op;
+mod small_network;
+mod update;
+mod views;
 
 use arrayvec::ArrayVec;
 
@@ -13,15 +19,8 @@ use crate::config::activation::{Activation, Saved};
 use crate::config::loss::{Criterion, Loss};
 use crate::config::optimizer::{Optimizer, Rule};
 use crate::config::spec::{Layer, Layout, Mlp, Norm, Slot};
-use crate::config::tensor::Tensors;
 use crate::error::{Error, Result};
-use crate::kernels::small_network::{self, SmallNetworkSpec};
-use crate::kernels::{
-    Call, Format, RowLoss, batch_norm, batch_norm_grad, batch_norm_stats, dense_backward_input,
-    dense_backward_params, dense_forward, dropout, dropout_grad, gather_inputs, gather_rows, hits,
-    layer_norm, layer_norm_grad, loss_sum, norm_params_grad, part_length, softmax, softmax_grad,
-    threefry::Mask, weigh_rows, word,
-};
+use crate::kernels::{Call, Format, gather_inputs, gather_rows, part_length, word};
 
 pub(crate) use buffers::{BufferSpec, Payload, View};
 pub(crate) use op::Op;
@@ -462,11 +461,6 @@ impl Plan {
         }
     }
 
-    /// Buffers that a batch is uploaded to.
-    pub fn uploads(&self) -> [usize; 3] {
-        [self.x, self.targets, self.row_weights]
-    }
-
     /// Forward and loss of a batch.
     pub fn losses(&self, mode: Mode, rows: u32, room: u64, kind: Kind) -> Vec<Op> {
         let mut ops = self.forward(mode, rows, room);
@@ -494,18 +488,17 @@ impl Plan {
             order: data.order,
             format: Some(data.format),
         };
-        let gather = |cols: u32, from: View, to: usize| Op {
-            call: Call::GatherRows(gather_rows::Params {
-                rows,
-                cols,
-                start: 0,
-            }),
-            activation: Activation::Identity,
-            reads: vec![from, data.order],
-            writes: vec![self.whole(to, room)],
-            layer: None,
-            choice: None,
-            part: None,
+        let gather = |cols: u32, from: View, to: usize| {
+            Op::new(
+                Call::GatherRows(gather_rows::Params {
+                    rows,
+                    cols,
+                    start: 0,
+                }),
+                Activation::Identity,
+                vec![from, data.order],
+                vec![self.whole(to, room)],
+            )
         };
         let mut ops = vec![gather(data.target_words, data.targets, self.targets)];
         let weights = data
@@ -515,153 +508,26 @@ impl Plan {
         if self.network.layers()[0].residual {
             // It is added to the layer's output, and so has to be there as numbers.
             let inputs = self.network.inputs() as u32;
-            ops.push(Op {
-                call: Call::GatherInputs(gather_inputs::Params {
-                    rows,
-                    inputs,
-                    format: data.format.code(),
-                    start: 0,
-                    scale: data.format.scale(),
-                }),
-                activation: Activation::Identity,
-                reads: vec![data.x, data.order],
-                writes: vec![self.x_view(room)],
-                layer: Some(0),
-                choice: None,
-                part: None,
-            });
+            ops.push(
+                Op::new(
+                    Call::GatherInputs(gather_inputs::Params {
+                        rows,
+                        inputs,
+                        format: data.format.code(),
+                        start: 0,
+                        scale: data.format.scale(),
+                    }),
+                    Activation::Identity,
+                    vec![data.x, data.order],
+                    vec![self.x_view(room)],
+                )
+                .of_layer(0),
+            );
         }
         ops.extend(self.forward_from(&source, Mode::Training, rows, room));
         ops.extend(self.loss(rows, room, data.kind()));
         ops.extend(self.backward_from(&source, rows, room, accumulate));
         ops
-    }
-
-    /// A step of the whole network as one op, where it is small and plain enough for that: parameters in one segment, one
-    /// activation for all hidden layers whose derivative comes from its output, an identity output, rows without weights, no norms, and
-    /// a loss that small_network computes. From the batch that was uploaded, or from data on the device; see [`Call::at`].
-    pub fn small_network(
-        &self,
-        data: Option<&ResidentData>,
-        rows: u32,
-        room: u64,
-        Kind { labels, weighted }: Kind,
-        rule: &Rule,
-    ) -> Option<Op> {
-        let Rule {
-            ref optimizer,
-            clip,
-            ..
-        } = *rule;
-        if weighted || rule.takes_norms() {
-            return None;
-        }
-        let layers = self.network.layers();
-        let (last, hidden) = layers.split_last()?;
-        let whole =
-            self.layout.segments.len() == 1 && self.layout.layers.iter().all(|p| p.len() == 1);
-        let phi = hidden
-            .first()
-            .map_or(Activation::Identity, |l| l.activation.clone());
-        let changed = |layer: &Layer| layer.norm.is_some() || layer.residual || layer.drops();
-        let plain = !layers.iter().any(changed)
-            && last.activation == Activation::Identity
-            && phi.saved() == Saved::Output
-            && hidden.iter().all(|layer| layer.activation == phi);
-        if !whole || !plain || layers.len() > small_network::MAX_LAYERS {
-            return None;
-        }
-        let cols = last.outputs as u32;
-        let call = self.criterion.call(&last.activation, rows, cols, labels);
-        let (row_loss, row_scale) = match call {
-            Call::SoftmaxCrossEntropy(p) if p.labels != 0 && p.share == 0.0 => {
-                (RowLoss::CrossEntropy, 1.0)
-            }
-            Call::SquaredError(p) => (RowLoss::SquaredError, p.scale),
-            _ => return None,
-        };
-        let mut widths = ArrayVec::<u32, { small_network::MAX_LAYERS + 1 }>::new();
-        widths.push(self.network.inputs() as u32);
-        widths.extend(layers.iter().map(|layer| layer.outputs as u32));
-        let spec = SmallNetworkSpec {
-            rows,
-            widths: &widths,
-            row_loss,
-            row_scale,
-            target_words: if labels { 1 } else { cols },
-            format: data.map(|data| data.format),
-            optimizer,
-            clip,
-            grad_scale: self.criterion.batch_scale(f64::from(rows)),
-            count: self.layout.segments[0] as u32,
-            history_length: HISTORY as u32,
-        };
-        let state = |slot: usize, placeholder: usize| {
-            let buffer = if slot < optimizer.slots() {
-                self.states + slot
-            } else {
-                placeholder
-            };
-            self.whole(buffer, 0)
-        };
-        let (x, order, targets) = match data {
-            Some(data) => (data.x, data.order, data.targets),
-            None => (
-                self.x_view(room),
-                self.whole(self.no_order, 0),
-                self.targets_view(room),
-            ),
-        };
-        Some(Op {
-            call: spec.call(),
-            activation: phi,
-            reads: vec![x, order, targets],
-            writes: vec![
-                self.whole(self.weights, 0),
-                self.whole(self.grads, 0),
-                state(0, self.placeholder),
-                state(1, self.placeholder2),
-                self.ledger_view(),
-                self.history_view(),
-            ],
-            layer: None,
-            choice: None,
-            part: None,
-        })
-    }
-
-    /// Where each part of the parameters goes.
-    pub fn placed<'a, T>(&self, tensors: &'a Tensors<T>) -> Vec<(View, &'a [T])> {
-        let mut parts = Vec::new();
-        for (tensor, panels) in tensors.iter().zip(self.parameter_views(false)) {
-            let mut rest = &tensor.data[..];
-            for view in panels {
-                let (part, others) = rest.split_at(view.len as usize);
-                parts.push((view, part));
-                rest = others;
-            }
-        }
-        parts
-    }
-
-    /// The batch's inputs.
-    pub fn x_view(&self, room: u64) -> View {
-        self.whole(self.x, room)
-    }
-
-    /// The batch's targets.
-    pub fn targets_view(&self, room: u64) -> View {
-        self.whole(self.targets, room)
-    }
-
-    /// The weights of the batch's rows.
-    pub fn row_weights_view(&self, room: u64) -> View {
-        self.whole(self.row_weights, room)
-    }
-
-    /// The network's output.
-    pub fn output_view(&self, room: u64) -> View {
-        self.whole(self.layers[self.layers.len() - 1].h, room)
     }
 
     /// Whether evaluation takes other ops than training.
@@ -684,338 +550,8 @@ impl Plan {
             .collect()
     }
 
-    /// The running statistics in the order of [`Mlp::buffers`].
-    pub fn running_views(&self) -> Vec<View> {
-        let layers = self.layers.iter();
-        let running = layers.filter_map(|buffers| buffers.norm?.running);
-        running
-            .flat_map(|running| {
-                let whole = self.whole(running, 0);
-                let len = whole.len / 2;
-                [0, len].map(|offset| View {
-                    offset,
-                    len,
-                    ..whole
-                })
-            })
-            .collect()
-    }
-
-    /// The activation from which the loss takes the output: what a residual connection adds to comes from none.
-    fn output_activation(network: &Mlp) -> &Activation {
-        let last = &network.layers()[network.layers().len() - 1];
-        if last.residual {
-            &Activation::Identity
-        } else {
-            &last.activation
-        }
-    }
-
-    /// Each row's loss.
-    pub fn losses_view(&self, room: u64) -> View {
-        self.whole(self.losses, room)
-    }
-
-    /// Running sums of the loss; see shaders/loss_sum.wgsl.
-    pub fn ledger_view(&self) -> View {
-        self.whole(self.ledger, 0)
-    }
-
-    /// The loss of each of the latest batches, batch b at b mod [`HISTORY`], summed over its rows.
-    pub fn history_view(&self) -> View {
-        self.whole(self.history, 0)
-    }
-
-    /// The panels of each tensor in the order of [`Mlp::tensors`]: weights, or gradients.
-    pub fn parameter_views(&self, grads: bool) -> Vec<Vec<View>> {
-        self.views_in(if grads { self.grads } else { self.weights })
-    }
-
-    /// The panels of each tensor's share of a slot of the optimiser's state, in the same order.
-    pub fn state_views(&self, slot: usize) -> Vec<Vec<View>> {
-        self.views_in(self.states + slot * self.layout.segments.len())
-    }
-
-    fn views_in(&self, first: usize) -> Vec<Vec<View>> {
-        let layers = self.layout.layers.iter().zip(&self.layout.norms);
-        layers
-            .flat_map(|(panels, norm)| {
-                let weight = panels.iter().map(|p| Self::slot(first, p.weight)).collect();
-                let bias = panels.iter().map(|p| Self::slot(first, p.bias)).collect();
-                let norm = norm.iter().flatten();
-                let norm = norm.map(|slot| vec![Self::slot(first, *slot)]);
-                [weight, bias].into_iter().chain(norm)
-            })
-            .collect()
-    }
-
-    /// All parameters, segment by segment.
-    pub fn weight_segments(&self) -> Vec<View> {
-        let segments = 0..self.layout.segments.len();
-        segments.map(|s| self.whole(self.weights + s, 0)).collect()
-    }
-
-    /// Activations of each layer whose derivative has a kink, for checks by differences.
-    pub fn kinked_views(&self, room: u64) -> Vec<View> {
-        let layers = self.network.layers().iter().zip(&self.layers);
-        layers
-            .filter(|(layer, _)| layer.activation.has_kink())
-            .map(|(_, buffers)| self.whole(buffers.z.unwrap_or(buffers.a), room))
-            .collect()
-    }
-
     fn part_number(parts: usize, part: usize) -> Option<usize> {
         (parts > 1).then_some(part)
-    }
-
-    /// x → z, a, h, layer by layer. `room` is the number of rows that buffers have room for.
-    pub fn forward(&self, mode: Mode, rows: u32, room: u64) -> Vec<Op> {
-        self.forward_from(&self.batch(room), mode, rows, room)
-    }
-
-    fn forward_from(&self, source: &Source, mode: Mode, rows: u32, room: u64) -> Vec<Op> {
-        let mut ops = Vec::new();
-        let mut input = *source;
-        for (l, layer) in self.network.layers().iter().enumerate() {
-            let buffers = self.layers[l];
-            let softmax = layer.activation == Activation::Softmax;
-            let drops = layer.drops() && mode == Mode::Training;
-            let apart = layer.residual || drops;
-            let phi_to = if apart { buffers.a } else { buffers.h };
-            // A softmax layer's product is z itself: it goes through the kernel's a, with the identity.
-            let (z, a) = match buffers.z {
-                Some(z) if softmax => (None, z),
-                z => (z, phi_to),
-            };
-            let phi = if softmax {
-                Activation::Identity
-            } else {
-                layer.activation.clone()
-            };
-            // What is normalised has neither z nor φ yet.
-            let (dense_z, dense_a, dense_phi) = match buffers.norm {
-                Some(norm) => (None, norm.u, Activation::Identity),
-                None => (z, a, phi.clone()),
-            };
-            let panels = &self.layout.layers[l];
-            for (p, panel) in panels.iter().enumerate() {
-                ops.push(Op {
-                    call: Call::DenseForward(dense_forward::Params {
-                        rows,
-                        inputs: self.network.inputs_of(l) as u32,
-                        outputs: panel.outputs,
-                        first: panel.first,
-                        stride: layer.outputs as u32,
-                        store_z: u32::from(dense_z.is_some()),
-                        format: input.code(),
-                        start: 0,
-                        scale: input.scale(),
-                    }),
-                    activation: dense_phi.clone(),
-                    reads: vec![
-                        input.x,
-                        input.order,
-                        Self::slot(self.weights, panel.weight),
-                        Self::slot(self.weights, panel.bias),
-                    ],
-                    writes: vec![
-                        self.whole(dense_z.unwrap_or(self.placeholder), room),
-                        self.whole(dense_a, room),
-                    ],
-                    layer: Some(l),
-                    choice: None,
-                    part: Self::part_number(panels.len(), p),
-                });
-            }
-            if let Some(norm) = buffers.norm {
-                self.normalise(l, norm, mode, (z, a, phi), (rows, room), &mut ops);
-            }
-            if softmax {
-                ops.push(Op {
-                    call: Call::Softmax(softmax::Params {
-                        rows,
-                        cols: layer.outputs as u32,
-                    }),
-                    activation: Activation::Identity,
-                    reads: vec![self.whole(a, room)],
-                    writes: vec![self.whole(phi_to, room)],
-                    layer: Some(l),
-                    choice: None,
-                    part: None,
-                });
-            }
-            if apart {
-                let a = self.whole(buffers.a, room);
-                let (key, p) = self.dropout_of(l, mode);
-                ops.push(Op {
-                    call: Call::Dropout(dropout::Params {
-                        count: rows * layer.outputs as u32,
-                        residual: u32::from(layer.residual),
-                        key0: key[0],
-                        key1: key[1],
-                        batch: 0,
-                        threshold: Mask::threshold(p),
-                        scale: 1.0 / (1.0 - p),
-                    }),
-                    activation: Activation::Identity,
-                    reads: vec![
-                        a,
-                        if layer.residual {
-                            self.input_view(l, room)
-                        } else {
-                            a
-                        },
-                    ],
-                    writes: vec![self.whole(buffers.h, room)],
-                    layer: Some(l),
-                    choice: None,
-                    part: None,
-                });
-            }
-            input = Source {
-                x: self.whole(buffers.h, room),
-                ..self.batch(room)
-            };
-        }
-        ops
-    }
-
-    /// u → z, φ(z) of layer l.
-    fn normalise(
-        &self,
-        l: usize,
-        norm: NormBuffers,
-        mode: Mode,
-        (z, a, phi): (Option<usize>, usize, Activation),
-        (rows, room): (u32, u64),
-        ops: &mut Vec<Op>,
-    ) {
-        let cols = self.network.layers()[l].outputs as u32;
-        let store_z = u32::from(z.is_some());
-        let eps = Norm::EPS;
-        let u = self.whole(norm.u, room);
-        let stats = self.whole(norm.stats, room);
-        let [gamma, beta] = self.norm_parameters(self.weights, l);
-        let mut op = |call: Call, activation: Activation, reads: Vec<View>, writes: Vec<View>| {
-            ops.push(Op {
-                call,
-                activation,
-                reads,
-                writes,
-                layer: Some(l),
-                choice: None,
-                part: None,
-            });
-        };
-        let z = self.whole(z.unwrap_or(self.placeholder), room);
-        let a = self.whole(a, room);
-        let Some(running) = norm.running else {
-            let call = Call::LayerNorm(layer_norm::Params {
-                rows,
-                cols,
-                store_z,
-                eps,
-            });
-            op(call, phi, vec![u, gamma, beta], vec![stats, z, a]);
-            return;
-        };
-        let running = self.whole(running, room);
-        let evaluation = mode == Mode::Evaluation;
-        if !evaluation {
-            let call = Call::BatchNormStats(batch_norm_stats::Params {
-                rows,
-                cols,
-                eps,
-                momentum: Norm::MOMENTUM,
-                keep: 1.0 - Norm::MOMENTUM,
-                // A batch of one row was refused.
-                unbias: f64::from(rows) / f64::from(rows.max(2) - 1),
-            });
-            op(call, Activation::Identity, vec![u], vec![stats, running]);
-        }
-        let call = Call::BatchNorm(batch_norm::Params {
-            rows,
-            cols,
-            running: u32::from(evaluation),
-            store_z,
-            eps,
-        });
-        let stats = if evaluation { running } else { stats };
-        op(call, phi, vec![u, stats, gamma, beta], vec![z, a]);
-    }
-
-    /// δ of layer l → ∂L/∂u and the gradients of γ and β.
-    fn derive_norm(
-        &self,
-        l: usize,
-        norm: NormBuffers,
-        (rows, room): (u32, u64),
-        accumulate: u32,
-        ops: &mut Vec<Op>,
-    ) {
-        let cols = self.network.layers()[l].outputs as u32;
-        let delta = self.whole(self.layers[l].delta, room);
-        let u = self.whole(norm.u, room);
-        let stats = self.whole(norm.stats, room);
-        let sums = self.whole(norm.sums, room);
-        let [gamma, _] = self.norm_parameters(self.weights, l);
-        let [grad_gamma, grad_beta] = self.norm_parameters(self.grads, l);
-        let mut op = |call: Call, reads: Vec<View>, writes: Vec<View>| {
-            ops.push(Op {
-                call,
-                activation: Activation::Identity,
-                reads,
-                writes,
-                layer: Some(l),
-                choice: None,
-                part: None,
-            });
-        };
-        let by_row = u32::from(norm.norm == Norm::Layer);
-        let call = Call::NormParamsGrad(norm_params_grad::Params {
-            rows,
-            cols,
-            by_row,
-            accumulate,
-        });
-        let reads = vec![delta, u, stats];
-        op(call, reads, vec![sums, grad_gamma, grad_beta]);
-        let to = vec![self.whole(norm.delta_u, room)];
-        match norm.norm {
-            Norm::Layer => {
-                let call = Call::LayerNormGrad(layer_norm_grad::Params { rows, cols });
-                op(call, vec![delta, u, stats, gamma], to);
-            }
-            Norm::Batch => {
-                let call = Call::BatchNormGrad(batch_norm_grad::Params { rows, cols });
-                op(call, vec![delta, u, stats, sums, gamma], to);
-            }
-        }
-    }
-
-    /// γ and β of layer l, or their gradients, in segments from this one on.
-    fn norm_parameters(&self, first: usize, l: usize) -> [View; 2] {
-        let Some(slots) = self.layout.norms[l] else {
-            unreachable!("layer {l} has no normalisation")
-        };
-        slots.map(|slot| Self::slot(first, slot))
-    }
-
-    /// Layer l's input as numbers.
-    fn input_view(&self, l: usize, room: u64) -> View {
-        match l {
-            0 => self.x_view(room),
-            _ => self.whole(self.layers[l - 1].h, room),
-        }
-    }
-
-    /// The key of layer l's masks, and the probability with which they drop.
-    fn dropout_of(&self, l: usize, mode: Mode) -> ([u32; 2], f64) {
-        let p = match mode {
-            Mode::Training => self.network.layers()[l].dropout.unwrap_or(0.0),
-            Mode::Evaluation => 0.0,
-        };
-        (Mask::key(self.seed, l), p)
     }
 
     /// The batch that was uploaded.
@@ -1034,257 +570,5 @@ impl Plan {
             Saved::Input => self.whole(buffers.z.unwrap_or(buffers.a), room),
             Saved::Output => self.whole(buffers.a, room),
         }
-    }
-
-    /// Output, targets (class indices, or rows of numbers) and weights of rows → each row's loss and δ of the last layer.
-    pub fn loss(&self, rows: u32, room: u64, Kind { labels, weighted }: Kind) -> Vec<Op> {
-        let l = self.layers.len() - 1;
-        let last = self.layers[l];
-        let layer = &self.network.layers()[l];
-        let cols = layer.outputs as u32;
-        let phi = Self::output_activation(&self.network);
-        let from_logits = self.criterion.loss.takes_logits(phi);
-        let targets = self.whole(self.targets, room);
-        let mut reads = Vec::new();
-        if layer.residual {
-            // The identity's derivative looks at nothing.
-            let h = self.whole(last.h, room);
-            reads.push(h);
-            reads.extend((!from_logits).then_some(h));
-        } else if from_logits {
-            // An identity layer's a is its z.
-            reads.push(self.whole(last.z.unwrap_or(last.a), room));
-        } else {
-            reads.push(self.whole(last.a, room));
-            reads.push(self.saved(l, room));
-        }
-        reads.push(targets);
-        let delta = self.whole(last.delta, room);
-        let first = self.output_grad.or(last.grad);
-        let first = first.map_or(delta, |g| self.whole(g, room));
-        let mut ops = vec![Op {
-            call: self.criterion.call(phi, rows, cols, labels),
-            activation: phi.clone(),
-            reads,
-            writes: vec![self.whole(self.losses, room), first],
-            layer: None,
-            choice: None,
-            part: None,
-        }];
-        if weighted {
-            // δ is linear in what comes from the loss.
-            ops.push(Op {
-                call: Call::WeighRows(weigh_rows::Params { rows, cols }),
-                activation: Activation::Identity,
-                reads: vec![self.row_weights_view(room)],
-                writes: vec![self.whole(self.losses, room), first],
-                layer: None,
-                choice: None,
-                part: None,
-            });
-        }
-        if self.output_grad.is_some() {
-            ops.push(Op {
-                call: Call::SoftmaxGrad(softmax_grad::Params { rows, cols }),
-                activation: Activation::Identity,
-                reads: vec![self.whole(last.a, room), first],
-                writes: vec![delta],
-                layer: Some(l),
-                choice: None,
-                part: None,
-            });
-        }
-        ops
-    }
-
-    /// After the loss of a batch of class indices: a 1 for each row whose largest output is the class, in
-    /// [`hits_view`](Self::hits_view).
-    pub fn hits(&self, rows: u32, room: u64) -> Op {
-        Op {
-            call: Call::Hits(hits::Params {
-                rows,
-                cols: self.network.outputs() as u32,
-            }),
-            activation: Activation::Identity,
-            reads: vec![self.output_view(room), self.whole(self.targets, room)],
-            writes: vec![self.hits_view(room)],
-            layer: None,
-            choice: None,
-            part: None,
-        }
-    }
-
-    /// Where the hits are: at the beginning of the last δ, which an evaluation has no other use for.
-    pub fn hits_view(&self, room: u64) -> View {
-        let last = self.layers[self.layers.len() - 1];
-        self.whole(last.delta, room)
-    }
-
-    /// The batch's loss into the ledger, and the δ recursion: each layer's gradients from its δ, then the δ of the layer
-    /// before. `accumulate` adds to the gradients that are there.
-    pub fn backward(&self, rows: u32, room: u64, accumulate: bool) -> Vec<Op> {
-        self.backward_from(&self.batch(room), rows, room, accumulate)
-    }
-
-    fn backward_from(&self, source: &Source, rows: u32, room: u64, accumulate: bool) -> Vec<Op> {
-        let accumulate = u32::from(accumulate);
-        let mut ops = vec![Op {
-            call: Call::LossSum(loss_sum::Params {
-                rows,
-                accumulate,
-                slot: 0,
-            }),
-            activation: Activation::Identity,
-            reads: vec![self.whole(self.losses, room)],
-            writes: vec![self.ledger_view(), self.history_view()],
-            layer: None,
-            choice: None,
-            part: None,
-        }];
-        for (l, layer) in self.network.layers().iter().enumerate().rev() {
-            ops.extend(self.derive(l, rows, room));
-            let norm = self.layers[l].norm;
-            if let Some(norm) = norm {
-                self.derive_norm(l, norm, (rows, room), accumulate, &mut ops);
-            }
-            let inputs = self.network.inputs_of(l) as u32;
-            let stride = layer.outputs as u32;
-            let delta = norm.map_or(self.layers[l].delta, |norm| norm.delta_u);
-            let delta = self.whole(delta, room);
-            let input = match l {
-                0 => *source,
-                _ => Source {
-                    x: self.whole(self.layers[l - 1].h, room),
-                    ..self.batch(room)
-                },
-            };
-            let panels = &self.layout.layers[l];
-            for (p, panel) in panels.iter().enumerate() {
-                ops.push(Op {
-                    call: Call::DenseBackwardParams(dense_backward_params::Params {
-                        rows,
-                        inputs,
-                        outputs: panel.outputs,
-                        first: panel.first,
-                        stride,
-                        accumulate,
-                        format: input.code(),
-                        start: 0,
-                        scale: input.scale(),
-                    }),
-                    activation: Activation::Identity,
-                    reads: vec![delta, input.x, input.order],
-                    writes: vec![
-                        Self::slot(self.grads, panel.weight),
-                        Self::slot(self.grads, panel.bias),
-                    ],
-                    layer: Some(l),
-                    choice: None,
-                    part: Self::part_number(panels.len(), p),
-                });
-            }
-            if l == 0 {
-                continue;
-            }
-            let before = self.layers[l - 1];
-            // δ of the layer before at once, unless something stands behind its activation.
-            let (to, phi) = match before.grad {
-                Some(grad) => (grad, Activation::Identity),
-                None => (
-                    before.delta,
-                    self.network.layers()[l - 1].activation.clone(),
-                ),
-            };
-            for (p, panel) in panels.iter().enumerate() {
-                ops.push(Op {
-                    call: Call::DenseBackwardInput(dense_backward_input::Params {
-                        rows,
-                        inputs,
-                        outputs: panel.outputs,
-                        first: panel.first,
-                        stride,
-                        accumulate: u32::from(p > 0),
-                        last: u32::from(p + 1 == panels.len()),
-                    }),
-                    activation: phi.clone(),
-                    reads: vec![
-                        delta,
-                        Self::slot(self.weights, panel.weight),
-                        self.saved(l - 1, room),
-                    ],
-                    writes: vec![self.whole(to, room)],
-                    layer: Some(l),
-                    choice: None,
-                    part: Self::part_number(panels.len(), p),
-                });
-            }
-        }
-        ops
-    }
-
-    /// ∂L/∂h of layer l → its δ, where something stands behind its activation, or the next layer has a residual connection.
-    fn derive(&self, l: usize, rows: u32, room: u64) -> Option<Op> {
-        let buffers = self.layers[l];
-        let grad = self.whole(buffers.grad?, room);
-        let layer = &self.network.layers()[l];
-        let skip = self.skip(l + 1, room);
-        let (key, p) = self.dropout_of(l, Mode::Training);
-        let total = buffers.total.unwrap_or(self.placeholder);
-        Some(Op {
-            call: Call::DropoutGrad(dropout_grad::Params {
-                count: rows * layer.outputs as u32,
-                add_skip: u32::from(skip.is_some()),
-                store_total: u32::from(buffers.total.is_some()),
-                key0: key[0],
-                key1: key[1],
-                batch: 0,
-                threshold: Mask::threshold(p),
-                scale: 1.0 / (1.0 - p),
-            }),
-            activation: layer.activation.clone(),
-            reads: vec![grad, skip.unwrap_or(grad), self.saved(l, room)],
-            writes: vec![self.whole(total, room), self.whole(buffers.delta, room)],
-            layer: Some(l),
-            choice: None,
-            part: None,
-        })
-    }
-
-    /// ∂L/∂h of layer l, where it has a residual connection: what that carries to its input.
-    fn skip(&self, l: usize, room: u64) -> Option<View> {
-        let residual = self.network.layers().get(l)?.residual;
-        let buffers = self.layers[l];
-        let whole = buffers.total.or(buffers.grad).filter(|_| residual)?;
-        Some(self.whole(whole, room))
-    }
-
-    /// One update a segment, at step `step` from 1, with gradients that were summed over rows that weigh so much together; before
-    /// it, if the rule takes norms, the norm of the whole gradient.
-    pub fn update(&self, rule: &Rule, step: u64, weight: f64) -> Vec<Op> {
-        let grad_scale = self.criterion.batch_scale(weight);
-        let segments = self.layout.segments.len();
-        let optimizer = &rule.optimizer;
-        let mut ops = Vec::new();
-        if rule.takes_norms() {
-            self.norm(rule.clip, grad_scale, &mut ops);
-        }
-        let updates = self.layout.segments.iter().enumerate().map(|(s, &len)| {
-            let mut writes = vec![self.whole(self.weights + s, 0)];
-            for slot in 0..optimizer.slots() {
-                writes.push(self.whole(self.states + slot * segments + s, 0));
-            }
-            writes.push(self.ledger_view());
-            Op {
-                call: optimizer.call(len as u32, step, grad_scale, rule.clip),
-                activation: Activation::Identity,
-                reads: vec![self.whole(self.grads + s, 0)],
-                writes,
-                layer: None,
-                choice: None,
-                part: Self::part_number(segments, s),
-            }
-        });
-        ops.extend(updates);
-        ops
     }
 }

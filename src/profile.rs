@@ -146,15 +146,12 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
     };
     let mut executor = Executor::new(device, &specs, &[], 0, 2)?;
     let mut rate = |call: Call, reads: &[usize], writes: &[usize], work: u64| -> Result<f64> {
-        let op = Op {
+        let op = Op::new(
             call,
-            activation: Activation::Identity,
-            reads: reads.iter().map(|b| view(*b)).collect(),
-            writes: writes.iter().map(|b| view(*b)).collect(),
-            layer: None,
-            choice: None,
-            part: None,
-        };
+            Activation::Identity,
+            reads.iter().map(|b| view(*b)).collect(),
+            writes.iter().map(|b| view(*b)).collect(),
+        );
         let ops = [op.clone(), op];
         let seconds = time(seconds / 2.0, ops.len(), || {
             executor.submit(&ops, &[])?;
@@ -224,15 +221,12 @@ pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
             )?;
         }
         let reads = operands.iter().filter(|o| o.access == Access::Read).count();
-        let op = Op {
+        let op = Op::new(
             call,
-            activation: Activation::Tanh,
-            reads: (0..reads).map(view).collect(),
-            writes: (reads..operands.len()).map(view).collect(),
-            layer: None,
-            choice: None,
-            part: None,
-        };
+            Activation::Tanh,
+            (0..reads).map(view).collect(),
+            (reads..operands.len()).map(view).collect(),
+        );
         times.push(op_time(&mut executor, &op, seconds)?);
     }
     Ok(times)
@@ -297,15 +291,13 @@ pub fn forms(
                     continue;
                 }
                 let choice = Choice { form, parts };
-                let op = Op {
+                let op = Op::new(
                     call,
-                    activation: Activation::Identity,
-                    reads: views[..reads].to_vec(),
-                    writes: views[reads..].to_vec(),
-                    layer: None,
-                    choice: Some(choice),
-                    part: None,
-                };
+                    Activation::Identity,
+                    views[..reads].to_vec(),
+                    views[reads..].to_vec(),
+                )
+                .chosen(Some(choice));
                 let time = op_time(&mut executor, &op, seconds)?;
                 times.push(FormTime {
                     kernel: kernel.name.into(),

@@ -262,15 +262,12 @@ impl Bench {
         let reads = operands.iter().filter(|o| o.access == Access::Read).count();
         Ok(Self {
             executor,
-            op: Op {
+            op: Op::new(
                 call,
-                activation: Activation::Identity,
-                reads: views[..reads].to_vec(),
-                writes: views[reads..].to_vec(),
-                layer: None,
-                choice: None,
-                part: None,
-            },
+                Activation::Identity,
+                views[..reads].to_vec(),
+                views[reads..].to_vec(),
+            ),
         })
     }
 

@@ -14,14 +14,8 @@ impl Plan {
     /// The norm of the gradient: squares in parts, segment by segment, and then their sum.
     pub(super) fn norm(&self, clip: Clip, scale: f64, ops: &mut Vec<Op>) {
         let segments = self.layout.segments.len();
-        let op = |call, reads, writes, part| Op {
-            call,
-            activation: Activation::Identity,
-            reads,
-            writes,
-            layer: None,
-            choice: None,
-            part,
+        let op = |call, reads, writes, part| {
+            Op::new(call, Activation::Identity, reads, writes).part_of(part)
         };
         let mut first = 0;
         for (s, &len) in self.layout.segments.iter().enumerate() {

@@ -22,6 +22,37 @@ pub(crate) struct Op {
 }
 
 impl Op {
+    /// An op that belongs to no layer, computed as the device chooses.
+    pub fn new(call: Call, activation: Activation, reads: Vec<View>, writes: Vec<View>) -> Self {
+        Self {
+            call,
+            activation,
+            reads,
+            writes,
+            layer: None,
+            choice: None,
+            part: None,
+        }
+    }
+
+    /// The same as an op of layer `layer`, from 0.
+    pub fn of_layer(self, layer: usize) -> Self {
+        Self {
+            layer: Some(layer),
+            ..self
+        }
+    }
+
+    /// The same in this form.
+    pub fn chosen(self, choice: Option<Choice>) -> Self {
+        Self { choice, ..self }
+    }
+
+    /// The same as a part of several, or the whole.
+    pub fn part_of(self, part: Option<usize>) -> Self {
+        Self { part, ..self }
+    }
+
     /// The same op with its parameters as a GPU holds them, rounded to f32.
     pub fn as_device(&self) -> Self {
         Self {

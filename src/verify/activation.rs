@@ -45,15 +45,7 @@ pub fn activation(device: &Device, phi: &Activation) -> Result<Report> {
         offset: 0,
         len: n as u64,
     };
-    let op = |call, reads, write| Op {
-        call,
-        activation: phi.clone(),
-        reads,
-        writes: vec![view(write)],
-        layer: None,
-        choice: None,
-        part: None,
-    };
+    let op = |call, reads, write| Op::new(call, phi.clone(), reads, vec![view(write)]);
     let ops = [
         op(
             Call::ElementwiseActivation(elementwise::Params { count }),
