@@ -245,14 +245,64 @@ pub(crate) fn read_choices(file: &Path) -> Result<Choices> {
 }
 
 /// Writes choices beside the file and renames, so that a reader never sees half of them. Choices that another process wrote
-/// meanwhile stay.
-pub(crate) fn write_choices(file: &Path, choices: &Choices) -> std::io::Result<()> {
-    let mut all = read_choices(file).unwrap_or_default();
-    all.extend(choices.clone());
+/// meanwhile stay, for each waits for the others' turn; so does a file that cannot be read.
+pub(crate) fn write_choices(file: &Path, choices: &Choices) -> Result<()> {
+    let failed = |error: std::io::Error| Error::Argument {
+        name: "the file of tuned choices".into(),
+        value: file.display().to_string(),
+        allowed: format!("in a folder that can be written to ({error})"),
+    };
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
+        std::fs::create_dir_all(folder).map_err(failed)?;
     }
+    // Held until it is dropped.
+    let turn = std::fs::File::create(file.with_extension("lock")).map_err(failed)?;
+    turn.lock().map_err(failed)?;
+    let mut all = read_choices(file)?;
+    all.extend(choices.clone());
+    let text = serde_json::to_string_pretty(&all).map_err(|e| failed(e.into()))?;
     let new = file.with_extension(format!("{}.new", std::process::id()));
-    std::fs::write(&new, serde_json::to_string_pretty(&all)?)?;
-    std::fs::rename(&new, file)
+    std::fs::write(&new, text).map_err(failed)?;
+    std::fs::rename(&new, file).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice_of(name: String) -> Choices {
+        let mut choices = Choices::default();
+        choices.insert_network(name, true);
+        choices
+    }
+
+    #[test]
+    fn what_many_write_at_once_is_all_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("adapter.json");
+        std::thread::scope(|scope| {
+            for i in 0..16 {
+                let file = &file;
+                scope.spawn(move || write_choices(file, &choice_of(format!("network {i}"))));
+            }
+        });
+        let all = read_choices(&file).expect("a file");
+        assert_eq!(all.small_networks().count(), 16);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_left_as_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("adapter.json");
+        std::fs::write(&file, "somebody's").expect("written");
+        let refused = write_choices(&file, &choice_of("network".into()));
+        assert!(
+            matches!(refused, Err(Error::Argument { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(
+            std::fs::read_to_string(&file).expect("it is there"),
+            "somebody's"
+        );
+    }
 }

@@ -72,10 +72,6 @@ impl Twin for SoftmaxCrossEntropy {
                         *d = *d / total;
                     }
                     delta[label] = delta[label] - F::of(1.0);
-                    // No branch, so that the loop can be vectorised.
-                    if !z.iter().fold(true, |fine, z| fine & z.is_finite()) {
-                        loss[0] = F::of(f64::INFINITY);
-                    }
                 }
                 _ => {
                     let mass = F::sum((0..cols).map(|c| at(r, c)));
@@ -88,6 +84,10 @@ impl Twin for SoftmaxCrossEntropy {
                         *d = *d / total * mass - at(r, c);
                     }
                 }
+            }
+            // No branch, so that the loop can be vectorised.
+            if !z.iter().fold(true, |fine, z| fine & z.is_finite()) {
+                loss[0] = F::of(f64::INFINITY);
             }
         });
     }
@@ -133,5 +133,36 @@ impl Twin for SoftmaxCrossEntropy {
             }
         }
         cases
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Call;
+
+    /// A logit of −∞ whose target is 0 takes no part in the sum, and is a fault all the same.
+    #[test]
+    fn a_logit_that_is_not_finite_makes_the_loss_infinite_whatever_the_targets() {
+        let z = [f32::NEG_INFINITY, 0.5, 1.0];
+        let targets = [
+            (0, Read::Floats(&[0.0, 0.5, 0.5][..])),
+            (1, Read::Words(&[2][..])),
+        ];
+        for (labels, t) in targets {
+            let call = Call::SoftmaxCrossEntropy(Params {
+                rows: 1,
+                cols: 3,
+                labels,
+                entropy: 0,
+                keep: 1.0,
+                share: 0.0,
+            });
+            let (mut loss, mut delta) = ([0.0], [0.0; 3]);
+            let reads = [Read::Floats(&z[..]), t];
+            let writes: &mut [&mut [f32]] = &mut [&mut loss, &mut delta];
+            call.run_twin(&Activation::Identity, &reads, writes);
+            assert_eq!(loss[0], f32::INFINITY, "labels {labels}");
+        }
     }
 }
