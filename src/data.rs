@@ -5,6 +5,7 @@ mod bytes;
 mod class_map;
 mod convert;
 mod cut;
+mod element;
 mod folds;
 mod foreign;
 mod frame;
@@ -14,7 +15,7 @@ mod ndarray;
 mod npy;
 mod npz;
 mod open;
-mod pair;
+mod part;
 mod preparation;
 mod standardizer;
 mod stream;
@@ -23,12 +24,13 @@ mod tensors;
 mod weights;
 mod wording;
 
-pub use array::{Array, Arrays, Element, Task};
+pub use array::Array;
 pub use class_map::ClassMap;
 pub(crate) use cut::Cut;
+pub use element::{Element, Task};
 pub use folds::Folds;
 pub use open::{DataFile, OpenOptions};
-pub use pair::{Pair, Part};
+pub use part::Part;
 pub use preparation::{
     Column, ColumnSurvey, Encoding, InputColumn, Missing, Preparation, PreparationOptions,
     Prepared, Raw, Scaling, Survey, SurveyedKind, TargetEncoding, Unseen, Warning, WarningKind,
@@ -376,32 +378,8 @@ impl Dataset {
     /// # Errors
     /// [`Error::Argument`] if the fraction is not within (0, 1) or one part would be empty.
     pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        let (first, second) = stratified(self.class_labels(), self.rows(), fraction, seed)?;
+        let (first, second) = stratified(self.labels(), self.rows(), fraction, seed)?;
         Ok((self.select(&first), self.select(&second)))
-    }
-
-    fn class_labels(&self) -> Option<&[u32]> {
-        match &self.targets {
-            Targets::Classes(labels) => Some(labels),
-            Targets::Values(_) => None,
-        }
-    }
-
-    /// All rows at random; with classes, class by class.
-    fn by_class(&self, seed: u64) -> Vec<usize> {
-        let mut order = order(self.rows(), Some(seed));
-        if let Targets::Classes(labels) = &self.targets {
-            order.sort_by_key(|&r| labels[r]);
-        }
-        order
-    }
-
-    /// The parts of that order that are of one class.
-    fn strata<'a>(&'a self, order: &'a [usize]) -> impl Iterator<Item = &'a [usize]> {
-        order.chunk_by(|&a, &b| match &self.targets {
-            Targets::Classes(labels) => labels[a] == labels[b],
-            Targets::Values(_) => true,
-        })
     }
 
     /// Batches of `size` rows in order; the last one has what is left.

@@ -1,5 +1,8 @@
 //! What can go wrong, each with what was given, what is allowed and what to do.
 
+use std::io;
+use std::path::Path;
+
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -478,8 +481,6 @@ pub enum ColumnKind {
     ManyCategories,
     /// Numbers with a currency or a percent sign.
     Currency,
-    /// Numbers that can be read in two ways: thousands or decimals.
-    Ambiguous,
 }
 
 /// The f64 whose shortest decimal form is that of this f32, for a message: 0.1, not 0.10000000149011612.
@@ -531,19 +532,16 @@ impl std::fmt::Display for Size {
     }
 }
 
-impl Error {
-    /// A [`Cell`] of this kind, if it is one.
-    pub(crate) fn of_kind(mut self, kind: CellKind) -> Self {
-        if let Error::Cell(cell) = &mut self {
-            cell.kind = kind;
-        }
-        self
-    }
-}
-
-impl Cell {
-    pub(crate) fn into_error(self) -> Error {
-        Error::Cell(Box::new(self))
+/// The error of a file that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Error {
+    Error::File {
+        file: path.display().to_string(),
+        problem: format!("it cannot be read ({error})"),
+        advice: match error.kind() {
+            io::ErrorKind::NotFound => "see that the path is right".into(),
+            io::ErrorKind::PermissionDenied => "see that you may read it".into(),
+            _ => "see what the system says of this disk".into(),
+        },
     }
 }
 

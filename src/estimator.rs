@@ -31,6 +31,7 @@ pub use classifier::FittedClassifier;
 pub use regressor::FittedRegressor;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use crate::config::activation::Activation;
 use crate::config::loss::Loss;
@@ -40,6 +41,7 @@ use crate::config::spec::Mlp;
 use crate::data::{Dataset, Matrix, Real, Standardizer};
 use crate::error::{Error, Result};
 use crate::exec::device::Device;
+use crate::files::{Estimated, Model};
 use crate::fit::{EarlyStopping, Event, Fit, FitOptions, History, Monitor, Validation};
 use crate::trainer::Trainer;
 
@@ -100,38 +102,78 @@ macro_rules! estimator {
         }
 
         impl $name {
-            fn training(&self) -> Training<'_> {
-                Training {
-                    hidden: &self.hidden,
-                    activation: &self.activation,
-                    optimizer: self.optimizer,
-                    alpha: self.alpha,
-                    batch_size: self.batch_size,
+            fn train(
+                &self,
+                data: &Dataset,
+                outputs: usize,
+                loss: Loss,
+                callback: impl for<'f> FnMut(&mut Fit<'f>, &Event) -> Result<ControlFlow<()>>,
+            ) -> Result<(Trainer, History)> {
+                if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
+                    return Err(Error::Argument {
+                        name: "alpha".into(),
+                        value: self.alpha.to_string(),
+                        allowed: "finite and ≥ 0".into(),
+                    });
+                }
+                let hidden = self.hidden.iter();
+                let network = hidden.fold(Mlp::new(data.inputs().cols()), |network, &width| {
+                    network.dense(width, self.activation.clone())
+                });
+                let network = network.dense(outputs, Activation::Identity);
+                let batch_size = self.batch_size.unwrap_or(BATCH.min(data.rows()));
+                let mut optimizer = self.optimizer;
+                let decay = self.alpha / batch_size.clamp(1, data.rows()) as f64;
+                match &mut optimizer {
+                    Optimizer::Sgd(c) => c.weight_decay += decay,
+                    Optimizer::RmsProp(c) => c.weight_decay += decay,
+                    Optimizer::Adam(c) => c.weight_decay += decay,
+                    Optimizer::AdamW(_) => {}
+                }
+                let monitor = match self.validation {
+                    Some(_) => Monitor::ValidationLoss,
+                    None => Monitor::TrainLoss,
+                };
+                let options = FitOptions {
                     epochs: self.epochs,
-                    stopping: EarlyStopping {
-                        monitor: match self.validation {
-                            Some(_) => Monitor::ValidationLoss,
-                            None => Monitor::TrainLoss,
-                        },
+                    batch_size,
+                    seed: self.seed,
+                    validation: self.validation.map_or(Validation::None, Validation::Fraction),
+                    early_stopping: Some(EarlyStopping {
+                        monitor,
                         patience: self.patience,
                         min_delta: self.tol,
                         restore_best: self.validation.is_some(),
-                    },
-                    validation: self.validation,
+                    }),
                     schedule: self.schedule,
-                    seed: self.seed,
-                    device: self.device.as_ref(),
-                }
+                    plateau_monitor: monitor,
+                    ..FitOptions::default()
+                };
+                let device = match &self.device {
+                    Some(device) => device.clone(),
+                    None => Device::auto()?,
+                };
+                let mut trainer = Trainer::new(&device, &network, loss, optimizer, self.seed)?;
+                let history = trainer.fit_with(data, &options, callback)?;
+                Ok((trainer, history))
+            }
+
+            /// How columns are standardised, if they are to be.
+            fn standardizer(&self, x: &Matrix<impl Real>) -> Result<Option<Standardizer>> {
+                self.standardize.then(|| Standardizer::fit(x)).transpose()
             }
         }
     };
 }
 
+/// Rows of a batch, where there are so many.
+const BATCH: usize = 200;
+
 estimator! {
     /// A classifier: a network of dense layers with one logit a class, trained by cross-entropy. The options are
     /// scikit-learn's, with its defaults, but that it standardises its inputs unless asked not to.
     ///
-    /// Labels are integers, strings, or whatever displays: [`fit`](Self::fit) keeps their [`ClassMap`].
+    /// Labels are integers, strings, or whatever displays: [`fit`](Self::fit) keeps their [`ClassMap`](crate::ClassMap).
     MlpClassifier
 }
 
@@ -141,75 +183,89 @@ estimator! {
     MlpRegressor
 }
 
-/// What both do.
-struct Training<'a> {
-    hidden: &'a [usize],
-    activation: &'a Activation,
-    optimizer: Optimizer,
-    alpha: f64,
-    batch_size: Option<usize>,
-    epochs: u64,
-    stopping: EarlyStopping,
-    validation: Option<f64>,
-    schedule: Schedule,
-    seed: u64,
-    device: Option<&'a Device>,
+/// What the two have in common once they are fitted: `$of` are the fields that stand with the model.
+macro_rules! fitted {
+    ($name:ident, $kind:ident, $wanted:literal, { $($of:ident),* }, $outputs:literal) => {
+        impl $name {
+            /// How the training went, with the losses of the targets as the network learns them.
+            pub fn history(&self) -> &History {
+                &self.history
+            }
+
+            /// The trainer, which takes prepared inputs, as [`prepare`](Self::prepare) makes them, and answers as the network does.
+            pub fn trainer(&mut self) -> &mut Trainer {
+                &mut self.trainer
+            }
+
+            /// The network with its weights and the preparation, to be kept. The history is not part of it.
+            ///
+            /// # Errors
+            /// [`Error::DeviceLost`](crate::Error::DeviceLost).
+            pub fn model(&mut self) -> Result<Model> {
+                let prepared = Estimated::$kind { $($of: self.$of.clone()),* };
+                prepared.model(&mut self.trainer)
+            }
+
+            /// Writes the [`model`](Self::model)'s file.
+            ///
+            /// # Errors
+            /// As [`model`](Self::model) and [`Model::save`].
+            pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
+                self.model()?.save(path)
+            }
+
+            /// Writes the [`model`](Self::model) with its preparation as an ONNX file: `x` are the numbers as they are given, and
+            #[doc = $outputs]
+            /// see [`Model::save_onnx`].
+            ///
+            /// # Errors
+            /// As [`model`](Self::model) and [`Model::save_onnx`].
+            pub fn save_onnx(&mut self, path: impl AsRef<Path>) -> Result<()> {
+                self.model()?.save_onnx(path)
+            }
+
+            /// Reads a file that [`save`](Self::save) wrote, for a device.
+            ///
+            /// # Errors
+            /// As [`Model::load`] and [`from_model`](Self::from_model).
+            pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
+                Self::from_model(&Model::load(path)?, device)
+            }
+
+            /// From a [`model`](Self::model), for a device.
+            ///
+            /// # Errors
+            /// [`Error::File`](crate::Error::File) if no such estimator made it; as [`Model::trainer`].
+            pub fn from_model(model: &Model, device: &Device) -> Result<Self> {
+                match Estimated::of(model)? {
+                    Estimated::$kind { $($of),* } => Ok(Self {
+                        $($of,)*
+                        trainer: model.trainer(device, Adam::default())?,
+                        history: History::default(),
+                    }),
+                    other => Err(other.is_not($wanted)),
+                }
+            }
+
+            /// The inputs as the network takes them.
+            ///
+            /// # Errors
+            /// [`Error::Shape`](crate::Error::Shape) for another width than that of the training data.
+            pub fn prepare(&self, x: &Matrix<impl Real>) -> Result<Matrix> {
+                scaled(&self.inputs, x)
+            }
+        }
+    };
 }
 
-/// Rows of a batch, where there are so many.
-const BATCH: usize = 200;
+fitted! {
+    FittedClassifier, Classifier, "a classifier", { classes, inputs },
+    "the outputs are `logits`, `probabilities` and `class`, the index of the most probable;"
+}
 
-impl Training<'_> {
-    fn run(
-        &self,
-        data: &Dataset,
-        outputs: usize,
-        loss: Loss,
-        callback: impl for<'f> FnMut(&mut Fit<'f>, &Event) -> Result<ControlFlow<()>>,
-    ) -> Result<(Trainer, History)> {
-        let batch_size = self.batch_size.unwrap_or(BATCH.min(data.rows()));
-        let network = self
-            .hidden
-            .iter()
-            .fold(Mlp::new(data.inputs().cols()), |network, &width| {
-                network.dense(width, self.activation.clone())
-            });
-        let network = network.dense(outputs, Activation::Identity);
-        if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
-            return Err(Error::Argument {
-                name: "alpha".into(),
-                value: self.alpha.to_string(),
-                allowed: "finite and ≥ 0".into(),
-            });
-        }
-        let mut optimizer = self.optimizer;
-        let decay = self.alpha / batch_size.clamp(1, data.rows()) as f64;
-        match &mut optimizer {
-            Optimizer::Sgd(c) => c.weight_decay += decay,
-            Optimizer::RmsProp(c) => c.weight_decay += decay,
-            Optimizer::Adam(c) => c.weight_decay += decay,
-            Optimizer::AdamW(_) => {}
-        }
-        let device = match self.device {
-            Some(device) => device.clone(),
-            None => Device::auto()?,
-        };
-        let mut trainer = Trainer::new(&device, &network, loss, optimizer, self.seed)?;
-        let options = FitOptions {
-            epochs: self.epochs,
-            batch_size,
-            seed: self.seed,
-            validation: self
-                .validation
-                .map_or(Validation::None, Validation::Fraction),
-            early_stopping: Some(self.stopping),
-            schedule: self.schedule,
-            plateau_monitor: self.stopping.monitor,
-            ..FitOptions::default()
-        };
-        let history = trainer.fit_with(data, &options, callback)?;
-        Ok((trainer, history))
-    }
+fitted! {
+    FittedRegressor, Regressor, "a regressor", { inputs, targets },
+    "the output is `values`, on the scale of the targets given;"
 }
 
 /// Standardised, if that is wanted.

@@ -28,6 +28,8 @@
 //! # Ok::<(), wgrad::Error>(())
 //! ```
 
+mod check;
+mod epoch;
 mod history;
 mod options;
 mod state;
@@ -37,16 +39,15 @@ pub use options::{EarlyStopping, FitOptions, Monitor, Validation};
 pub use state::FitState;
 
 use std::borrow::Cow;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::time::Instant;
 
-use crate::config::loss::Reduction;
-use crate::config::schedule::{Per, PlateauState, Shape};
 use crate::data::{Cut, Dataset};
 use crate::error::{Error, Result};
 use crate::files::Checkpoint;
-use crate::plan::HISTORY;
-use crate::trainer::{Amount, Loaded, Trainer, check_batch, check_batches, cut, row_order};
+use crate::trainer::{Amount, Loaded, Trainer, check_batch, check_batches, cut};
+use check::{check_monitors, check_state};
+use epoch::total;
 
 /// What a fit tells a callback.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,7 +79,7 @@ pub struct Progress {
 
 /// The training rows, where they are.
 #[derive(Debug)]
-enum Rows<'a> {
+enum TrainingRows<'a> {
     Loaded(Box<Loaded<'a>>),
     /// In host memory, for micro-batches.
     Host(Cow<'a, Dataset>),
@@ -109,7 +110,7 @@ enum Rows<'a> {
 pub struct Fit<'a> {
     trainer: &'a mut Trainer,
     /// Taken when it ends.
-    rows: Option<Rows<'a>>,
+    rows: Option<TrainingRows<'a>>,
     validation: Option<Cow<'a, Dataset>>,
     options: FitOptions<'a>,
     state: FitState,
@@ -183,9 +184,6 @@ impl<'a> Fit<'a> {
         check_monitors(&options, validation.as_deref())?;
 
         let fresh = FitState {
-            epoch: 0,
-            row: 0,
-            steps: 0,
             rows: rows as u64,
             batch_size: options.batch_size as u64,
             shuffle: options.shuffle,
@@ -195,19 +193,7 @@ impl<'a> Fit<'a> {
                 _ => None,
             },
             base_lr: trainer.optimizer().lr(),
-            base_clip: None,
-            base_grad_norms: None,
-            plateau: PlateauState::default(),
-            best: None,
-            bad_epochs: 0,
-            loss_sum: 0.0,
-            loss_weight: 0.0,
-            grad_norm_sum: 0.0,
-            grad_norm_max: 0.0,
-            grad_norms: 0,
-            seconds: 0.0,
-            history: History::default(),
-            best_weights: None,
+            ..FitState::default()
         };
         let mut state = match state {
             None => fresh,
@@ -226,8 +212,8 @@ impl<'a> Fit<'a> {
 
         let micro = options.micro_batch.filter(|&n| n < options.batch_size);
         let rows = match micro {
-            Some(_) => Rows::Host(train),
-            None => Rows::Loaded(Box::new(trainer.load_cow(train, options.storage)?)),
+            Some(_) => TrainingRows::Host(train),
+            None => TrainingRows::Loaded(Box::new(trainer.load_cow(train, options.storage)?)),
         };
         take_gradients_over(trainer, &options, &mut state)?;
         let norms_read = trainer.grad_norms();
@@ -404,7 +390,7 @@ impl<'a> Fit<'a> {
     }
 
     fn close(&mut self) {
-        if let Some(Rows::Loaded(loaded)) = self.rows.take() {
+        if let Some(TrainingRows::Loaded(loaded)) = self.rows.take() {
             self.trainer.unload(*loaded);
         }
         // They were valid before.
@@ -414,219 +400,6 @@ impl<'a> Fit<'a> {
         }
         if let Some(record) = self.state.base_grad_norms {
             self.trainer.record_grad_norms(record);
-        }
-    }
-
-    /// Updates of the epoch, up to `steps`.
-    fn train(&mut self, steps: u64) -> Result<()> {
-        let cut = self.cut();
-        let rows = self.state.rows as usize;
-        let mut left = steps.max(1);
-        while left > 0 && (self.state.row as usize) < rows {
-            let fresh = self.order.0 != Some(self.state.epoch);
-            if fresh {
-                let seed = self.options.seed.wrapping_add(self.state.epoch);
-                let seed = self.options.shuffle.then_some(seed);
-                self.order = (None, row_order(rows, seed));
-            }
-            let lr = self.lr();
-            if lr != self.trainer.optimizer().lr() {
-                self.trainer.set_lr(lr)?;
-            }
-            let at = self.state.row as usize;
-            // No more at once than losses are kept, and one where the next has another learning rate.
-            let constant = self.options.schedule.shape == Shape::Constant
-                && self.options.schedule.warmup.is_none();
-            let most = match (&self.rows, self.options.schedule.per) {
-                (Some(Rows::Loaded(_)), Per::Epoch) => HISTORY,
-                (Some(Rows::Loaded(_)), Per::Step) if constant => HISTORY,
-                _ => 1,
-            };
-            let steps = usize::try_from(left).unwrap_or(usize::MAX).min(most);
-            let end = at + cut.first(steps, rows - at);
-            let batches = cut.count(end - at);
-            if self.unread.len() + batches > HISTORY {
-                self.read_losses()?;
-            }
-            match self.rows.as_mut() {
-                Some(Rows::Loaded(loaded)) => {
-                    let order = &self.order.1;
-                    self.trainer
-                        .epoch_part(loaded, cut, order, fresh, at..end)?;
-                    let batches = cut.ranges(at..end);
-                    let weights = batches.map(|batch| loaded.data().weight_of(&order[batch]));
-                    self.unread.extend(weights);
-                }
-                Some(Rows::Host(_)) => self.accumulate(at..end)?,
-                None => return Ok(()),
-            }
-            self.order.0 = Some(self.state.epoch);
-            self.state.row = end as u64;
-            self.state.steps += batches as u64;
-            left -= left.min(batches as u64);
-        }
-        Ok(())
-    }
-
-    /// One update from these places of the order, some rows at a time.
-    fn accumulate(&mut self, range: Range<usize>) -> Result<()> {
-        let micro = self.options.micro_batch.unwrap_or(range.len());
-        let micro = cut(self.trainer.plan(), micro);
-        // For every batch of the run, so that the workspace is made once.
-        let (cut, rows) = (self.cut(), self.state.rows as usize);
-        let last = rows - cut.first(cut.count(rows) - 1, rows);
-        let first = cut.next(rows);
-        self.trainer
-            .reserve(micro.largest(first).max(micro.largest(last)))?;
-        for part in micro.ranges(range) {
-            if self.unread.len() == HISTORY {
-                self.read_losses()?;
-            }
-            let Some(Rows::Host(data)) = &self.rows else {
-                return Ok(());
-            };
-            let part: Vec<usize> = self.order.1[part].iter().map(|&r| r as usize).collect();
-            let part = data.select(&part);
-            self.trainer.accumulate(&part)?;
-            self.unread.push(part.total_weight());
-        }
-        self.trainer.apply()
-    }
-
-    /// The learning rate of the next update.
-    fn lr(&self) -> f64 {
-        let schedule = &self.options.schedule;
-        let t = match schedule.per {
-            Per::Epoch => self.state.epoch,
-            Per::Step => self.state.steps,
-        };
-        let steps = self.cut().count(self.state.rows as usize);
-        let total = total(&self.options, steps);
-        schedule.lr_after(self.state.base_lr, t, total, &self.state.plateau)
-    }
-
-    /// Reads the losses of the batches since the last time and adds them in the order of the batches, so that the sum is the
-    /// same wherever the epoch was cut.
-    fn read_losses(&mut self) -> Result<()> {
-        if self.unread.is_empty() {
-            return Ok(());
-        }
-        let losses = self.trainer.take_losses()?;
-        let mean = self.trainer.criterion().reduction == Reduction::Mean;
-        for (loss, weight) in losses.iter().zip(self.unread.drain(..)) {
-            self.state.loss_sum += if mean { loss * weight } else { *loss };
-            self.state.loss_weight += weight;
-        }
-        self.read_norms()
-    }
-
-    /// Adds the norms of gradients since the last time, in the order of the updates. There are no more than losses, of which
-    /// no more are left unread than are kept.
-    fn read_norms(&mut self) -> Result<()> {
-        for norm in self.trainer.grad_norms_since(self.norms_read)? {
-            self.state.grad_norm_sum += norm;
-            self.state.grad_norm_max = self.state.grad_norm_max.max(norm);
-            self.state.grad_norms = self.state.grad_norms.saturating_add(1);
-        }
-        self.norms_read = self.trainer.grad_norms();
-        Ok(())
-    }
-
-    /// Reads what the device knows of the steps so far, failures first.
-    fn settle(&mut self) -> Result<()> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        let began = Instant::now();
-        let result = self.read_losses().and_then(|()| self.trainer.settle());
-        if let Err(error) = result {
-            self.failed = Some(error.clone());
-            return Err(error);
-        }
-        self.state.seconds += began.elapsed().as_secs_f64();
-        Ok(())
-    }
-
-    /// The mean loss over the rows done, or their sum, as the criterion says.
-    fn mean_loss(&self) -> f64 {
-        match self.trainer.criterion().reduction {
-            Reduction::Mean => self.state.loss_sum / self.state.loss_weight,
-            Reduction::Sum => self.state.loss_sum,
-        }
-    }
-
-    fn end_epoch(&mut self) -> Result<EpochRecord> {
-        let lr = self.trainer.optimizer().lr();
-        self.settle()?;
-        let training = self.state.seconds;
-        let began = Instant::now();
-        let validation = match &self.validation {
-            Some(data) => Some(self.trainer.evaluate(data)?),
-            None => None,
-        };
-        let mut record = EpochRecord {
-            epoch: self.state.epoch + 1,
-            steps: self.state.steps,
-            lr,
-            loss: self.mean_loss(),
-            validation,
-            grad_norm: (self.state.grad_norms > 0).then(|| GradNorm {
-                mean: self.state.grad_norm_sum / self.state.grad_norms as f64,
-                max: self.state.grad_norm_max,
-            }),
-            best: false,
-            seconds: 0.0,
-            rows_per_second: self.state.rows as f64 / training.max(1e-9),
-        };
-        if let Some(stopping) = self.options.early_stopping {
-            let value = record.monitored(stopping.monitor).unwrap_or(f64::NAN);
-            let higher = stopping.monitor.higher_is_better();
-            record.best = match self.state.best {
-                None => value.is_finite(),
-                Some(best) if higher => value > best + stopping.min_delta,
-                Some(best) => value < best - stopping.min_delta,
-            };
-            if record.best {
-                if stopping.restore_best {
-                    self.state.best_weights = Some(self.trainer.state_dict()?);
-                }
-                self.state.best = Some(value);
-                self.state.bad_epochs = 0;
-                self.state.history.best_epoch = Some(record.epoch);
-            } else {
-                self.state.bad_epochs += 1;
-            }
-        }
-        let schedule = &self.options.schedule;
-        if let Shape::Plateau(plateau) = &schedule.shape
-            && schedule.is_warm(self.state.epoch)
-        {
-            let monitor = self.options.plateau_monitor;
-            let value = record.monitored(monitor).unwrap_or(f64::NAN);
-            let higher = monitor.higher_is_better();
-            self.state.plateau.observe(plateau, lr, value, higher);
-        }
-        record.seconds = training + began.elapsed().as_secs_f64();
-        self.state.history.epochs.push(record);
-        self.state.epoch += 1;
-        self.state.row = 0;
-        self.state.loss_sum = 0.0;
-        self.state.loss_weight = 0.0;
-        self.state.grad_norm_sum = 0.0;
-        self.state.grad_norm_max = 0.0;
-        self.state.grad_norms = 0;
-        self.state.seconds = 0.0;
-        self.look_for_end();
-        Ok(record)
-    }
-
-    /// Whether the fit is over, between two epochs.
-    fn look_for_end(&mut self) {
-        let patience = self.options.early_stopping.map(|s| s.patience);
-        if self.state.row == 0 && patience.is_some_and(|p| self.state.bad_epochs >= p) {
-            self.state.history.stop = Some(Stop::Patience);
-        } else if self.state.epoch >= self.options.epochs {
-            self.state.history.stop = Some(Stop::Epochs);
         }
     }
 }
@@ -660,101 +433,6 @@ fn take_gradients_over(
         trainer.record_grad_norms(true);
     } else if let Some(base) = state.base_grad_norms.take() {
         trainer.record_grad_norms(base);
-    }
-    Ok(())
-}
-
-/// Epochs or steps of the whole run, as the schedule counts; of `steps` an epoch.
-fn total(options: &FitOptions<'_>, steps: usize) -> u64 {
-    match options.schedule.per {
-        Per::Epoch => options.epochs,
-        Per::Step => options.epochs.saturating_mul(steps as u64),
-    }
-}
-
-/// Whether what is watched will be there.
-fn check_monitors(options: &FitOptions<'_>, validation: Option<&Dataset>) -> Result<()> {
-    let plateau = matches!(options.schedule.shape, Shape::Plateau(_));
-    let watched = [
-        ("early stopping", options.early_stopping.map(|s| s.monitor)),
-        ("the plateau", plateau.then_some(options.plateau_monitor)),
-    ];
-    for (who, monitor) in watched {
-        let missing = match (monitor, validation) {
-            (None | Some(Monitor::TrainLoss), _) | (Some(Monitor::ValidationLoss), Some(_)) => {
-                continue;
-            }
-            (Some(_), None) => "there is no validation data",
-            (Some(Monitor::ValidationAccuracy), Some(validation)) => {
-                if matches!(validation.targets(), crate::data::Targets::Classes(_)) {
-                    continue;
-                }
-                "the targets are no class indices"
-            }
-        };
-        return Err(Error::Argument {
-            name: format!("what {who} watches"),
-            value: format!("{:?}, but {missing}", monitor.unwrap_or_default()),
-            allowed: "what there is: give validation data, or watch another Monitor".into(),
-        });
-    }
-    Ok(())
-}
-
-/// Whether a state belongs to this data and these options.
-fn check_state(
-    state: &FitState,
-    fresh: &FitState,
-    options: &FitOptions<'_>,
-    cut: Cut,
-) -> Result<()> {
-    let same = |name: &str, got: String, expected: String| {
-        if got == expected {
-            return Ok(());
-        }
-        Err(Error::Argument {
-            name: format!("{name} of a fit that goes on"),
-            value: got,
-            allowed: format!("{expected}, as when it stopped"),
-        })
-    };
-    let text = |x: &dyn std::fmt::Debug| format!("{x:?}");
-    same(
-        "the number of training rows",
-        text(&fresh.rows),
-        text(&state.rows),
-    )?;
-    same(
-        "batch_size",
-        text(&fresh.batch_size),
-        text(&state.batch_size),
-    )?;
-    same("shuffle", text(&fresh.shuffle), text(&state.shuffle))?;
-    same("seed", text(&fresh.seed), text(&state.seed))?;
-    same(
-        "the validation fraction",
-        text(&fresh.validation_fraction),
-        text(&state.validation_fraction),
-    )?;
-    // Between two batches, as they are cut.
-    let between = |row: u64| {
-        let (row, rows) = (row as usize, state.rows as usize);
-        row == cut.first(row / options.batch_size, rows)
-    };
-    if !state.is_sound() || !between(state.row) {
-        return Err(Error::Argument {
-            name: "the state of a fit".into(),
-            value: format!("at row {} after {} epochs", state.row, state.epoch),
-            allowed: "as the fit gave it".into(),
-        });
-    }
-    let restore = options.early_stopping.is_some_and(|s| s.restore_best);
-    if restore && state.best.is_some() && state.best_weights.is_none() {
-        return Err(Error::Argument {
-            name: "the state of a fit".into(),
-            value: "without the weights of its best epoch".into(),
-            allowed: "with them, by FitState::with_best_weights, or with restore_best off".into(),
-        });
     }
     Ok(())
 }

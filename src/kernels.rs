@@ -8,6 +8,7 @@ use std::fmt;
 use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
+mod calls;
 pub(crate) mod cases;
 pub(crate) mod form;
 mod fragment;

@@ -114,10 +114,10 @@ pub use exec::{choices as tuning, device};
 pub use activation::Activation;
 #[doc(inline)]
 pub use data::{
-    Array, Arrays, Batches, ClassMap, Column, ColumnRef, CsvOptions, DataFile, Dataset, Delimiter,
-    Element, Encoding, Folds, Guess, InputColumn, Matrix, Missing, OpenOptions, Pair, Part,
-    Preparation, PreparationOptions, Prepared, Raw, Real, Scaling, Source, Standardizer, Stream,
-    Survey, Table, TargetEncoding, Targets, Task, Unseen,
+    Array, Batches, ClassMap, Column, ColumnRef, CsvOptions, DataFile, Dataset, Delimiter, Element,
+    Encoding, Folds, Guess, InputColumn, Matrix, Missing, OpenOptions, Part, Preparation,
+    PreparationOptions, Prepared, Raw, Real, Scaling, Source, Standardizer, Stream, Survey, Table,
+    TargetEncoding, Targets, Task, Unseen,
 };
 #[doc(inline)]
 pub use device::{AdapterChoice, AdapterDescription, AdapterDetails, Device, DeviceOptions, Fault};

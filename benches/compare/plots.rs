@@ -6,14 +6,10 @@ use std::path::Path;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
 
 use crate::Results;
 use crate::measure::Times;
 use crate::report::duration;
-
-/// The font of the tool's plots: what a text measures is known without any that is installed.
-const FONT: &[u8] = include_bytes!("../../src/bin/wgrad/font/DejaVuSans.ttf");
 
 /// Colours that people who see few of them can tell apart.
 const COLOURS: [RGBColor; 3] = [
@@ -37,7 +33,6 @@ struct Plot<'a> {
 }
 
 pub fn draw(results: &Results, folder: &Path) -> Result<(), Box<dyn Error>> {
-    register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "the font cannot be used")?;
     let gpu = results.gpu_name();
     for sweep in &results.sweeps {
         let x = format!("{} ({})", sweep.of, sweep.unit);

@@ -6,9 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::activation::Activation;
 use crate::error::{Error, Result};
-use crate::kernels::{
-    Call, binary_cross_entropy, cross_entropy, huber, softmax_cross_entropy, squared_error,
-};
 
 /// A loss L(a, t) of the network's output a (B, C) and the targets t.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -251,46 +248,6 @@ impl Criterion {
             Reduction::Mean if weight == 0.0 => 0.0,
             Reduction::Mean => 1.0 / weight,
             Reduction::Sum => 1.0,
-        }
-    }
-
-    /// The kernel that writes each row's loss and δ.
-    pub(crate) fn call(&self, last: &Activation, rows: u32, cols: u32, labels: bool) -> Call {
-        let scale = self.row_scale(cols as usize);
-        let labels = u32::from(labels);
-        let entropy = u32::from(self.loss == Loss::KlDivergence);
-        match self.loss {
-            Loss::SquaredError | Loss::Mse => {
-                Call::SquaredError(squared_error::Params { rows, cols, scale })
-            }
-            Loss::Huber { delta } => Call::Huber(huber::Params {
-                rows,
-                cols,
-                scale,
-                threshold: delta,
-            }),
-            Loss::BinaryCrossEntropy => {
-                Call::BinaryCrossEntropy(binary_cross_entropy::Params { rows, cols, scale })
-            }
-            _ if self.loss.takes_logits(last) => {
-                Call::SoftmaxCrossEntropy(softmax_cross_entropy::Params {
-                    rows,
-                    cols,
-                    labels,
-                    // ln 1 = 0: class indices have no entropy.
-                    entropy: entropy * (1 - labels),
-                    keep: 1.0 - self.label_smoothing,
-                    share: self.label_smoothing / f64::from(cols),
-                })
-            }
-            Loss::CrossEntropy | Loss::OutputCrossEntropy | Loss::KlDivergence => {
-                Call::CrossEntropy(cross_entropy::Params {
-                    rows,
-                    cols,
-                    labels,
-                    entropy: entropy * (1 - labels),
-                })
-            }
         }
     }
 }

@@ -5,87 +5,11 @@ use std::fmt;
 use std::ops::Range;
 
 use half::{bf16, f16};
-use serde::{Deserialize, Serialize};
 
+use super::Matrix;
 use super::bytes::Bytes;
-use super::{Dataset, Matrix, Targets};
+use super::element::{ArrayLayout, Element, Value};
 use crate::error::{Cell, CellKind, Error, Result, shortest};
-
-/// The type of an array's elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Element {
-    Bool,
-    U8,
-    I8,
-    U16,
-    I16,
-    U32,
-    I32,
-    U64,
-    I64,
-    F16,
-    Bf16,
-    F32,
-    F64,
-    /// Text of at most so many characters, four bytes each, as NumPy's `U3` is.
-    Text(usize),
-    /// Text of at most so many bytes, as NumPy's `S3` is.
-    Bytes(usize),
-}
-
-impl Element {
-    /// Bytes of an element.
-    pub fn bytes(self) -> usize {
-        match self {
-            Element::Text(length) => length.saturating_mul(4),
-            Element::Bytes(length) => length,
-            Element::Bool | Element::U8 | Element::I8 => 1,
-            Element::U16 | Element::I16 | Element::F16 | Element::Bf16 => 2,
-            Element::U32 | Element::I32 | Element::F32 => 4,
-            Element::U64 | Element::I64 | Element::F64 => 8,
-        }
-    }
-
-    /// Whether elements are whole numbers by their type.
-    pub fn is_integer(self) -> bool {
-        !matches!(
-            self,
-            Element::F16 | Element::Bf16 | Element::F32 | Element::F64
-        ) && !self.is_text()
-    }
-
-    /// Whether elements are text.
-    pub fn is_text(self) -> bool {
-        matches!(self, Element::Text(_) | Element::Bytes(_))
-    }
-}
-
-impl fmt::Display for Element {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Element::Text(length) => write!(f, "text of {length} characters"),
-            Element::Bytes(length) => write!(f, "text of {length} bytes"),
-            number => write!(f, "{}", format!("{number:?}").to_lowercase()),
-        }
-    }
-}
-
-/// What the targets are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Task {
-    /// What the values speak for, the same for tables and arrays. Classes, if they are text or names written as `00501` is; if at most
-    /// 20 different whole numbers stand in at least twice as many rows; if all whole numbers from 0 or 1 to at most 100 do, each about
-    /// as often; or if whole numbers stand beside images. Else values. Arrays that are read without a
-    /// [`Preparation`](crate::Preparation) hold classes if their type is one of whole numbers, one to a row.
-    #[default]
-    Auto,
-    /// Classes.
-    Classification,
-    /// Values.
-    Regression,
-}
 
 /// An array in a file. Of a file above 64 MiB nothing is in memory but what is asked for (the file is mapped; no program may
 /// shorten it meanwhile); an array of an NPZ or of a gzip file is unpacked into memory.
@@ -103,44 +27,9 @@ pub struct Array {
     bytes: Bytes,
 }
 
-/// An element of an array, as exact as the file has it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum ArrayCell<'a> {
-    /// Of a type with fractions; perhaps not finite.
-    Number(f64),
-    /// Of a type of whole numbers; a bool is 0 or 1.
-    Int(i128),
-    /// Text, without the zeros that fill it up.
-    Text(Cow<'a, str>),
-}
-
-/// How an array's bytes are to be read.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Layout {
-    pub shape: Vec<usize>,
-    pub element: Element,
-    pub big_endian: bool,
-    pub fortran: bool,
-}
-
-impl Layout {
-    /// Bytes of the whole array. No allocation may come before this was compared with the bytes that there are.
-    pub fn bytes(&self, name: &str) -> Result<usize> {
-        let size = Some(self.element.bytes());
-        let bytes = self.shape.iter().fold(size, |n, &dim| n?.checked_mul(dim));
-        bytes
-            .filter(|&n| n <= isize::MAX as usize)
-            .ok_or_else(|| Error::File {
-                file: name.into(),
-                problem: format!("states the shape {:?}, which no memory holds", self.shape),
-                advice: "the file is damaged, get it again".into(),
-            })
-    }
-}
-
 impl Array {
     /// `bytes` must be what the layout says, and no more.
-    pub(crate) fn new(name: String, layout: Layout, bytes: Bytes) -> Result<Self> {
+    pub(crate) fn new(name: String, layout: ArrayLayout, bytes: Bytes) -> Result<Self> {
         let need = layout.bytes(&name)?;
         if layout.shape.is_empty() {
             return Err(Error::File {
@@ -246,7 +135,7 @@ impl Array {
     /// # Panics
     /// If there is no such element.
     #[inline]
-    pub(crate) fn cell(&self, row: usize, col: usize) -> ArrayCell<'_> {
+    pub(crate) fn cell(&self, row: usize, col: usize) -> Value<'_> {
         let i = match &self.columns {
             None => row * self.cols + col,
             Some(columns) => columns[col] + row,
@@ -264,19 +153,19 @@ impl Array {
             }};
         }
         match self.element {
-            Element::Bool => ArrayCell::Int((element!(u8) != 0).into()),
-            Element::U8 => ArrayCell::Int(element!(u8).into()),
-            Element::I8 => ArrayCell::Int(element!(i8).into()),
-            Element::U16 => ArrayCell::Int(element!(u16).into()),
-            Element::I16 => ArrayCell::Int(element!(i16).into()),
-            Element::U32 => ArrayCell::Int(element!(u32).into()),
-            Element::I32 => ArrayCell::Int(element!(i32).into()),
-            Element::U64 => ArrayCell::Int(element!(u64).into()),
-            Element::I64 => ArrayCell::Int(element!(i64).into()),
-            Element::F16 => ArrayCell::Number(element!(f16).into()),
-            Element::Bf16 => ArrayCell::Number(element!(bf16).into()),
-            Element::F32 => ArrayCell::Number(element!(f32).into()),
-            Element::F64 => ArrayCell::Number(element!(f64)),
+            Element::Bool => Value::Whole((element!(u8) != 0).into()),
+            Element::U8 => Value::Whole(element!(u8).into()),
+            Element::I8 => Value::Whole(element!(i8).into()),
+            Element::U16 => Value::Whole(element!(u16).into()),
+            Element::I16 => Value::Whole(element!(i16).into()),
+            Element::U32 => Value::Whole(element!(u32).into()),
+            Element::I32 => Value::Whole(element!(i32).into()),
+            Element::U64 => Value::Whole(element!(u64).into()),
+            Element::I64 => Value::Whole(element!(i64).into()),
+            Element::F16 => Value::Number(element!(f16).into()),
+            Element::Bf16 => Value::Number(element!(bf16).into()),
+            Element::F32 => Value::Number(element!(f32).into()),
+            Element::F64 => Value::Number(element!(f64)),
             Element::Text(length) => {
                 let text = bytes[i * 4 * length..][..4 * length].chunks_exact(4);
                 let codes = text.map(|c| match self.big_endian {
@@ -285,7 +174,7 @@ impl Array {
                 });
                 let text: String = codes.map(character).collect();
                 let end = text.trim_end_matches('\0').len();
-                ArrayCell::Text(Cow::Owned(text[..end].into()))
+                Value::Text(Cow::Owned(text[..end].into()))
             }
             Element::Bytes(length) => {
                 let text = &bytes[i * length..][..length];
@@ -293,7 +182,7 @@ impl Array {
                     .iter()
                     .rposition(|&b| b != 0)
                     .map_or(0, |last| last + 1);
-                ArrayCell::Text(String::from_utf8_lossy(&text[..end]))
+                Value::Text(String::from_utf8_lossy(&text[..end]))
             }
         }
     }
@@ -371,12 +260,12 @@ impl Array {
             }
             let (row, col) = place(i);
             match self.cell(row, col) {
-                ArrayCell::Int(x) if x.abs() > LARGEST => Some((row, col, x)),
+                Value::Whole(x) if x.abs() > LARGEST => Some((row, col, x)),
                 _ => None,
             }
         };
         if let Some((row, col, x)) = data.iter().enumerate().find_map(beyond) {
-            return Err(Cell {
+            return Err(Error::Cell(Box::new(Cell {
                 file: self.name.clone(),
                 place: format!("row {row}"),
                 column: format!("column {col} (from 0)"),
@@ -384,8 +273,7 @@ impl Array {
                 problem: "is a whole number beyond ±2⁵³, which would be rounded".into(),
                 advice: "leave that column out, or save it as text if it names something".into(),
                 kind: CellKind::Other,
-            }
-            .into_error());
+            })));
         }
         match data.iter().position(|x| !x.is_finite()) {
             None => Matrix::new(self.cols, data),
@@ -479,47 +367,16 @@ impl Array {
     }
 
     /// Visits the elements of some rows, row after row.
-    fn for_each(&self, rows: Range<usize>, visit: impl FnMut(f64)) {
-        match &self.columns {
-            None => self.visit(rows.start * self.cols..rows.end * self.cols, visit),
-            Some(columns) => {
-                self.visit(rows.flat_map(|r| columns.iter().map(move |c| c + r)), visit);
-            }
-        }
-    }
-
-    fn visit(&self, elements: impl Iterator<Item = usize>, mut visit: impl FnMut(f64)) {
-        let bytes: &[u8] = &self.bytes;
-        macro_rules! each {
-            ($type:ty, $to:expr) => {{
-                const SIZE: usize = size_of::<$type>();
-                for i in elements {
-                    let mut element = [0; SIZE];
-                    element.copy_from_slice(&bytes[i * SIZE..][..SIZE]);
-                    let x = match self.big_endian {
-                        true => <$type>::from_be_bytes(element),
-                        false => <$type>::from_le_bytes(element),
-                    };
-                    visit($to(x));
+    fn for_each(&self, rows: Range<usize>, mut visit: impl FnMut(f64)) {
+        for row in rows {
+            for col in 0..self.cols {
+                match self.cell(row, col) {
+                    Value::Number(x) => visit(x),
+                    Value::Whole(i) => visit(i as f64),
+                    // Those who ask for numbers have looked.
+                    Value::Text(_) | Value::Missing => {}
                 }
-            }};
-        }
-        match self.element {
-            Element::Bool => each!(u8, |x| f64::from(u8::from(x != 0))),
-            Element::U8 => each!(u8, f64::from),
-            Element::I8 => each!(i8, f64::from),
-            Element::U16 => each!(u16, f64::from),
-            Element::I16 => each!(i16, f64::from),
-            Element::U32 => each!(u32, f64::from),
-            Element::I32 => each!(i32, f64::from),
-            Element::U64 => each!(u64, |x| x as f64),
-            Element::I64 => each!(i64, |x| x as f64),
-            Element::F16 => each!(f16, f64::from),
-            Element::Bf16 => each!(bf16, f64::from),
-            Element::F32 => each!(f32, f64::from),
-            Element::F64 => each!(f64, |x| x),
-            // Those who ask for numbers have looked.
-            Element::Text(_) | Element::Bytes(_) => {}
+            }
         }
     }
 }
@@ -566,117 +423,13 @@ pub(crate) fn reserved<T>(what: &str, rows: usize, cols: usize) -> Result<Vec<T>
     Ok(room)
 }
 
-/// Arrays with a row for each sample: inputs, and targets where there are any.
-#[derive(Debug, Clone)]
-pub struct Arrays {
-    inputs: Array,
-    targets: Option<Array>,
-    task: Task,
-    /// Whether they stand in their file by names.
-    named: bool,
-}
-
-impl Arrays {
-    /// Of two arrays, or of inputs alone.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] if the numbers of rows differ.
-    pub fn new(inputs: Array, targets: Option<Array>, task: Task) -> Result<Self> {
-        if let Some(targets) = &targets
-            && targets.rows() != inputs.rows()
-        {
-            return Err(Error::Shape {
-                what: targets.name.clone(),
-                got: format!("{:?}", targets.shape),
-                expected: format!(
-                    "{} rows, as {} {:?} has",
-                    inputs.rows(),
-                    inputs.name,
-                    inputs.shape
-                ),
-                advice: "every row of inputs needs one target: see that the files belong together"
-                    .into(),
-            });
-        }
-        Ok(Self {
-            inputs,
-            targets,
-            task,
-            named: false,
-        })
-    }
-
-    /// The same, of a file that has arrays by their names.
-    pub(crate) fn by_name(mut self) -> Self {
-        self.named = true;
-        self
-    }
-
-    /// Whether they come from a file that has arrays by their names.
-    pub fn are_named(&self) -> bool {
-        self.named
-    }
-
-    /// What was said of the targets.
-    pub(crate) fn task(&self) -> Task {
-        self.task
-    }
-
-    /// The inputs.
-    pub fn inputs(&self) -> &Array {
-        &self.inputs
-    }
-
-    /// The targets.
-    pub fn targets(&self) -> Option<&Array> {
-        self.targets.as_ref()
-    }
-
-    /// Rows.
-    pub fn rows(&self) -> usize {
-        self.inputs.rows()
-    }
-
-    /// Targets of some rows.
-    pub(crate) fn read_targets(&self, rows: Range<usize>) -> Result<Targets> {
-        let Some(targets) = &self.targets else {
-            return Err(Error::File {
-                file: self.inputs.name.clone(),
-                problem: "has no targets".into(),
-                advice: "give the array of targets too".into(),
-            });
-        };
-        let classes = match self.task {
-            Task::Auto => targets.cols == 1 && targets.element.is_integer(),
-            Task::Classification => true,
-            Task::Regression => false,
-        };
-        Ok(match classes {
-            true => Targets::Classes(targets.labels(rows)?),
-            false => Targets::Values(targets.matrix(rows, 1.0)?),
-        })
-    }
-
-    /// Some rows, inputs times `scale`.
-    ///
-    /// # Errors
-    /// As [`Array::matrix`] and [`Array::labels`]; [`Error::File`] if there are no targets.
-    pub fn dataset(&self, rows: Range<usize>, scale: f64) -> Result<Dataset> {
-        let inputs = self.inputs.matrix(rows.clone(), scale)?;
-        match self.read_targets(rows)? {
-            Targets::Classes(labels) => Dataset::classes(inputs, labels),
-            Targets::Values(values) => Dataset::values(inputs, values),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn array(element: Element, big_endian: bool, fortran: bool, bytes: &[u8]) -> Array {
         let columns = bytes.len() / element.bytes() / 2;
-        let layout = Layout {
+        let layout = ArrayLayout {
             shape: vec![2, columns],
             element,
             big_endian,
@@ -685,7 +438,7 @@ mod tests {
         Array::new("a".into(), layout, bytes.to_vec().into()).unwrap()
     }
 
-    fn cells(array: &Array) -> Vec<ArrayCell<'_>> {
+    fn cells(array: &Array) -> Vec<Value<'_>> {
         let places = (0..array.rows()).flat_map(|r| (0..array.cols()).map(move |c| (r, c)));
         places.map(|(r, c)| array.cell(r, c)).collect()
     }
@@ -693,12 +446,12 @@ mod tests {
     /// Of every type, in both orders of bytes and of elements.
     #[test]
     fn cells_are_what_the_file_has() {
-        let ints = |ints: [i128; 4]| ints.map(ArrayCell::Int);
+        let ints = |ints: [i128; 4]| ints.map(Value::Whole);
         macro_rules! check {
             ($element:ident, $type:ty, $cell:ident, $values:expr) => {{
                 let values: [$type; 4] = $values;
                 let [a, b, c, d] = values;
-                let expected = values.map(|x| ArrayCell::$cell(x.into()));
+                let expected = values.map(|x| Value::$cell(x.into()));
                 let little = values.map(|x| x.to_le_bytes()).concat();
                 let big = values.map(|x| x.to_be_bytes()).concat();
                 let columns = [a, c, b, d].map(|x| x.to_be_bytes()).concat();
@@ -716,14 +469,14 @@ mod tests {
                 );
             }};
         }
-        check!(U8, u8, Int, [0, 1, 2, u8::MAX]);
-        check!(I8, i8, Int, [0, 1, i8::MIN, i8::MAX]);
-        check!(U16, u16, Int, [0, 1, 2, u16::MAX]);
-        check!(I16, i16, Int, [0, 1, i16::MIN, i16::MAX]);
-        check!(U32, u32, Int, [0, 1, 2, u32::MAX]);
-        check!(I32, i32, Int, [0, 1, i32::MIN, i32::MAX]);
-        check!(U64, u64, Int, [0, 1, (1 << 53) + 1, u64::MAX]);
-        check!(I64, i64, Int, [0, -1, i64::MIN, i64::MAX]);
+        check!(U8, u8, Whole, [0, 1, 2, u8::MAX]);
+        check!(I8, i8, Whole, [0, 1, i8::MIN, i8::MAX]);
+        check!(U16, u16, Whole, [0, 1, 2, u16::MAX]);
+        check!(I16, i16, Whole, [0, 1, i16::MIN, i16::MAX]);
+        check!(U32, u32, Whole, [0, 1, 2, u32::MAX]);
+        check!(I32, i32, Whole, [0, 1, i32::MIN, i32::MAX]);
+        check!(U64, u64, Whole, [0, 1, (1 << 53) + 1, u64::MAX]);
+        check!(I64, i64, Whole, [0, -1, i64::MIN, i64::MAX]);
         check!(F32, f32, Number, [0.5, -1.0, f32::MAX, f32::MIN_POSITIVE]);
         check!(F64, f64, Number, [0.1, -1.0, f64::MAX, 1_700_000_000.5]);
         check!(F16, f16, Number, [0.5, -1.0, 2.0, 3.0].map(f16::from_f32));
@@ -741,13 +494,13 @@ mod tests {
             false,
             &[f64::NAN.to_le_bytes(), [0; 8]].concat(),
         );
-        assert!(matches!(nan.cell(0, 0), ArrayCell::Number(x) if x.is_nan()));
+        assert!(matches!(nan.cell(0, 0), Value::Number(x) if x.is_nan()));
     }
 
     #[test]
     fn text_is_without_the_zeros_behind_it() {
         let texts = ["ab", "", "é\0x", "00501"];
-        let expected = texts.map(|text| ArrayCell::Text(text.into()));
+        let expected = texts.map(|text| Value::Text(text.into()));
         let codes = |text: &str| {
             let mut codes: Vec<u32> = text.chars().map(u32::from).collect();
             codes.resize(5, 0);
@@ -782,7 +535,7 @@ mod tests {
                 "{error}"
             );
             // A file that changes under a map makes no panic.
-            assert!(matches!(array.cell(1, 0), ArrayCell::Text(text) if text == "\u{fffd}"));
+            assert!(matches!(array.cell(1, 0), Value::Text(text) if text == "\u{fffd}"));
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, unreadable};
 
 /// Files from this size on are mapped, not read.
 const MAPPED_FROM: u64 = 64 << 20;
@@ -124,19 +124,6 @@ pub(crate) fn read_limited(
         .read_to_end(&mut bytes)
         .map_err(&failed)?;
     Ok(bytes)
-}
-
-/// The error of a file that cannot be read.
-pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-    Error::File {
-        file: path.display().to_string(),
-        problem: format!("cannot be read ({error})"),
-        advice: match error.kind() {
-            std::io::ErrorKind::NotFound => "see that the path is right".into(),
-            std::io::ErrorKind::PermissionDenied => "see who may read it".into(),
-            _ => "see that the disk is in order".into(),
-        },
-    }
 }
 
 impl Deref for Bytes {

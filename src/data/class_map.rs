@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Stored", into = "Stored")]
+#[serde(try_from = "StoredClasses", into = "StoredClasses")]
 pub struct ClassMap {
     names: Vec<String>,
     /// The names as numbers, in order, where the classes are numbers.
@@ -34,7 +34,7 @@ pub struct ClassMap {
 /// How a map stands in a file. A list of numbers is a map of numbers, as it was before text kept its letters.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Stored {
+enum StoredClasses {
     Names(Vec<String>),
     /// Names that look like numbers and are none.
     Text {
@@ -183,17 +183,17 @@ impl ClassMap {
     }
 }
 
-impl TryFrom<Stored> for ClassMap {
+impl TryFrom<StoredClasses> for ClassMap {
     type Error = Error;
 
-    fn try_from(stored: Stored) -> Result<Self> {
+    fn try_from(stored: StoredClasses) -> Result<Self> {
         let (count, classes) = match stored {
-            Stored::Names(names) => (
+            StoredClasses::Names(names) => (
                 names.len(),
                 Self::numbers(names.into_iter().map(|name| (name, 1)))?,
             ),
-            Stored::Text { text } => (text.len(), Self::new(text)?),
-            Stored::Numbers { names, numbers } => {
+            StoredClasses::Text { text } => (text.len(), Self::new(text)?),
+            StoredClasses::Numbers { names, numbers } => {
                 let pairs = names.into_iter().zip(numbers);
                 let counted: Vec<_> = pairs.map(|(name, x)| (name, x, 1)).collect();
                 (counted.len(), Self::of_numbers(counted)?)
@@ -210,10 +210,10 @@ impl TryFrom<Stored> for ClassMap {
     }
 }
 
-impl From<ClassMap> for Stored {
+impl From<ClassMap> for StoredClasses {
     fn from(classes: ClassMap) -> Self {
         match classes.numbers {
-            None if classes.by_number => Stored::Text {
+            None if classes.by_number => StoredClasses::Text {
                 text: classes.names,
             },
             Some(numbers)
@@ -223,12 +223,12 @@ impl From<ClassMap> for Stored {
                     .zip(&numbers)
                     .any(|(n, x)| finite(n) != Some(*x)) =>
             {
-                Stored::Numbers {
+                StoredClasses::Numbers {
                     names: classes.names,
                     numbers,
                 }
             }
-            _ => Stored::Names(classes.names),
+            _ => StoredClasses::Names(classes.names),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Cross-validation, and splits in three.
 
-use super::{Dataset, Targets};
+use super::{Dataset, order};
 use crate::error::{Error, Result};
 
 /// An iterator over folds; see [`Dataset::folds`].
@@ -38,14 +38,17 @@ impl Dataset {
             let allowed = format!("from 2 to the number of rows, {}", self.rows());
             return Err(bad(k.to_string(), allowed));
         }
-        let order = self.by_class(seed);
-        if let Targets::Classes(labels) = &self.targets
-            && let Some(stratum) = self.strata(&order).find(|stratum| stratum.len() < k)
-        {
-            return Err(bad(
-                format!("{k}, with {} row(s) of class {}", stratum.len(), labels[stratum[0]]),
-                "at most the rows of the rarest class: take fewer folds, more rows, or leave that class out".into(),
-            ));
+        // With classes, class by class.
+        let mut order = order(self.rows(), Some(seed));
+        if let Some(labels) = self.labels() {
+            order.sort_by_key(|&r| labels[r]);
+            let mut strata = order.chunk_by(|&a, &b| labels[a] == labels[b]);
+            if let Some(stratum) = strata.find(|stratum| stratum.len() < k) {
+                return Err(bad(
+                    format!("{k}, with {} row(s) of class {}", stratum.len(), labels[stratum[0]]),
+                    "at most the rows of the rarest class: take fewer folds, more rows, or leave that class out".into(),
+                ));
+            }
         }
         // One after another, on through the classes: parts differ by one row at most, over all and in each class.
         let mut fold = vec![0; self.rows()];

@@ -16,53 +16,31 @@ const KINDS: [(&[u8], &str, &str); 22] = [
     (b"FEA1", "is a Feather file", AS_CSV),
     (b"ORC", "is an ORC file", AS_CSV),
     (b"Obj\x01", "is an Avro file", AS_CSV),
-    (
-        b"\x89HDF\r\n\x1a\n",
-        "is an HDF5 file",
-        "save its arrays as NPZ, with numpy.savez, or its table as CSV",
-    ),
-    (
-        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "is an Excel workbook (.xls) or another file of old Office",
-        "save it as CSV",
-    ),
+    (b"\x89HDF\r\n\x1a\n", "is an HDF5 file", OF_HDF5),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", EXCEL, "save it as CSV"),
     (b"\x80\x02", PICKLE, OF_PICKLE),
     (b"\x80\x03", PICKLE, OF_PICKLE),
     (b"\x80\x04", PICKLE, OF_PICKLE),
     (b"\x80\x05", PICKLE, OF_PICKLE),
-    (
-        b"SQLite format 3\0",
-        "is an SQLite database",
-        "save its table as CSV",
-    ),
-    (
-        b"MATLAB 5.0",
-        "is a MATLAB file",
-        "save its arrays as NPZ, or its table as CSV",
-    ),
-    (
-        b"%PDF-",
-        "is a PDF document",
-        "copy its table into a CSV file",
-    ),
-    (
-        b"{\\rtf",
-        "is an RTF document",
-        "copy its table into a CSV file",
-    ),
+    (b"SQLite format 3\0", "is an SQLite database", TABLE),
+    (b"MATLAB 5.0", "is a MATLAB file", OF_MATLAB),
+    (b"%PDF-", "is a PDF document", COPY),
+    (b"{\\rtf", "is an RTF document", COPY),
     (b"BZh", "is compressed by bzip2", "unpack it with bunzip2"),
     (b"\xfd7zXZ\0", "is compressed by xz", "unpack it with unxz"),
-    (
-        b"\x28\xb5\x2f\xfd",
-        "is compressed by zstd",
-        "unpack it with unzstd",
-    ),
+    (b"\x28\xb5\x2f\xfd", "is compressed by zstd", UNZSTD),
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive", "unpack it"),
     (b"Rar!\x1a\x07", "is a RAR archive", "unpack it"),
     (b"\xff\xfe", "is UTF-16 text", "save it as UTF-8"),
     (b"\xfe\xff", "is UTF-16 text", "save it as UTF-8"),
 ];
 
+const OF_HDF5: &str = "save its arrays as NPZ, with numpy.savez, or its table as CSV";
+const OF_MATLAB: &str = "save its arrays as NPZ, or its table as CSV";
+const EXCEL: &str = "is an Excel workbook (.xls) or another file of old Office";
+const TABLE: &str = "save its table as CSV";
+const COPY: &str = "copy its table into a CSV file";
+const UNZSTD: &str = "unpack it with unzstd";
 const AS_CSV: &str = "save it as CSV, with pandas: to_csv(\"data.csv\", index=False)";
 const PICKLE: &str = "is a Python pickle";
 const OF_PICKLE: &str = "a pickle can run any program and is not read: save its arrays with numpy.savez, or its table as CSV";

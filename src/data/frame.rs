@@ -6,37 +6,13 @@ use std::ops::Range;
 
 use arrayvec::ArrayVec;
 
-use super::array::{Array, ArrayCell};
-use super::pair::Part;
-use super::table::{self, ColumnRef, CsvOptions, Delimiter, Row, Table, number};
+use super::array::Array;
+pub(crate) use super::element::Value;
+use super::part::Part;
+use super::table::{self, ColumnRef, CsvOptions, Cursor, Delimiter, Row, Table, number};
 use super::wording::{column_label, listed, nearest, shortened};
-use super::{Dataset, Matrix, Raw, Targets};
+use super::{Column, Dataset, Matrix, Raw, Targets};
 use crate::error::{Cell, CellKind, Error, Result};
-
-/// A value as it stands in the data.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value<'a> {
-    /// Nothing: a word for it, or a NaN.
-    Missing,
-    /// A number of an array of floats.
-    Number(f64),
-    /// A number of an array of integers.
-    Whole(i128),
-    /// Text, which may be a number's.
-    Text(Cow<'a, str>),
-}
-
-impl Value<'_> {
-    /// The value as text: names of classes and categories.
-    pub fn text(&self) -> Cow<'_, str> {
-        match self {
-            Value::Missing => Cow::Borrowed(""),
-            Value::Number(x) => Cow::Owned(x.to_string()),
-            Value::Whole(i) => Cow::Owned(i.to_string()),
-            Value::Text(text) => Cow::Borrowed(text),
-        }
-    }
-}
 
 /// Columns that stand side by side.
 #[derive(Debug, Clone, Copy)]
@@ -91,15 +67,10 @@ impl<'a> Frame<'a> {
         };
         let (first, second, label) = match raw {
             Raw::Table(table) => (Block::Table(table), None, table.file()),
-            Raw::Arrays(arrays) => (
-                Block::Array(arrays.inputs()),
-                arrays.targets().map(Block::Array),
-                arrays.inputs().name(),
-            ),
-            Raw::Pair(pair) => (
-                part(pair.inputs()),
-                Some(part(pair.targets())),
-                pair.inputs().file(),
+            Raw::File(file) => (
+                part(file.inputs()),
+                file.targets().map(part),
+                file.inputs().file(),
             ),
             Raw::Dataset(data) => (
                 Block::Matrix(data.inputs()),
@@ -313,36 +284,24 @@ impl<'a> Frame<'a> {
         rows: Range<usize>,
         mut visit: impl FnMut(&FrameRow<'_>) -> Result<()>,
     ) -> Result<()> {
-        let walks = self.blocks.iter().map(|block| match *block {
-            Block::Table(table) => Ok(Walk::Table(table.rows_from(rows.start)?)),
-            Block::Array(array) => Ok(Walk::Array(array)),
-            Block::Matrix(x) => Ok(Walk::Matrix(x)),
-            Block::Labels(labels) => Ok(Walk::Labels(labels)),
+        let cursors = self.blocks.iter().map(|block| match block {
+            Block::Table(table) => table.rows_from(rows.start).map(Some),
+            _ => Ok(None),
         });
-        let mut walks: ArrayVec<Walk<'_>, BLOCKS> = walks.collect::<Result<_>>()?;
+        let mut cursors: ArrayVec<Option<Cursor<'_>>, BLOCKS> = cursors.collect::<Result<_>>()?;
         for index in rows {
-            for walk in &mut walks {
-                if let Walk::Table(cursor) = walk
-                    && !cursor.advance()?
-                {
-                    return Err(Error::File {
-                        file: self.label.into(),
-                        problem: "changed while it was read (it is shorter)".into(),
-                        advice: "let no other program write to it meanwhile".into(),
-                    });
+            for cursor in cursors.iter_mut().flatten() {
+                if !cursor.advance()? {
+                    return Err(table::changed(self.label, "it is shorter"));
                 }
             }
-            let rows: ArrayVec<Option<Row<'_>>, BLOCKS> = walks
+            let rows: ArrayVec<Option<Row<'_>>, BLOCKS> = cursors
                 .iter()
-                .map(|walk| match walk {
-                    Walk::Table(cursor) => Some(cursor.row()),
-                    _ => None,
-                })
+                .map(|c| c.as_ref().map(|c| c.row()))
                 .collect();
             visit(&FrameRow {
                 frame: self,
                 index,
-                walks: &walks,
                 rows: &rows,
             })?;
         }
@@ -350,19 +309,12 @@ impl<'a> Frame<'a> {
     }
 }
 
-enum Walk<'a> {
-    Table(table::Cursor<'a>),
-    Array(&'a Array),
-    Matrix(&'a Matrix),
-    Labels(&'a [u32]),
-}
-
 /// A row of raw data.
 pub(crate) struct FrameRow<'r> {
     frame: &'r Frame<'r>,
     /// Its number, from 0.
     pub index: usize,
-    walks: &'r [Walk<'r>],
+    /// Of each block that is a table, its row.
     rows: &'r [Option<Row<'r>>],
 }
 
@@ -370,27 +322,25 @@ impl FrameRow<'_> {
     /// A value.
     pub fn value(&self, column: usize) -> Result<Value<'_>> {
         let (block, column) = self.frame.place(column);
-        Ok(match &self.walks[block] {
-            Walk::Table(_) => match &self.rows[block] {
-                Some(row) => match row.present(column)? {
-                    Some(text) => Value::Text(Cow::Borrowed(text)),
-                    None => Value::Missing,
-                },
+        let value = match (self.frame.blocks[block], &self.rows[block]) {
+            (Block::Table(_), None) => Value::Missing,
+            (Block::Table(_), Some(row)) => match row.present(column)? {
+                Some(text) => Value::Text(Cow::Borrowed(text)),
                 None => Value::Missing,
             },
-            Walk::Array(array) => match array.cell(self.index, column) {
-                ArrayCell::Number(x) if x.is_nan() => Value::Missing,
-                ArrayCell::Number(x) => Value::Number(x),
-                ArrayCell::Int(i) => Value::Whole(i),
-                ArrayCell::Text(text) => {
-                    match table::is_missing(text.trim(), &self.frame.missing) {
-                        true => Value::Missing,
-                        false => Value::Text(text),
-                    }
-                }
-            },
-            Walk::Matrix(x) => Value::Number(f64::from(x.row(self.index)[column])),
-            Walk::Labels(labels) => Value::Whole(labels[self.index].into()),
+            (Block::Array(array), _) => array.cell(self.index, column),
+            (Block::Matrix(x), _) => Value::Number(f64::from(x.row(self.index)[column])),
+            (Block::Labels(labels), _) => Value::Whole(labels[self.index].into()),
+        };
+        Ok(match value {
+            Value::Number(x) if x.is_nan() => Value::Missing,
+            Value::Text(text)
+                if self.rows[block].is_none()
+                    && table::is_missing(text.trim(), &self.frame.missing) =>
+            {
+                Value::Missing
+            }
+            value => value,
         })
     }
 
@@ -415,6 +365,19 @@ impl FrameRow<'_> {
         }
     }
 
+    /// A value with where it stands, for a message.
+    pub fn at(&self, column: usize, value: &Value<'_>) -> At {
+        let (block, in_block) = self.frame.place(column);
+        let text = match (value, &self.rows[block]) {
+            // A word for a missing value, as it stands there.
+            (Value::Missing, Some(row)) => row.text(in_block).unwrap_or_default().to_owned(),
+            (Value::Missing, None) => "NaN".into(),
+            (value, _) => value.text().into_owned(),
+        };
+        let place = self.place(column);
+        At { place, text }
+    }
+
     /// An error about a value.
     pub fn error(
         &self,
@@ -424,47 +387,71 @@ impl FrameRow<'_> {
         problem: impl Into<String>,
         advice: impl Into<String>,
     ) -> Error {
-        let text = match (value, &self.rows[self.frame.place(column).0]) {
-            // A word for a missing value, as it stands there.
-            (Value::Missing, Some(row)) => {
-                let text = row.text(self.frame.place(column).1);
-                text.unwrap_or_default().to_owned()
-            }
-            (Value::Missing, None) => "NaN".into(),
-            (value, _) => value.text().into_owned(),
-        };
-        cell(
-            self.frame,
-            self.place(column),
-            column,
-            &text,
-            kind,
-            problem,
-            advice,
-        )
+        let at = self.at(column, value);
+        self.frame.cell(column, &at, kind, problem, advice)
+    }
+
+    /// The same, of a kind of which the same is said wherever it is seen.
+    pub fn refused(&self, column: usize, value: &Value<'_>, kind: CellKind) -> Error {
+        self.frame.refused(column, &self.at(column, value), kind)
     }
 }
 
-/// An error about a value at a place.
-pub(crate) fn cell(
-    frame: &Frame<'_>,
-    place: String,
-    column: usize,
-    text: &str,
-    kind: CellKind,
-    problem: impl Into<String>,
-    advice: impl Into<String>,
-) -> Error {
-    Cell {
-        file: frame.file_of(column).into(),
-        place,
-        column: frame.column_label(column),
-        value: shortened(text),
-        problem: problem.into(),
-        advice: advice.into(),
-        kind,
+/// A value's text, and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct At {
+    pub place: String,
+    pub text: String,
+}
+
+impl Frame<'_> {
+    /// An error about a value.
+    pub fn cell(
+        &self,
+        column: usize,
+        at: &At,
+        kind: CellKind,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Error {
+        Error::Cell(Box::new(Cell {
+            file: self.file_of(column).into(),
+            place: at.place.clone(),
+            column: self.column_label(column),
+            value: shortened(&at.text),
+            problem: problem.into(),
+            advice: advice.into(),
+            kind,
+        }))
     }
-    .into_error()
+
+    /// An error about a value, of a kind of which the same is said wherever it is seen.
+    pub fn refused(&self, column: usize, at: &At, kind: CellKind) -> Error {
+        let (problem, advice) = match kind {
+            CellKind::NotFinite => (
+                "is not finite",
+                "correct it, leave the row out, or count it among the missing values",
+            ),
+            CellKind::TooLarge => (
+                "is a whole number beyond 2^53, which no number here holds to the last digit",
+                "leave the column out, or call it categorical if these are names",
+            ),
+            _ => (
+                "is missing",
+                "fill it in, or choose what becomes of missing values: the row is dropped, or the column's mean, median, most \
+                 frequent value or a constant stands in; or say that it is a value like others",
+            ),
+        };
+        self.cell(column, at, kind, problem, advice)
+    }
+
+    /// A column as it is known from now on.
+    pub fn known(&self, index: usize) -> Column {
+        Column {
+            name: self.name(index).map(String::from),
+            index,
+        }
+    }
 }
 
 /// The weights of a data set's rows.

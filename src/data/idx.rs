@@ -2,13 +2,14 @@
 //!
 //! No crate for it is at once of a free licence, kept and safe from hostile files; the reader is these few lines.
 
-use super::array::{Array, Element, Layout};
+use super::array::Array;
 use super::bytes::Bytes;
+use super::element::{ArrayLayout, Element};
 use super::npy::first_bytes;
 use crate::error::{Error, Result};
 
 /// The layout that a file's first bytes tell, and where the data begins.
-pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(Layout, usize)> {
+pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(ArrayLayout, usize)> {
     let bad = |problem: String| Error::File {
         file: name.into(),
         problem,
@@ -42,7 +43,7 @@ pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(Layout, usize)> {
         )));
     };
     let size = |s: &[u8]| u32::from_be_bytes([s[0], s[1], s[2], s[3]]) as usize;
-    let layout = Layout {
+    let layout = ArrayLayout {
         shape: sizes.chunks_exact(4).map(size).collect(),
         element,
         big_endian: true,

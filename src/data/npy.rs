@@ -3,8 +3,9 @@
 
 use py_literal::Value;
 
-use super::array::{Array, Element, Layout};
+use super::array::Array;
 use super::bytes::Bytes;
+use super::element::{ArrayLayout, Element};
 use crate::error::{Error, Result};
 
 /// What an NPY file begins with.
@@ -25,7 +26,7 @@ fn damaged(name: &str, problem: impl Into<String>) -> Error {
 }
 
 /// The layout that a file's first bytes tell, and where the data begins.
-pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(Layout, usize)> {
+pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(ArrayLayout, usize)> {
     if !bytes.starts_with(MAGIC) {
         return Err(Error::File {
             file: name.into(),
@@ -72,7 +73,7 @@ pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(Layout, usize)> {
     Ok((parse(name, header)?, start + len))
 }
 
-fn parse(name: &str, header: &[u8]) -> Result<Layout> {
+fn parse(name: &str, header: &[u8]) -> Result<ArrayLayout> {
     let bad = |what: &str| damaged(name, format!("has a header that cannot be used ({what})"));
     let text = std::str::from_utf8(header).map_err(|_| bad("it is not text"))?;
     let text = text.trim();
@@ -120,7 +121,7 @@ fn parse(name: &str, header: &[u8]) -> Result<Layout> {
         }
         _ => Err(bad("a dimension is no whole number")),
     });
-    Ok(Layout {
+    Ok(ArrayLayout {
         shape: shape.collect::<Result<_>>()?,
         element,
         big_endian,

@@ -1,15 +1,17 @@
 //! Files of data of any kind, told apart by their first bytes and their names.
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::array::{Array, Arrays, Task};
+use super::array::Array;
 use super::bytes::{Bytes, GZIP};
-use super::pair::{Pair, Part};
+use super::element::Task;
+use super::part::Part;
 use super::table::{CsvOptions, Table};
 use super::wording::{listed, nearest};
-use super::{Dataset, Preparation, PreparationOptions, Raw, foreign, idx, npy, npz, tensors};
+use super::{Dataset, Preparation, PreparationOptions, foreign, idx, npy, npz, tensors};
 use crate::error::{Error, Result, Size};
 
 /// How files of data are read.
@@ -52,26 +54,48 @@ const UNPACKED_TABLE: u64 = 1 << 30;
 ///
 /// Each may be in gzip, too. Of large files see [`Table`] and [`Array`].
 #[derive(Debug, Clone)]
-pub enum DataFile {
-    /// A table of text.
-    Table(Table),
-    /// Arrays of numbers.
-    Arrays(Arrays),
-    /// Inputs and targets in two files, of which at least one is a table.
-    Pair(Pair),
-}
-
-impl<'a> From<&'a DataFile> for Raw<'a> {
-    fn from(file: &'a DataFile) -> Self {
-        match file {
-            DataFile::Table(table) => table.into(),
-            DataFile::Arrays(arrays) => arrays.into(),
-            DataFile::Pair(pair) => pair.into(),
-        }
-    }
+pub struct DataFile {
+    inputs: Part,
+    targets: Option<Part>,
+    task: Task,
+    named: bool,
 }
 
 impl DataFile {
+    /// Of inputs, and of targets that stand by themselves: a row of one belongs to the row of the same number of the other.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the numbers of rows differ.
+    pub fn new(inputs: Part, targets: Option<Part>, task: Task) -> Result<Self> {
+        if let Some(targets) = &targets
+            && targets.rows() != inputs.rows()
+        {
+            let headers = match inputs.table().or(targets.table()) {
+                Some(_) => ", and that both have a header or neither has",
+                None => "",
+            };
+            return Err(Error::Shape {
+                what: targets.file().into(),
+                got: targets.extent(),
+                expected: match &inputs {
+                    Part::Table(table) => format!("{} rows, as {} has", table.rows(), table.file()),
+                    Part::Array(x) => {
+                        format!("{} rows, as {} {:?} has", x.rows(), x.name(), x.shape())
+                    }
+                },
+                advice: format!(
+                    "every row of inputs needs one target: see that the files belong together{headers}"
+                ),
+            });
+        }
+        Ok(Self {
+            inputs,
+            targets,
+            task,
+            named: false,
+        })
+    }
+
     /// Opens a file that has inputs and perhaps targets, or a pair of files, inputs and targets (MNIST's images and labels in
     /// either order).
     ///
@@ -86,26 +110,20 @@ impl DataFile {
                 Self::of(name_of(path), path, Bytes::open(path)?, options)
             }
             [inputs, targets] => {
-                let inputs = part(inputs.as_ref(), options)?;
                 let of_targets = OpenOptions {
                     csv: options.targets_csv.clone().unwrap_or(options.csv.clone()),
                     ..OpenOptions::default()
                 };
-                let targets = part(targets.as_ref(), &of_targets)?;
-                let (inputs, targets) = match (inputs, targets) {
-                    (Part::Array(inputs), Part::Array(targets)) => (inputs, targets),
-                    (inputs, targets) => return Ok(Self::Pair(Pair::new(inputs, targets)?)),
-                };
+                let mut inputs = part(inputs.as_ref(), options)?;
+                let mut targets = part(targets.as_ref(), &of_targets)?;
                 // One number a row is what is to be learnt.
-                let (inputs, targets) = match (inputs.shape().len(), targets.shape().len()) {
-                    (1, 2..) => (targets, inputs),
-                    _ => (inputs, targets),
-                };
-                Ok(Self::Arrays(Arrays::new(
-                    inputs,
-                    Some(targets),
-                    options.task,
-                )?))
+                if let (Part::Array(x), Part::Array(t)) = (&inputs, &targets)
+                    && x.shape().len() == 1
+                    && t.shape().len() > 1
+                {
+                    std::mem::swap(&mut inputs, &mut targets);
+                }
+                Self::new(inputs, Some(targets), options.task)
             }
             _ => Err(Error::Argument {
                 name: "the number of data files".into(),
@@ -129,30 +147,88 @@ impl DataFile {
 
     fn of(file: String, path: &Path, bytes: Bytes, options: &OpenOptions) -> Result<Self> {
         let (kind, bytes) = recognised(&file, path, bytes)?;
-        let one = |array| Ok(Self::Arrays(Arrays::new(array, None, options.task)?));
         match kind {
-            Kind::Table => Ok(Self::Table(table(file, path, bytes, options)?)),
-            Kind::Npy => one(npy::read(&file, &bytes)?),
-            Kind::Idx => one(idx::read(&file, &bytes)?),
-            Kind::Npz => {
+            FileKind::Npz => {
                 let mut archive = npz::Archive::open(&file, &bytes)?;
-                let (inputs, targets) = chosen(&file, &archive.names, options)?;
-                let inputs = archive.array(&inputs)?;
-                let targets = targets.map(|targets| archive.array(&targets)).transpose()?;
-                Ok(Self::Arrays(
-                    Arrays::new(inputs, targets, options.task)?.by_name(),
-                ))
+                let names = archive.names.clone();
+                Self::by_name(&file, &names, options, |name| archive.array(name))
             }
-            Kind::Safetensors => {
-                let (inputs, targets) = chosen(&file, &tensors::names(&file, &bytes)?, options)?;
-                let inputs = tensors::read(&file, &bytes, &inputs)?;
-                let targets = targets
-                    .map(|name| tensors::read(&file, &bytes, &name))
-                    .transpose()?;
-                Ok(Self::Arrays(
-                    Arrays::new(inputs, targets, options.task)?.by_name(),
-                ))
+            FileKind::Safetensors => {
+                let names = tensors::names(&file, &bytes)?;
+                let read = |name: &str| tensors::read(&file, &bytes, name);
+                Self::by_name(&file, &names, options, read)
             }
+            kind => Self::new(one(kind, file, path, bytes, options)?, None, options.task),
+        }
+    }
+
+    /// The arrays of a file that has them by these names.
+    fn by_name(
+        file: &str,
+        names: &[String],
+        options: &OpenOptions,
+        mut read: impl FnMut(&str) -> Result<Array>,
+    ) -> Result<Self> {
+        let (inputs, targets) = chosen(file, names, options)?;
+        let inputs = Part::Array(read(&inputs)?);
+        let targets = targets.map(|name| read(&name)).transpose()?;
+        Ok(Self {
+            named: true,
+            ..Self::new(inputs, targets.map(Part::Array), options.task)?
+        })
+    }
+
+    /// The inputs; of a table all its columns.
+    pub fn inputs(&self) -> &Part {
+        &self.inputs
+    }
+
+    /// The targets, where they stand by themselves.
+    pub fn targets(&self) -> Option<&Part> {
+        self.targets.as_ref()
+    }
+
+    /// Inputs, and targets that stand by themselves.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        std::iter::once(&self.inputs).chain(&self.targets)
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.inputs.rows()
+    }
+
+    /// Whether it has arrays by their names.
+    pub fn is_named(&self) -> bool {
+        self.named
+    }
+
+    /// What was said of the targets.
+    pub(crate) fn task(&self) -> Task {
+        self.task
+    }
+
+    /// Some rows of arrays as they are, inputs times `scale`.
+    ///
+    /// # Errors
+    /// As [`Array::matrix`] and [`Array::labels`]; [`Error::File`] if there are no targets, or for a table, of which a
+    /// [`Preparation`] makes numbers.
+    pub fn dataset(&self, rows: Range<usize>, scale: f64) -> Result<Dataset> {
+        let inputs = self.inputs.numbers()?.matrix(rows.clone(), scale)?;
+        let targets = self.targets.as_ref().ok_or_else(|| Error::File {
+            file: self.inputs.file().into(),
+            problem: "has no targets".into(),
+            advice: "give the array of targets too".into(),
+        })?;
+        let targets = targets.numbers()?;
+        let classes = match self.task {
+            Task::Auto => targets.cols() == 1 && targets.element().is_integer(),
+            Task::Classification => true,
+            Task::Regression => false,
+        };
+        match classes {
+            true => Dataset::classes(inputs, targets.labels(rows)?),
+            false => Dataset::values(inputs, targets.matrix(rows, 1.0)?),
         }
     }
 }
@@ -188,7 +264,7 @@ impl Dataset {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+enum FileKind {
     Table,
     Npy,
     Npz,
@@ -213,41 +289,41 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 }
 
 /// What kind of file it is, by its name.
-fn kind_by_name(path: &Path) -> Option<Kind> {
+fn kind_by_name(path: &Path) -> Option<FileKind> {
     let name = path
         .file_name()
         .unwrap_or_default()
         .to_string_lossy()
         .to_lowercase();
     if has_extension(path, &["csv", "tsv", "tab", "txt"]) {
-        Some(Kind::Table)
+        Some(FileKind::Table)
     } else if has_extension(path, &["npy"]) {
-        Some(Kind::Npy)
+        Some(FileKind::Npy)
     } else if has_extension(path, &["npz"]) {
-        Some(Kind::Npz)
+        Some(FileKind::Npz)
     } else if has_extension(path, &["safetensors"]) {
-        Some(Kind::Safetensors)
+        Some(FileKind::Safetensors)
     } else if name.contains("idx") || name.contains("ubyte") {
-        Some(Kind::Idx)
+        Some(FileKind::Idx)
     } else {
         None
     }
 }
 
 /// What kind of file it is, by its first bytes.
-fn kind_by_bytes(bytes: &[u8]) -> Option<Kind> {
+fn kind_by_bytes(bytes: &[u8]) -> Option<FileKind> {
     let text = |bytes: &[u8]| !bytes.is_empty() && !bytes.contains(&0);
     match bytes {
-        _ if bytes.starts_with(npy::MAGIC) => Some(Kind::Npy),
-        _ if foreign::is_zip(bytes) => Some(Kind::Npz),
-        _ if idx::is_idx(bytes) => Some(Kind::Idx),
-        [_, _, _, _, _, 0, 0, 0, b'{', ..] => Some(Kind::Safetensors),
-        _ if text(&bytes[..bytes.len().min(1024)]) => Some(Kind::Table),
+        _ if bytes.starts_with(npy::MAGIC) => Some(FileKind::Npy),
+        _ if foreign::is_zip(bytes) => Some(FileKind::Npz),
+        _ if idx::is_idx(bytes) => Some(FileKind::Idx),
+        [_, _, _, _, _, 0, 0, 0, b'{', ..] => Some(FileKind::Safetensors),
+        _ if text(&bytes[..bytes.len().min(1024)]) => Some(FileKind::Table),
         _ => None,
     }
 }
 
-fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(Kind, Bytes)> {
+fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(FileKind, Bytes)> {
     let by_name = kind_by_name(path);
     let unknown = |bytes: &[u8]| Error::File {
         file: file.into(),
@@ -262,8 +338,8 @@ fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(Kind, Bytes)> {
         foreign::check(file, &bytes)?;
         // Arrays and archives that are named as a table.
         let by_name = match by_name {
-            Some(Kind::Table) if foreign::is_zip(&bytes) => Some(Kind::Npz),
-            Some(Kind::Table) if bytes.starts_with(npy::MAGIC) => Some(Kind::Npy),
+            Some(FileKind::Table) if foreign::is_zip(&bytes) => Some(FileKind::Npz),
+            Some(FileKind::Table) if bytes.starts_with(npy::MAGIC) => Some(FileKind::Npy),
             by_name => by_name,
         };
         let kind = by_name.or_else(|| kind_by_bytes(&bytes));
@@ -274,17 +350,17 @@ fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(Kind, Bytes)> {
         foreign::check(file, first)?;
         let of = *kind.get_or_insert(kind_by_bytes(first).ok_or_else(|| unknown(first))?);
         match of {
-            Kind::Npy => npy::length(file, first),
-            Kind::Idx => idx::length(file, first),
-            Kind::Table => Ok(UNPACKED_TABLE),
-            Kind::Npz | Kind::Safetensors => Err(Error::File {
+            FileKind::Npy => npy::length(file, first),
+            FileKind::Idx => idx::length(file, first),
+            FileKind::Table => Ok(UNPACKED_TABLE),
+            FileKind::Npz | FileKind::Safetensors => Err(Error::File {
                 file: file.into(),
                 problem: "is in gzip".into(),
                 advice: "unpack it with gunzip".into(),
             }),
         }
     })?;
-    if kind == Some(Kind::Table) && unpacked.len() as u64 > UNPACKED_TABLE {
+    if kind == Some(FileKind::Table) && unpacked.len() as u64 > UNPACKED_TABLE {
         return Err(Error::File {
             file: file.into(),
             problem: format!("has more than {} when unpacked", Size(UNPACKED_TABLE)),
@@ -305,11 +381,25 @@ fn array(path: &Path) -> Result<Array> {
 /// The one array or table of a file.
 fn part(path: &Path, options: &OpenOptions) -> Result<Part> {
     let file = name_of(path);
-    Ok(match recognised(&file, path, Bytes::open(path)?)? {
-        (Kind::Npy, bytes) => Part::Array(npy::read(&file, &bytes)?),
-        (Kind::Idx, bytes) => Part::Array(idx::read(&file, &bytes)?),
-        (Kind::Table, bytes) => Part::Table(table(file, path, bytes, options)?),
-        (Kind::Npz | Kind::Safetensors, _) => return Err(not_one_array(&file)),
+    let (kind, bytes) = recognised(&file, path, Bytes::open(path)?)?;
+    one(kind, file, path, bytes, options)
+}
+
+fn one(
+    kind: FileKind,
+    file: String,
+    path: &Path,
+    bytes: Bytes,
+    options: &OpenOptions,
+) -> Result<Part> {
+    Ok(match kind {
+        FileKind::Npy => Part::Array(npy::read(&file, &bytes)?),
+        FileKind::Idx => Part::Array(idx::read(&file, &bytes)?),
+        FileKind::Table => {
+            let tabs = has_extension(path, &["tsv", "tab"]);
+            Part::Table(Table::new(file, bytes, &options.csv, tabs)?)
+        }
+        FileKind::Npz | FileKind::Safetensors => return Err(not_one_array(&file)),
     })
 }
 
@@ -320,11 +410,6 @@ fn not_one_array(file: &str) -> Error {
         advice: "give NPY, IDX or a table; NPZ and safetensors hold inputs and targets in one file"
             .into(),
     }
-}
-
-fn table(file: String, path: &Path, bytes: Bytes, options: &OpenOptions) -> Result<Table> {
-    let tabs = has_extension(path, &["tsv", "tab"]);
-    Table::new(file, bytes, &options.csv, tabs)
 }
 
 /// Names of the arrays of inputs and targets.

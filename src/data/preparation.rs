@@ -2,18 +2,19 @@
 
 mod apply;
 mod fit;
+mod prepared;
 mod survey;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use apply::Prepared;
+pub use prepared::Prepared;
 pub use survey::{ColumnSurvey, Survey, SurveyedKind, Warning, WarningKind};
 
-use super::array::{Arrays, Task};
 use super::class_map::ClassMap;
-use super::pair::Pair;
+use super::element::Task;
+use super::open::DataFile;
 use super::standardizer::Standardizer;
 use super::table::{ColumnRef, CsvOptions, Table};
 use super::wording::{column_label, listed};
@@ -26,44 +27,29 @@ use crate::error::{Error, Result};
 pub enum Raw<'a> {
     /// A table of text.
     Table(&'a Table),
-    /// Arrays from files.
-    Arrays(&'a Arrays),
-    /// Inputs and targets from two files.
-    Pair(&'a Pair),
+    /// A table or arrays from files.
+    File(&'a DataFile),
     /// Inputs with targets, all numbers.
     Dataset(&'a Dataset),
     /// Inputs alone, all numbers.
     Matrix(&'a Matrix),
 }
 
-impl<'a> From<&'a Table> for Raw<'a> {
-    fn from(table: &'a Table) -> Self {
-        Self::Table(table)
-    }
+macro_rules! raw {
+    ($($variant:ident: $type:ty,)*) => {$(
+        impl<'a> From<&'a $type> for Raw<'a> {
+            fn from(data: &'a $type) -> Self {
+                Self::$variant(data)
+            }
+        }
+    )*};
 }
 
-impl<'a> From<&'a Arrays> for Raw<'a> {
-    fn from(arrays: &'a Arrays) -> Self {
-        Self::Arrays(arrays)
-    }
-}
-
-impl<'a> From<&'a Pair> for Raw<'a> {
-    fn from(pair: &'a Pair) -> Self {
-        Self::Pair(pair)
-    }
-}
-
-impl<'a> From<&'a Dataset> for Raw<'a> {
-    fn from(data: &'a Dataset) -> Self {
-        Self::Dataset(data)
-    }
-}
-
-impl<'a> From<&'a Matrix> for Raw<'a> {
-    fn from(x: &'a Matrix) -> Self {
-        Self::Matrix(x)
-    }
+raw! {
+    Table: Table,
+    File: DataFile,
+    Dataset: Dataset,
+    Matrix: Matrix,
 }
 
 impl Raw<'_> {
@@ -71,8 +57,7 @@ impl Raw<'_> {
     pub fn rows(&self) -> usize {
         match self {
             Raw::Table(table) => table.rows(),
-            Raw::Arrays(arrays) => arrays.rows(),
-            Raw::Pair(pair) => pair.rows(),
+            Raw::File(file) => file.rows(),
             Raw::Dataset(data) => data.rows(),
             Raw::Matrix(x) => x.rows(),
         }

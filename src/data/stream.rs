@@ -7,8 +7,8 @@ use std::ops::Range;
 use super::{Cut, Dataset, order};
 use crate::error::{Error, Result};
 
-/// Rows that are read as they are asked for: [`Prepared`](crate::Prepared) data, [`Arrays`](crate::Arrays), or a [`Dataset`], which
-/// is in memory anyway. Your own kind of file, too.
+/// Rows that are read as they are asked for: [`Prepared`](crate::Prepared) data, a [`DataFile`](crate::DataFile) of arrays, or a
+/// [`Dataset`], which is in memory anyway. Your own kind of file, too.
 pub trait Source: fmt::Debug {
     /// Rows.
     fn rows(&self) -> usize;
@@ -31,9 +31,9 @@ impl Source for Dataset {
     }
 }
 
-impl Source for super::Arrays {
+impl Source for super::DataFile {
     fn rows(&self) -> usize {
-        super::Arrays::rows(self)
+        super::DataFile::rows(self)
     }
 
     fn read(&self, rows: Range<usize>) -> Result<Dataset> {

@@ -4,91 +4,31 @@ mod cuts;
 mod delimiter;
 mod evidence;
 mod notation;
+mod options;
 mod records;
+mod rows;
 
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use csv::ByteRecord;
-use serde::{Deserialize, Serialize};
-
 use super::bytes::Bytes;
 use super::foreign;
-use super::wording::{column_label, listed, nearest, shortened};
-use crate::error::{Cell, CellKind, Error, Result};
+use super::frame::{At, Frame};
+use super::wording::{column_label, shortened};
+use crate::error::{CellKind, Error, Result};
+use csv::ByteRecord;
 use evidence::{Evidence, Evident, Unclear, Written};
 use notation::Notation;
 use records::{Dialect, Mark, Records};
 
 pub use delimiter::Delimiter;
 pub(crate) use notation::{is_identifier, looks_like_money};
+pub use options::{ColumnRef, CsvOptions};
+pub(crate) use rows::{Cursor, Row, is_missing};
 
-/// How a table of text is written. What is not said is guessed from the whole file; [`Table::read_as`] tells what was found, and
-/// [`Table::guesses`] why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CsvOptions {
-    /// What stands between two values. `None`: that of comma, semicolon, tab and `|` that cuts the lines alike; of several, the
-    /// one whose values make most sense as numbers and text; white space if none does, but white space does. In a file named
-    /// `.tsv` it is a tab.
-    pub delimiter: Option<Delimiter>,
-    /// Whether the first line has the columns' names. `None`: what its values, beside those below them, speak for.
-    pub header: Option<bool>,
-    /// What values with delimiters or newlines in them stand between; doubled, it stands for itself. `None`: nothing does.
-    pub quote: Option<char>,
-    /// What stands before the fraction of a number, a point or a comma. `None`: what the file's numbers speak for.
-    pub decimal: Option<char>,
-    /// What stands between thousands: a comma, a point, a space of any kind, or an apostrophe. `None`: if the decimal mark is not
-    /// said either, what the file's numbers speak for; else nothing.
-    pub thousands: Option<char>,
-    /// Values that count as missing, in upper or lower case.
-    pub missing: Vec<String>,
-}
-
-impl Default for CsvOptions {
-    /// Delimiter and header guessed, `"` as the quotation mark; nothing, `NA`, `N/A`, `NaN`, `null` and `?` are missing.
-    fn default() -> Self {
-        Self {
-            delimiter: None,
-            header: None,
-            quote: Some('"'),
-            decimal: None,
-            thousands: None,
-            missing: ["", "NA", "N/A", "NaN", "null", "?"]
-                .map(String::from)
-                .into(),
-        }
-    }
-}
-
-/// A column of a table, by its name or by its number from 0. A number in a string is one too, unless it is a name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum ColumnRef {
-    /// By its number, from 0.
-    Index(usize),
-    /// By its name.
-    Name(String),
-}
-
-impl From<&str> for ColumnRef {
-    fn from(name: &str) -> Self {
-        Self::Name(name.into())
-    }
-}
-
-impl From<String> for ColumnRef {
-    fn from(name: String) -> Self {
-        Self::Name(name)
-    }
-}
-
-impl From<usize> for ColumnRef {
-    fn from(index: usize) -> Self {
-        Self::Index(index)
-    }
-}
+use options::{ascii, check_notation};
+use rows::{KEPT, Kept};
 
 /// Something about a file that was not said and so was guessed from what it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -382,7 +322,7 @@ impl Table {
                 );
                 let advice =
                     "say that the thousands separator is a comma, or that the decimal mark is one";
-                self.cell(line, column, &value, problem, advice)
+                self.cell(line, column, &value, CellKind::Notation, &problem, advice)
             }
             Unclear::Marks { comma, point } => {
                 let told = |(column, example): &(usize, Option<evidence::Example>)| {
@@ -406,7 +346,6 @@ impl Table {
                 }
             }
         }
-        .of_kind(CellKind::Notation)
     }
 
     /// Whether the last record, which begins there, is still in quotation marks when the text ends: then one more line is a
@@ -471,26 +410,13 @@ impl Table {
     fn not_utf8(&self, line: u64, record: &ByteRecord) -> Error {
         let bad = record.iter().position(|v| std::str::from_utf8(v).is_err());
         let bad = bad.unwrap_or(0);
-        Cell {
-            file: self.file.clone(),
-            place: format!("line {line}"),
-            column: self.column_label(bad),
-            value: shortened(&String::from_utf8_lossy(
-                record.get(bad).unwrap_or_default(),
-            )),
-            problem: "is not UTF-8".into(),
-            advice: "save the file as UTF-8".into(),
-            kind: CellKind::Other,
-        }
-        .into_error()
+        let value = String::from_utf8_lossy(record.get(bad).unwrap_or_default());
+        let advice = "save the file as UTF-8";
+        self.cell(line, bad, &value, CellKind::Other, "is not UTF-8", advice)
     }
 
     fn changed(&self, what: &str) -> Error {
-        Error::File {
-            file: self.file.clone(),
-            problem: format!("changed while it was read ({what})"),
-            advice: "let no other program write to it meanwhile".into(),
-        }
+        changed(&self.file, what)
     }
 
     /// What errors call it.
@@ -550,62 +476,30 @@ impl Table {
     /// # Errors
     /// [`Error::UnknownColumn`], which tells the columns there are and the one most alike.
     pub fn column(&self, column: &ColumnRef) -> Result<usize> {
-        let index = match column {
-            ColumnRef::Index(index) => Some(*index),
-            ColumnRef::Name(name) => {
-                let named = self.names.iter().flatten().position(|n| n == name.trim());
-                named.or_else(|| name.trim().parse().ok())
-            }
-        };
-        index
-            .filter(|&index| index < self.cols)
-            .ok_or_else(|| self.unknown(column))
-    }
-
-    fn unknown(&self, column: &ColumnRef) -> Error {
-        let names = self.names.as_deref().unwrap_or_default();
-        let (column, near) = match column {
-            ColumnRef::Index(index) => (format!("column {index} (from 0)"), None),
-            ColumnRef::Name(name) => (format!("column {name:?}"), nearest(name, names)),
-        };
-        Error::UnknownColumn {
-            file: self.file.clone(),
-            column,
-            nearest: near,
-            known: match &self.names {
-                Some(names) => listed(names),
-                None => format!("no header, and columns 0 to {}", self.cols - 1),
-            },
-        }
+        Frame::new(self.into()).column(column)
     }
 
     /// An error about a value.
-    pub(crate) fn cell(
+    fn cell(
         &self,
         line: u64,
         column: usize,
         value: &str,
-        problem: impl Into<String>,
-        advice: impl Into<String>,
+        kind: CellKind,
+        problem: &str,
+        advice: &str,
     ) -> Error {
-        Cell {
-            file: self.file.clone(),
+        let at = At {
             place: format!("line {line}"),
-            column: self.column_label(column),
-            value: shortened(value),
-            problem: problem.into(),
-            advice: advice.into(),
-            kind: CellKind::Other,
-        }
-        .into_error()
+            text: value.into(),
+        };
+        Frame::new(self.into()).cell(column, &at, kind, problem, advice)
     }
 
     /// How errors call a column.
     pub(crate) fn column_label(&self, index: usize) -> String {
-        match &self.names {
-            Some(names) => column_label(names.get(index).map(String::as_str), index),
-            None => column_label(None, index),
-        }
+        let names = self.names.as_deref().unwrap_or_default();
+        column_label(names.get(index).map(String::as_str), index)
     }
 
     /// The values of a row, as text.
@@ -668,157 +562,11 @@ impl Table {
     }
 }
 
-/// A way through the rows of a table.
-pub(crate) struct Cursor<'a> {
-    table: &'a Table,
-    records: Records<'a>,
-    /// The number of the next record.
-    next: usize,
-    /// Records before the first row.
-    header: usize,
-    line: u64,
-}
-
-impl Cursor<'_> {
-    /// Goes to the next row, if there is one.
-    pub fn advance(&mut self) -> Result<bool> {
-        let table = self.table;
-        if self.next >= table.rows + self.header {
-            return Ok(false);
-        }
-        if let Some(kept) = &table.kept {
-            self.line = kept.lines.get(self.next).copied().unwrap_or(0).into();
-            self.next += 1;
-            return Ok(true);
-        }
-        let mark = self
-            .records
-            .advance()
-            .map_err(|e| table.changed(&e.to_string()))?;
-        self.line = mark.ok_or_else(|| table.changed("it is shorter"))?.line;
-        if self.records.record.len() != table.cols {
-            return Err(table.changed(&format!("line {} is another", self.line)));
-        }
-        self.next += 1;
-        Ok(true)
-    }
-
-    /// The row that it stands on, after [`advance`](Self::advance).
-    pub fn row(&self) -> Row<'_> {
-        Row {
-            table: self.table,
-            line: self.line,
-            values: match &self.table.kept {
-                Some(kept) => Values::Kept(kept, self.next - 1),
-                None => Values::Record(&self.records.record),
-            },
-        }
-    }
-}
-
-/// Files up to this size have their values kept: those that are read and not mapped.
-const KEPT: usize = 64 << 20;
-
-/// The values of a whole text, cut: as they stand in it, but for their quotation marks.
-#[derive(Debug, Default)]
-struct Kept {
-    text: Vec<u8>,
-    /// Where each value ends in the text.
-    ends: Vec<u32>,
-    /// The line of each record.
-    lines: Vec<u32>,
-}
-
-impl Kept {
-    fn push(&mut self, record: &ByteRecord, line: u64) {
-        for value in record {
-            self.text.extend_from_slice(value);
-            self.ends.push(self.text.len() as u32);
-        }
-        self.lines.push(line as u32);
-    }
-
-    fn get(&self, value: usize) -> Option<&[u8]> {
-        let end = *self.ends.get(value)? as usize;
-        let start = match value {
-            0 => 0,
-            _ => self.ends[value - 1] as usize,
-        };
-        Some(&self.text[start..end])
-    }
-}
-
-/// Where the values of a row are.
-enum Values<'a> {
-    Record(&'a ByteRecord),
-    /// The record of this number.
-    Kept(&'a Kept, usize),
-}
-
-/// A row as it stands in the text.
-pub(crate) struct Row<'a> {
-    table: &'a Table,
-    pub line: u64,
-    values: Values<'a>,
-}
-
-impl Row<'_> {
-    /// The text of a value.
-    pub fn text(&self, column: usize) -> Result<&str> {
-        let value = match self.values {
-            Values::Record(record) => record.get(column),
-            Values::Kept(kept, record) => kept.get(record * self.table.cols + column),
-        };
-        text(value.unwrap_or_default()).ok_or_else(|| match self.values {
-            Values::Record(record) => self.table.not_utf8(self.line, record),
-            Values::Kept(..) => self.table.changed("its text is another"),
-        })
-    }
-
-    /// The text of a value, or nothing where it counts as missing.
-    pub fn present(&self, column: usize) -> Result<Option<&str>> {
-        let text = self.text(column)?;
-        Ok((!is_missing(text, &self.table.missing)).then_some(text))
-    }
-}
-
-/// Whether a value counts as missing.
-pub(crate) fn is_missing(text: &str, missing: &[String]) -> bool {
-    let same = |token: &String| {
-        token.eq_ignore_ascii_case(text)
-            // -999 is missing as -999.0, too; a NaN is equal to nothing.
-            || token.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
-                && number(token).is_some_and(|x| number(text) == Some(x))
-    };
-    missing.iter().any(same)
-}
-
-fn ascii(what: &str, c: char) -> Result<u8> {
-    match u8::try_from(c) {
-        Ok(b) if b.is_ascii() && b != b'\n' && b != b'\r' => Ok(b),
-        _ => Err(Error::Argument {
-            name: what.into(),
-            value: format!("{c:?}"),
-            allowed: "one ASCII character, and no newline".into(),
-        }),
-    }
-}
-
-/// Whether numbers can be written so.
-fn check_notation(decimal: Option<char>, thousands: Option<char>) -> Result<()> {
-    let bad = |name: &str, value: char, allowed: &str| Error::Argument {
-        name: name.into(),
-        value: format!("{value:?}"),
-        allowed: allowed.into(),
-    };
-    if let Some(c) = decimal.filter(|c| !['.', ','].contains(c)) {
-        return Err(bad("the decimal mark", c, "a point or a comma"));
-    }
-    let allowed = "a comma, a point, a space or an apostrophe, and not the decimal mark";
-    match thousands {
-        Some(c) if !notation::is_thousands(c) || decimal == Some(c) => {
-            Err(bad("the thousands separator", c, allowed))
-        }
-        _ => Ok(()),
+/// The error of a file that another program writes to while it is read.
+pub(crate) fn changed(file: &str, what: &str) -> Error {
+    Error::File {
+        file: file.into(),
+        problem: format!("changed while it was read ({what})"),
+        advice: "let no other program write to it meanwhile".into(),
     }
 }

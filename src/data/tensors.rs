@@ -2,8 +2,9 @@
 
 use safetensors::{Dtype, SafeTensors};
 
-use super::array::{Array, Element, Layout};
+use super::array::Array;
 use super::bytes::Bytes;
+use super::element::{ArrayLayout, Element};
 use crate::error::{Error, Result};
 
 fn parsed<'a>(file: &str, bytes: &'a Bytes) -> Result<SafeTensors<'a>> {
@@ -55,7 +56,7 @@ pub(crate) fn read(file: &str, bytes: &Bytes, name: &str) -> Result<Array> {
             });
         }
     };
-    let layout = Layout {
+    let layout = ArrayLayout {
         shape: tensor.shape().to_vec(),
         element,
         big_endian: false,

@@ -2,16 +2,11 @@
 
 use std::fmt::Display;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use super::{MlpClassifier, scaled};
 use crate::config::loss::Loss;
-use crate::config::optimizer::Adam;
 use crate::data::{ClassMap, Dataset, Matrix, Real, Standardizer};
 use crate::error::{Error, Result};
-use crate::exec::device::Device;
-use crate::files::Estimated;
-use crate::files::Model;
 use crate::fit::{Event, Fit, History};
 use crate::metrics::{Report, argmax, softmax};
 use crate::trainer::Trainer;
@@ -46,14 +41,9 @@ impl MlpClassifier {
                 rows: labels.len(),
             });
         }
-        let inputs = match self.standardize {
-            true => Some(Standardizer::fit(x)?),
-            false => None,
-        };
+        let inputs = self.standardizer(x)?;
         let data = Dataset::classes(scaled(&inputs, x)?, indices(&classes, &names)?)?;
-        let training = self.training();
-        let (trainer, history) =
-            training.run(&data, classes.len(), Loss::CrossEntropy, callback)?;
+        let (trainer, history) = self.train(&data, classes.len(), Loss::CrossEntropy, callback)?;
         Ok(FittedClassifier {
             classes,
             inputs,
@@ -66,89 +56,16 @@ impl MlpClassifier {
 /// A trained classifier, with its classes and its preparation of the inputs.
 #[derive(Debug)]
 pub struct FittedClassifier {
-    classes: ClassMap,
-    inputs: Option<Standardizer>,
-    trainer: Trainer,
-    history: History,
+    pub(super) classes: ClassMap,
+    pub(super) inputs: Option<Standardizer>,
+    pub(super) trainer: Trainer,
+    pub(super) history: History,
 }
 
 impl FittedClassifier {
     /// The names of the classes, by index: in the order of numbers if all are numbers, else of text.
     pub fn classes(&self) -> &[String] {
         self.classes.names()
-    }
-
-    /// How the training went.
-    pub fn history(&self) -> &History {
-        &self.history
-    }
-
-    /// The trainer. It takes prepared inputs: [`prepare`](Self::prepare).
-    pub fn trainer(&mut self) -> &mut Trainer {
-        &mut self.trainer
-    }
-
-    /// The network with its weights and the preparation, to be kept. The history is not part of it.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`].
-    pub fn model(&mut self) -> Result<Model> {
-        let prepared = Estimated::Classifier {
-            classes: self.classes.clone(),
-            inputs: self.inputs.clone(),
-        };
-        prepared.model(&mut self.trainer)
-    }
-
-    /// Writes the [`model`](Self::model)'s file.
-    ///
-    /// # Errors
-    /// As [`model`](Self::model) and [`Model::save`].
-    pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        self.model()?.save(path)
-    }
-
-    /// Writes the [`model`](Self::model) with its preparation as an ONNX file: `x` are the numbers as they are given, and the outputs
-    /// are `logits`, `probabilities` and `class`, the index of the most probable; see
-    /// [`Model::save_onnx`].
-    ///
-    /// # Errors
-    /// As [`model`](Self::model) and [`Model::save_onnx`].
-    pub fn save_onnx(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        self.model()?.save_onnx(path)
-    }
-
-    /// Reads a file that [`save`](Self::save) wrote, for a device.
-    ///
-    /// # Errors
-    /// As [`Model::load`] and [`from_model`](Self::from_model).
-    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
-        Self::from_model(&Model::load(path)?, device)
-    }
-
-    /// From a [`model`](Self::model), for a device.
-    ///
-    /// # Errors
-    /// [`Error::File`] if no such estimator made it; as [`Model::trainer`].
-    pub fn from_model(model: &Model, device: &Device) -> Result<Self> {
-        let (classes, inputs) = match Estimated::of(model)? {
-            Estimated::Classifier { classes, inputs } => (classes, inputs),
-            other => return Err(other.is_not("a classifier")),
-        };
-        Ok(Self {
-            classes,
-            inputs,
-            trainer: model.trainer(device, Adam::default())?,
-            history: History::default(),
-        })
-    }
-
-    /// The inputs as the network takes them.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for another width than that of the training data.
-    pub fn prepare(&self, x: &Matrix<impl Real>) -> Result<Matrix> {
-        scaled(&self.inputs, x)
     }
 
     /// The name of the most probable class of each row.

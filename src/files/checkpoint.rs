@@ -1,11 +1,8 @@
 //! Checkpoints: all that decides how training goes on.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
 use super::container::{self, Entry, take};
-use super::disk;
 use super::model::{Model, absent, complete, prefixed, take_tensors};
 use crate::config::activation::Activation;
 use crate::config::loss::Criterion;
@@ -22,7 +19,8 @@ const KIND: &str = "checkpoint";
 /// All that decides how training goes on: weights, optimiser and its state, gradients of micro-batches that wait for their
 /// update, what the device keeps of the losses, counters, the choice of kernels, and what the loop around the trainer puts with
 /// it. Made by [`Trainer::checkpoint`](crate::Trainer::checkpoint), taken up by [`Trainer::resume`](crate::Trainer::resume):
-/// training that was stopped and resumed gives the bits of training that was not.
+/// training that was stopped and resumed gives the bits of training that was not. A
+/// [`CheckpointFolder`](crate::CheckpointFolder) keeps several.
 ///
 /// ```
 /// use wgrad::{Activation::*, Adam, Checkpoint, Dataset, Device, Loss, Matrix, Mlp, Trainer};
@@ -153,24 +151,6 @@ impl Checkpoint {
         Ok(self)
     }
 
-    /// Writes the checkpoint's file. What stood there before is replaced when the new file is whole.
-    /// [`CheckpointFolder`](crate::CheckpointFolder) keeps several.
-    ///
-    /// # Errors
-    /// [`Error::File`] if it cannot be written; what was there is unchanged then.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        disk::write(path.as_ref(), |to| self.write(to))
-    }
-
-    /// The bytes that [`save`](Self::save) writes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        match self.write(&mut bytes) {
-            Ok(()) => bytes,
-            Err(error) => unreachable!("a vector takes what is written: {error}"),
-        }
-    }
-
     fn write(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
         let body = Body {
             state: self.state.clone(),
@@ -181,24 +161,6 @@ impl Checkpoint {
         let arrays = self.arrays.iter().map(Entry::array);
         let best = self.best.iter().flatten().map(|t| prefixed(BEST, t));
         container::write_sealed(to, KIND, &body, arrays.chain(best).collect())
-    }
-
-    /// Reads a checkpoint's file.
-    ///
-    /// # Errors
-    /// [`Error::File`] if it cannot be read, is damaged, is something else, or is of a later version of the format.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes = disk::read_safetensors(path)?;
-        Self::read(&bytes, &path.display().to_string())
-    }
-
-    /// [`load`](Self::load) from the bytes of a file.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Self::read(bytes, "the bytes given")
     }
 
     fn read(bytes: &[u8], file: &str) -> Result<Self> {
@@ -250,3 +212,5 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 }
+
+super::container::sealed_file!(Checkpoint, "checkpoint");

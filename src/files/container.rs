@@ -179,7 +179,7 @@ pub(crate) fn parse(bytes: &[u8]) -> std::result::Result<(usize, Metadata), Stri
 }
 
 /// A tensor as a file has it.
-pub(crate) struct Raw<'a> {
+pub(crate) struct RawTensor<'a> {
     pub name: String,
     pub dtype: Dtype,
     pub shape: Vec<usize>,
@@ -191,14 +191,14 @@ pub(crate) fn tensors<'a>(
     bytes: &'a [u8],
     start: usize,
     metadata: &Metadata,
-) -> std::result::Result<Vec<Raw<'a>>, String> {
+) -> std::result::Result<Vec<RawTensor<'a>>, String> {
     let tensor = |name: String| {
         let bad = || format!("its tensor {name:?} does not lie within it");
         let info = metadata.info(&name).ok_or_else(bad)?;
         let (from, to) = info.data_offsets;
         // The sizes fit the shapes: the crate has seen to that.
         let data = bytes.get(start + from..start + to).ok_or_else(bad)?;
-        Ok(Raw {
+        Ok(RawTensor {
             dtype: info.dtype,
             shape: info.shape.clone(),
             name,
@@ -301,3 +301,47 @@ pub(crate) fn take(
     let found = arrays.get(name)?;
     (found.shape == shape).then(|| arrays.remove(name))?
 }
+
+/// What a type with a sealed file has beside `write` and `read`.
+macro_rules! sealed_file {
+    ($type:ident, $what:literal) => {
+        impl $type {
+            #[doc = concat!("Writes the ", $what, "'s file. What stood there before is replaced when the new file is whole.")]
+            ///
+            /// # Errors
+            /// [`Error::File`](crate::Error::File) if it cannot be written; what was there is unchanged then.
+            pub fn save(&self, path: impl AsRef<std::path::Path>) -> crate::error::Result<()> {
+                super::disk::write(path.as_ref(), |to| self.write(to))
+            }
+
+            /// The bytes that [`save`](Self::save) writes.
+            pub fn to_bytes(&self) -> Vec<u8> {
+                let mut bytes = Vec::new();
+                match self.write(&mut bytes) {
+                    Ok(()) => bytes,
+                    Err(error) => unreachable!("a vector takes what is written: {error}"),
+                }
+            }
+
+            #[doc = concat!("Reads a ", $what, "'s file.")]
+            ///
+            /// # Errors
+            /// [`Error::File`](crate::Error::File) if it cannot be read, is damaged, is something else, or is of a later version of
+            /// the format.
+            pub fn load(path: impl AsRef<std::path::Path>) -> crate::error::Result<Self> {
+                let path = path.as_ref();
+                let bytes = super::disk::read_safetensors(path)?;
+                Self::read(&bytes, &path.display().to_string())
+            }
+
+            /// [`load`](Self::load) from the bytes of a file.
+            ///
+            /// # Errors
+            /// As [`load`](Self::load).
+            pub fn from_bytes(bytes: &[u8]) -> crate::error::Result<Self> {
+                Self::read(bytes, "the bytes given")
+            }
+        }
+    };
+}
+pub(super) use sealed_file;

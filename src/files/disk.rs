@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, unreadable};
 
 /// What to do about an error of the file system while writing.
 fn advice(error: &io::Error) -> &'static str {
@@ -36,19 +36,6 @@ pub(crate) fn write_error(path: &Path, error: &io::Error) -> Error {
     }
 }
 
-/// An error of the file system while reading.
-pub(crate) fn read_error(path: &Path, error: &io::Error) -> Error {
-    Error::File {
-        file: path.display().to_string(),
-        problem: format!("it cannot be read ({error})"),
-        advice: match error.kind() {
-            ErrorKind::NotFound => "see that the path is right".into(),
-            ErrorKind::PermissionDenied => "see that you may read it".into(),
-            _ => "see what the system says of this disk".into(),
-        },
-    }
-}
-
 /// The folder that a path is in.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -57,53 +44,22 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// How the names of temporary files for `name` begin.
-fn temporary_prefix(name: &str) -> String {
-    format!(".{name}.")
-}
-
 const TEMPORARY: &str = ".wgrad-tmp";
 
-/// Removes temporary files for `name` whose writers are gone. A writer holds a lock on its file for as long as it lives.
-fn sweep(folder: &Path, name: &str) {
-    let prefix = temporary_prefix(name);
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let file_name = entry.file_name();
-        let is_temporary = file_name
-            .to_str()
-            .is_some_and(|f| f.starts_with(&prefix) && f.ends_with(TEMPORARY));
-        if is_temporary {
-            remove_if_abandoned(&entry.path());
-        }
-    }
-}
-
-/// Removes a temporary file unless somebody is writing it.
-fn remove_if_abandoned(path: &Path) {
-    let abandoned = File::open(path).is_ok_and(|file| file.try_lock().is_ok());
-    if abandoned {
-        // What cannot be removed does no harm.
-        let _ = fs::remove_file(path);
-    }
-}
-
-/// Removes every abandoned temporary file in a folder whose final name `ours` takes.
-pub(crate) fn sweep_folder(folder: &Path, ours: impl Fn(&str) -> bool) {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
+/// Removes the temporary files in a folder that were to get a name that `ours` takes, and whose writers are gone: a writer holds a
+/// lock on its file for as long as it lives.
+pub(crate) fn sweep(folder: &Path, ours: impl Fn(&str) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let file_name = entry.file_name();
         let of = file_name.to_str().and_then(|f| {
             let name = f.strip_suffix(TEMPORARY)?.strip_prefix('.')?;
             // NAME.PROCESS-COUNT
             name.rsplit_once('.').map(|(name, _)| name)
         });
-        if of.is_some_and(&ours) {
-            remove_if_abandoned(&entry.path());
+        let path = entry.path();
+        if of.is_some_and(&ours) && File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+            // What cannot be removed does no harm.
+            let _ = fs::remove_file(path);
         }
     }
 }
@@ -169,11 +125,10 @@ impl Replacement {
             });
         };
         let folder = folder_of(path);
-        sweep(folder, name);
+        sweep(folder, |of| of == name);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id();
-        let prefix = temporary_prefix(name);
-        let temporary = folder.join(format!("{prefix}{process}-{count}{TEMPORARY}"));
+        let temporary = folder.join(format!(".{name}.{process}-{count}{TEMPORARY}"));
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).open(&temporary);
         let file = file.map_err(|error| write_error(path, &error))?;
@@ -254,7 +209,7 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// The bytes of a file that begins as a safetensors file of its length would: nothing else is read into memory.
 pub(crate) fn read_safetensors(path: &Path) -> Result<Vec<u8>> {
-    let io = |error: io::Error| read_error(path, &error);
+    let io = |error: io::Error| unreadable(path, &error);
     let fail = |problem: String, advice: &str| {
         Err(Error::File {
             file: path.display().to_string(),
@@ -353,7 +308,7 @@ mod tests {
             "file",
         ];
         assert_eq!(names(folder.path()), left);
-        sweep_folder(folder.path(), |name| name == "other");
+        sweep(folder.path(), |name| name == "other");
         assert!(!at(".other.1-0.wgrad-tmp").exists());
         assert!(at(".file.2-0.wgrad-tmp").exists());
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoint::Checkpoint;
 use super::disk;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, unreadable};
 
 /// A folder that keeps the last few checkpoints of one run. A file is deleted only after a newer one is on the disk, so that
 /// after a crash at any moment the newest checkpoint or the one before it loads. One run writes to a folder at a time.
@@ -94,7 +94,7 @@ impl CheckpointFolder {
 
     /// The checkpoints' files with their numbers, the oldest first.
     fn files(&self) -> Result<Vec<(u64, PathBuf)>> {
-        let read = |error| disk::read_error(&self.path, &error);
+        let read = |error| unreadable(&self.path, &error);
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(read)? {
             let entry = entry.map_err(read)?;
@@ -112,7 +112,7 @@ impl CheckpointFolder {
     /// # Errors
     /// [`Error::File`] if it cannot be written; the older checkpoints are all there then.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
-        disk::sweep_folder(&self.path, |name| number(name).is_some());
+        disk::sweep(&self.path, |name| number(name).is_some());
         let files = self.files()?;
         let next = match files.last() {
             Some((last, path)) => last.checked_add(1).ok_or_else(|| Error::File {

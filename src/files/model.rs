@@ -1,12 +1,11 @@
 //! Models: a network with its weights, ready to predict.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::container::{self, Entry, take};
-use super::{disk, weights};
+use super::weights;
 use crate::config::activation::Activation;
 use crate::config::loss::Criterion;
 use crate::config::optimizer::{Optimizer, Sgd};
@@ -121,23 +120,6 @@ impl Model {
         Ok(trainer)
     }
 
-    /// Writes the model's file. What stood there before is replaced when the new file is whole.
-    ///
-    /// # Errors
-    /// [`Error::File`] if it cannot be written; what was there is unchanged then.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        disk::write(path.as_ref(), |to| self.write(to))
-    }
-
-    /// The bytes that [`save`](Self::save) writes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        match self.write(&mut bytes) {
-            Ok(()) => bytes,
-            Err(error) => unreachable!("a vector takes what is written: {error}"),
-        }
-    }
-
     fn write(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
         let body = Body {
             network: self.network.clone(),
@@ -146,24 +128,6 @@ impl Model {
         };
         let entries = self.weights.iter().map(weights::entry).collect();
         container::write_sealed(to, KIND, &body, entries)
-    }
-
-    /// Reads a model's file.
-    ///
-    /// # Errors
-    /// [`Error::File`] if it cannot be read, is damaged, is something else, or is of a later version of the format.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes = disk::read_safetensors(path)?;
-        Self::read(&bytes, &path.display().to_string())
-    }
-
-    /// [`load`](Self::load) from the bytes of a file.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Self::read(bytes, "the bytes given")
     }
 
     fn read(bytes: &[u8], file: &str) -> Result<Self> {
@@ -178,6 +142,8 @@ impl Model {
         })
     }
 }
+
+super::container::sealed_file!(Model, "model");
 
 /// The weights in the network's order, if they are all there and no others.
 pub(crate) fn complete(network: &Mlp, weights: Tensors, what: &str) -> Result<Tensors> {

@@ -1,12 +1,8 @@
 //! Models as ONNX files, which other runtimes run.
 
-#[cfg(test)]
-mod evaluate;
 mod graph;
 mod proto;
 mod scales;
-#[cfg(test)]
-mod tests;
 
 use std::path::Path;
 
@@ -14,7 +10,7 @@ use prost::Message;
 
 use self::graph::Builder;
 use self::proto::Attribute;
-use self::scales::{Scales, Targets};
+use self::scales::{Scales, TargetScale};
 use super::disk;
 use super::model::Model;
 use crate::config::activation::Activation;
@@ -109,7 +105,7 @@ impl Model {
         };
         let softmax = || vec![Attribute::int("axis", -1)];
         let loss = self.criterion().loss;
-        let classes = matches!(scales.targets, Targets::Classes(_));
+        let classes = matches!(scales.targets, TargetScale::Classes(_));
         match loss {
             Loss::CrossEntropy => {
                 let p = graph.node_with("Softmax", &[&h], "softmax", softmax());
@@ -175,10 +171,10 @@ impl Model {
         Ok(model.encode_to_vec())
     }
 
-    fn metadata(&self, scales: &Scales, value_type: Option<i32>) -> Vec<proto::Entry> {
+    fn metadata(&self, scales: &Scales, value_type: Option<i32>) -> Vec<proto::Property> {
         let mut entries = Vec::new();
         let mut entry = |key: &str, value: String| {
-            entries.push(proto::Entry {
+            entries.push(proto::Property {
                 key: key.into(),
                 value,
             });
@@ -190,9 +186,9 @@ impl Model {
         };
         names("input_names", &scales.names);
         match &scales.targets {
-            Targets::Unknown => {}
-            Targets::Classes(classes) => names("class_names", classes),
-            Targets::Values(targets, _) => names("target_names", targets),
+            TargetScale::Unknown => {}
+            TargetScale::Classes(classes) => names("class_names", classes),
+            TargetScale::Values(targets, _) => names("target_names", targets),
         }
         entry("input_type", type_name(scales.input_type()));
         if let Some(kind) = value_type {

@@ -78,7 +78,7 @@ impl Tensors {
         let (start, metadata) = container::parse(bytes).map_err(damaged)?;
         let raw = container::tensors(bytes, start, &metadata).map_err(damaged)?;
         let mut tensors = Vec::new();
-        for container::Raw {
+        for container::RawTensor {
             name,
             dtype,
             shape,

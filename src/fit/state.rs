@@ -12,7 +12,7 @@ use crate::files::{Checkpoint, MOST};
 /// Where a fit stands, between two updates: with the trainer's own state it is all that [`Fit::resume`](super::Fit::resume)
 /// needs to go on as if it had not stopped, to the bit. Serialisable, but for the
 /// [best weights](Self::best_weights), which belong among tensors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FitState {
     /// Epochs finished.
@@ -85,6 +85,15 @@ impl FitState {
             ));
         }
         Ok(state.with_best_weights(checkpoint.best.clone()))
+    }
+
+    /// After the end of an epoch.
+    pub(super) fn begin_epoch(&mut self) {
+        self.epoch += 1;
+        self.row = 0;
+        (self.loss_sum, self.loss_weight) = (0.0, 0.0);
+        (self.grad_norm_sum, self.grad_norm_max, self.grad_norms) = (0.0, 0.0, 0);
+        self.seconds = 0.0;
     }
 
     /// Whether a fit can be in it, whatever its data and options are.

@@ -25,7 +25,7 @@ pub fn accuracy(predicted: &[u32], targets: &[u32]) -> Result<f64> {
 /// How often each class was taken for each other: a row a target, a column a prediction. Pairs that do not occur take no memory,
 /// so it grows with the rows counted, not with the square of the classes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "Stored", try_from = "Stored")]
+#[serde(into = "StoredConfusion", try_from = "StoredConfusion")]
 pub struct Confusion {
     classes: usize,
     /// Rows of each pair of target and prediction that occurs.
@@ -155,7 +155,7 @@ pub(super) const DENSE: usize = 100;
 
 /// Counts in files: the whole matrix of few classes, the pairs that occur of many.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredConfusion {
     classes: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     counts: Option<Vec<Vec<u64>>>,
@@ -163,7 +163,7 @@ struct Stored {
     cells: Option<Vec<(u32, u32, u64)>>,
 }
 
-impl From<Confusion> for Stored {
+impl From<Confusion> for StoredConfusion {
     fn from(confusion: Confusion) -> Self {
         let dense = confusion.classes <= DENSE;
         let cells = || confusion.cells.iter().map(|(&(t, p), &n)| (t, p, n));
@@ -175,10 +175,10 @@ impl From<Confusion> for Stored {
     }
 }
 
-impl TryFrom<Stored> for Confusion {
+impl TryFrom<StoredConfusion> for Confusion {
     type Error = String;
 
-    fn try_from(stored: Stored) -> std::result::Result<Self, String> {
+    fn try_from(stored: StoredConfusion) -> std::result::Result<Self, String> {
         let classes = stored.classes;
         let mut confusion = Self::empty(classes);
         let counts = stored.counts.unwrap_or_default();

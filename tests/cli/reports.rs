@@ -188,7 +188,7 @@ fn a_report_of_many_classes_stays_small() {
     let size = |name: &str| fs::metadata(at.join("r").join(name)).unwrap().len();
     assert!(size("report.json") < 1500 * 250, "{}", size("report.json"));
     assert!(size("report.md") < 20_000, "{}", size("report.md"));
-    assert!(size("largest-confusions.svg") < 50_000 && size("largest-confusions.png") < 200_000);
+    assert!(size("largest-confusions.svg") < 50_000);
     assert!(!at.join("r/confusion-matrix.svg").exists());
     says(
         &read(&at.join("r/report.md")),

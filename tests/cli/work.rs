@@ -77,8 +77,6 @@ fn digits_from_a_csv_to_predictions() {
     for file in ["learning-curve", "confusion-matrix"] {
         let svg = read(&run.join(format!("{file}.svg")));
         assert!(svg.starts_with("<svg") && svg.contains("<text"), "{svg}");
-        let png = fs::read(run.join(format!("{file}.png"))).unwrap();
-        assert!(png.starts_with(b"\x89PNG"));
     }
     let log = read(&run.join("log.jsonl"));
     let first = json(log.lines().next().unwrap());
@@ -147,13 +145,7 @@ fn numbers_from_a_csv_in_their_own_units() {
     let scores = &told["report"]["scores"]["regression"];
     assert!(scores["r2"].as_f64() > Some(0.98), "{told}");
     let run = told["run"].as_str().unwrap();
-    for end in ["svg", "png"] {
-        assert!(
-            at.join(run)
-                .join(format!("predicted-against-true.{end}"))
-                .exists()
-        );
-    }
+    assert!(at.join(run).join("predicted-against-true.svg").exists());
 
     let predicted = good(at, &format!("predict {run} test.csv --device cpu"));
     let (mut worst, mut squares) = (0.0f64, 0.0);

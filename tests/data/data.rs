@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use wgrad::{
-    Activation::*, Array, Arrays, ClassMap, CsvOptions, DataFile, Dataset, Delimiter, Device,
-    Element, Encoding, Error, Loss, Matrix, Missing, Mlp, OpenOptions, Preparation,
-    PreparationOptions, Scaling, Sgd, Source, Standardizer, Storage, Stream, Table, TargetEncoding,
-    Targets, Task, Trainer, Unseen,
+    Activation::*, Array, ClassMap, CsvOptions, DataFile, Dataset, Delimiter, Device, Element,
+    Encoding, Error, Loss, Matrix, Missing, Mlp, OpenOptions, Preparation, PreparationOptions,
+    Scaling, Sgd, Source, Standardizer, Storage, Stream, Table, TargetEncoding, Targets, Task,
+    Trainer, Unseen,
 };
 
 use crate::common::refused;
@@ -72,9 +72,7 @@ fn a_table_is_read_whatever_its_dress() {
     // By name, TSV has tabs, even where commas would cut alike.
     let options = OpenOptions::default();
     let file = DataFile::from_bytes("a.tsv", "a,b\tc\n1,2\t3\n", &options).unwrap();
-    let DataFile::Table(tabs) = file else {
-        panic!("no table")
-    };
+    let tabs = file.inputs().table().unwrap();
     assert_eq!(tabs.row(0).unwrap(), ["1,2", "3"]);
 }
 
@@ -1495,9 +1493,6 @@ fn arrays_that_cannot_be_used_are_refused_with_their_place() {
         ["number of targets is 4", "1 for classification"]
     );
     let negative = DataFile::from_bytes("n.npy", bytes("i1.npy"), &OpenOptions::default()).unwrap();
-    let DataFile::Arrays(negative) = negative else {
-        panic!("no array")
-    };
     refused!(
         negative.dataset(0..5, 1.0),
         Error::File { .. },
@@ -1595,10 +1590,7 @@ fn archives_give_their_arrays_by_name() {
     let default = OpenOptions::default();
     for name in ["pair.npz", "pair.safetensors"] {
         let file = open(name, &default).unwrap();
-        let DataFile::Arrays(arrays) = &file else {
-            panic!("no arrays")
-        };
-        let data = arrays.dataset(0..5, 1.0).unwrap();
+        let data = file.dataset(0..5, 1.0).unwrap();
         assert_eq!(
             data.targets(),
             &Targets::Classes(vec![0, 1, 2, 1, 0]),
@@ -1628,21 +1620,18 @@ fn archives_give_their_arrays_by_name() {
             task: Task::Regression,
             ..OpenOptions::default()
         };
-        let DataFile::Arrays(arrays) = open(name, &text).unwrap() else {
-            panic!("no arrays")
-        };
         assert!(matches!(
-            arrays.dataset(0..5, 1.0).unwrap().targets(),
+            open(name, &text)
+                .unwrap()
+                .dataset(0..5, 1.0)
+                .unwrap()
+                .targets(),
             Targets::Values(_)
         ));
     }
-    let DataFile::Arrays(arrays) = open("packed.npz", &default).unwrap() else {
-        panic!("no arrays")
-    };
-    assert_eq!(
-        (arrays.inputs().shape(), arrays.targets().unwrap().shape()),
-        (&[2, 2, 3][..], &[2][..])
-    );
+    let packed = open("packed.npz", &default).unwrap();
+    let shapes: Vec<&[usize]> = packed.parts().map(|p| p.array().unwrap().shape()).collect();
+    assert_eq!(shapes, [&[2, 2, 3][..], &[2]]);
     let wrong =
         |name: &str, bytes: &[u8]| DataFile::from_bytes(name, bytes, &OpenOptions::default());
     refused!(
@@ -1680,10 +1669,10 @@ fn archives_give_their_arrays_by_name() {
     ] {
         let bytes = std::fs::read(path(name)).unwrap();
         let file = DataFile::from_bytes("data", bytes, &default).unwrap();
-        assert!(matches!(file, DataFile::Arrays(_)), "{name} is {kind}");
+        assert!(file.inputs().array().is_some(), "{name} is {kind}");
     }
     let text = DataFile::from_bytes("data", "a,b\n1,2\n", &default).unwrap();
-    assert!(matches!(text, DataFile::Table(_)));
+    assert!(text.inputs().table().is_some());
 }
 
 /// An archive of files of these names.
@@ -1844,7 +1833,7 @@ fn files_that_are_no_data_are_known_and_refused_with_what_to_do() {
     for name in ["f4.npy", "pair.npz"] {
         let bytes = std::fs::read(path(name)).unwrap();
         let file = DataFile::from_bytes("data.csv", bytes, &options).unwrap();
-        assert!(matches!(file, DataFile::Arrays(_)), "{name}");
+        assert!(file.inputs().array().is_some(), "{name}");
     }
 }
 
@@ -2268,11 +2257,8 @@ fn a_stream_tells_what_is_wrong_and_ends() {
     );
     // Arrays are a source too, and a data set.
     let options = OpenOptions::default();
-    let DataFile::Arrays(arrays) = DataFile::open(&[path("pair.npz")], &options).unwrap() else {
-        panic!("no arrays")
-    };
-    let arrays: &Arrays = &arrays;
-    let batches: Vec<usize> = Stream::new(arrays, 2, 2)
+    let arrays = DataFile::open(&[path("pair.npz")], &options).unwrap();
+    let batches: Vec<usize> = Stream::new(&arrays, 2, 2)
         .unwrap()
         .map(|b| b.unwrap().rows())
         .collect();
@@ -2505,7 +2491,8 @@ fn columns_without_names_are_found_where_targets_stand_elsewhere() {
     let preparation = Preparation::fit(&whole, &options).unwrap();
     let expected = preparation.apply(&whole).unwrap();
     let inputs = wgrad::Part::Table(open(&[1, 2]));
-    let pair = wgrad::Pair::new(inputs, wgrad::Part::Table(open(&[0]))).unwrap();
+    let targets = wgrad::Part::Table(open(&[0]));
+    let pair = DataFile::new(inputs, Some(targets), Task::Auto).unwrap();
     assert_eq!(preparation.apply(&pair).unwrap(), expected);
     let narrow = open(&[1, 2]);
     assert_eq!(

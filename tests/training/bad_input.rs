@@ -1936,10 +1936,13 @@ fn a_read_back_that_is_given_up_half_way_does_no_harm() {
         };
         let expected = bits(&mut trained());
         for (i, give_up) in give_up.into_iter().enumerate() {
-            let mut trainer = trained();
             let mut context = Context::from_waker(Waker::noop());
-            let pending = give_up(&mut trainer, &batch, &mut context);
-            assert!(pending, "future {i} was ready: it cannot be given up");
+            // On a busy machine this thread may sleep for longer than the device works: then it is tried again.
+            let given_up = (0..20).find_map(|_| {
+                let mut trainer = trained();
+                give_up(&mut trainer, &batch, &mut context).then_some(trainer)
+            });
+            let mut trainer = given_up.unwrap_or_else(|| panic!("future {i} was always ready"));
             let weights = trainer.weights();
             assert!(weights.is_ok(), "future {i}: {}", weights.unwrap_err());
             assert_eq!(bits(&mut trainer), expected);

@@ -6,7 +6,7 @@ use serde_json::json;
 use wgrad::activation::Activation;
 use wgrad::{Adam, Dataset, Device, Loss, Matrix, Mlp, Trainer, profile};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::output;
 use crate::setup;
 
@@ -47,7 +47,7 @@ pub struct Arguments {
 
 /// Steps of one width.
 #[derive(Serialize)]
-struct Row {
+struct Measured {
     width: usize,
     parameters: u64,
     gpu_seconds: Option<f64>,
@@ -58,16 +58,13 @@ struct Row {
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
     if a.widths.contains(&0) || a.batch == 0 || !(a.seconds > 0.0 && a.seconds <= 3600.0) {
-        return Err(Failure::Usage(
-            "--widths and --batch must be 1 or more, and --seconds above 0".into(),
-        ));
+        return usage("--widths and --batch must be 1 or more, and --seconds above 0");
     }
     if a.device == "cpu" {
-        return Err(Failure::Usage(
+        return usage(
             "--device cpu would do nothing: the CPU is measured anyway, beside a GPU: give gpu, or a name or number as \
-             `wgrad devices` lists it"
-                .into(),
-        ));
+             `wgrad devices` lists it",
+        );
     }
     let gpu = match setup::device(&a.device) {
         // auto may have found none.
@@ -123,7 +120,7 @@ fn measure(
     a: &Arguments,
     gpu: Option<&Device>,
     cpu: &Device,
-) -> Result<Row, Failure> {
+) -> Result<Measured, Failure> {
     let network = (0..2).fold(Mlp::new(width), |n, _| n.dense(width, Activation::Relu));
     let network = network.dense(width, Activation::Identity);
     let number = |i: usize| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0;
@@ -138,7 +135,7 @@ fn measure(
     };
     let cpu_seconds = time(cpu)?;
     let gpu_seconds = gpu.map(time).transpose()?;
-    Ok(Row {
+    Ok(Measured {
         width,
         parameters: network.parameters(),
         speedup: gpu_seconds.map(|gpu| cpu_seconds / gpu),

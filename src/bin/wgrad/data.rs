@@ -14,7 +14,7 @@ use wgrad::{ColumnRef, CsvOptions, Dataset, Matrix, Preparation};
 pub use described::{ColumnLine, table};
 pub use new::{New, Reading, Truth};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unusable, usage};
 use crate::input;
 use crate::options::{Held, MissingRules, NaValues, Names, Settings, UnseenRule};
 use crate::output;
@@ -86,12 +86,12 @@ pub struct Training {
     pub preparation: Preparation,
     /// The targets that are values, on the user's own scale, of the rows to train on and of those held out.
     pub values: [Option<Matrix<f64>>; 2],
-    pub found: Found,
+    pub found: Findings,
 }
 
 /// What was found in the files.
 #[derive(Debug, Clone, serde::Serialize)]
-pub struct Found {
+pub struct Findings {
     /// What the files hold, in a line.
     pub summary: String,
     /// What was guessed, and why.
@@ -111,48 +111,24 @@ pub fn path(s: &Settings) -> Result<&Path, Failure> {
     })
 }
 
-/// Options that speak of tables of text, where there is none; of arrays with names, where they have none.
-fn check_kind(s: &Settings, file: &DataFile, path: &Path) -> Result<(), Failure> {
-    let table = has_table(file);
-    let named = matches!(file, DataFile::Arrays(arrays) if arrays.are_named());
-    let given = [
-        ("delimiter", s.delimiter.is_some(), table),
-        ("header", s.header.is_some(), table),
-        ("decimal", s.decimal.is_some(), table),
-        ("thousands", s.thousands.is_some(), table),
-        ("na-values", s.na_values.is_some(), table),
-        ("inputs-array", s.inputs_array.is_some(), named),
-        ("targets-array", s.targets_array.is_some(), named),
-    ];
-    refuse(&given, path)
-}
-
-fn has_table(file: &DataFile) -> bool {
-    match file {
-        DataFile::Table(_) => true,
-        DataFile::Arrays(_) => false,
-        DataFile::Pair(pair) => [pair.inputs(), pair.targets()]
-            .iter()
-            .any(|part| matches!(part, Part::Table(_))),
-    }
-}
-
-fn refuse(given: &[(&str, bool, bool)], path: &Path) -> Result<(), Failure> {
-    match given.iter().find(|(_, given, applies)| *given && !applies) {
-        None => Ok(()),
-        Some((name, ..)) => {
-            let what = match *name {
-                "inputs-array" | "targets-array" => {
-                    "speaks of the arrays of an NPZ or safetensors file, which have names"
-                }
-                _ => "speaks of tables of text",
-            };
-            Err(Failure::Usage(format!(
-                "--{name} {what}, and {} is none: leave it out",
-                path.display()
-            )))
+/// Refuses options, of which it is said whether they were given, that speak of tables of text, where there is none; of arrays with
+/// names, where they have none.
+fn check_kind(file: &DataFile, path: &Path, given: &[(&str, bool)]) -> Result<(), Failure> {
+    let table = file.parts().any(|part| part.table().is_some());
+    for (name, _) in given.iter().filter(|(_, given)| *given) {
+        let (applies, what) = match *name {
+            "inputs-array" | "targets-array" => (
+                file.is_named(),
+                "speaks of the arrays of an NPZ or safetensors file, which have names",
+            ),
+            _ => (table, "speaks of tables of text"),
+        };
+        if !applies {
+            let path = path.display();
+            return usage(format!("--{name} {what}, and {path} is none: leave it out"));
         }
     }
+    Ok(())
 }
 
 /// Reads and prepares the data of a run. The preparation is the one given, or is fitted on the rows to train on: those held out
@@ -169,17 +145,25 @@ pub fn training(
         open.targets_csv = fitted.targets_csv_options();
     }
     let file = input::open(&files(data_path, s.targets.as_ref()), &open)?;
-    check_kind(s, &file, data_path)?;
-    if let DataFile::Arrays(arrays) = &file
-        && arrays.targets().is_none()
+    let given = [
+        ("delimiter", s.delimiter.is_some()),
+        ("header", s.header.is_some()),
+        ("decimal", s.decimal.is_some()),
+        ("thousands", s.thousands.is_some()),
+        ("na-values", s.na_values.is_some()),
+        ("inputs-array", s.inputs_array.is_some()),
+        ("targets-array", s.targets_array.is_some()),
+    ];
+    check_kind(&file, data_path, &given)?;
+    if let (Part::Array(inputs), None) = (file.inputs(), file.targets())
         && s.target.is_none()
     {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: it has no targets to learn: give them by --targets FILE, name an array of it by --targets-array, or say which \
              column they are by --target, as in --target {}",
             data_path.display(),
-            arrays.inputs().cols() - 1
-        )));
+            inputs.cols() - 1
+        ));
     }
     let options = preparation_options(s);
     let survey = Survey::of(&file, &options)?;
@@ -206,7 +190,7 @@ pub fn training(
         false => None,
     };
     let of = |rows: &[usize]| values.as_ref().map(|values| values.select(rows));
-    let mut found = Found {
+    let mut found = Findings {
         summary: describe(&file, survey.dropped()),
         guesses: guesses(&file),
         columns: lines(&survey, &preparation),
@@ -268,9 +252,7 @@ pub fn training(
 /// Options that would change nothing with this data.
 fn check_fitted(s: &Settings, preparation: &Preparation) -> Result<(), Failure> {
     if s.unseen != UnseenRule::Error && !preparation.has_categories() {
-        return Err(Failure::Usage(
-            "--unseen speaks of columns of categories, and there is none: leave it out".into(),
-        ));
+        return usage("--unseen speaks of columns of categories, and there is none: leave it out");
     }
     Ok(())
 }
@@ -303,19 +285,9 @@ fn with_option(warning: &Warning) -> String {
 }
 
 fn guesses(file: &DataFile) -> Vec<String> {
-    let tables = match file {
-        DataFile::Table(table) => vec![table],
-        DataFile::Pair(pair) => [pair.inputs(), pair.targets()]
-            .into_iter()
-            .filter_map(|part| match part {
-                Part::Table(table) => Some(table),
-                _ => None,
-            })
-            .collect(),
-        _ => Vec::new(),
-    };
+    let tables = file.parts().filter_map(Part::table);
     let mut lines: Vec<String> = Vec::new();
-    for guess in tables.iter().flat_map(|table| table.guesses()) {
+    for guess in tables.flat_map(wgrad::Table::guesses) {
         let line = format!("{}: {} ({})", guess.what, guess.found, guess.evidence);
         if !lines.contains(&line) {
             lines.push(line);
@@ -325,47 +297,30 @@ fn guesses(file: &DataFile) -> Vec<String> {
 }
 
 fn describe(file: &DataFile, dropped: usize) -> String {
-    let shape = |a: &wgrad::data::Array| {
-        let dims: Vec<String> = a.shape().iter().map(usize::to_string).collect();
-        format!("{:?} {}", a.element(), dims.join("×"))
-    };
-    let table = |table: &wgrad::Table| {
-        let header = if table.names().is_some() {
-            "with a header"
-        } else {
-            "without a header"
-        };
-        let cut = match table.delimiter() {
-            Delimiter::Whitespace => "white space".to_owned(),
-            delimiter => format!("{:?}", delimiter.to_string()),
-        };
-        format!("a table of {} columns {header}, cut at {cut}", table.cols())
-    };
-    let part = |part: &Part| match part {
-        Part::Table(of) => table(of),
-        Part::Array(array) => shape(array),
+    let told = |part: &Part| match part {
+        Part::Table(table) => {
+            let header = if table.names().is_some() {
+                "with a header"
+            } else {
+                "without a header"
+            };
+            let cut = match table.delimiter() {
+                Delimiter::Whitespace => "white space".to_owned(),
+                delimiter => format!("{:?}", delimiter.to_string()),
+            };
+            format!("a table of {} columns {header}, cut at {cut}", table.cols())
+        }
+        Part::Array(array) => {
+            let dims: Vec<String> = array.shape().iter().map(usize::to_string).collect();
+            format!("{:?} {}", array.element(), dims.join("×"))
+        }
         _ => String::new(),
     };
-    let (rows, what) = match file {
-        DataFile::Table(of) => (of.rows(), table(of)),
-        DataFile::Arrays(arrays) => {
-            let targets = arrays
-                .targets()
-                .map(|t| format!(", targets {}", shape(t)))
-                .unwrap_or_default();
-            (
-                arrays.rows(),
-                format!("inputs {}{targets}", shape(arrays.inputs())),
-            )
-        }
-        DataFile::Pair(pair) => (
-            pair.rows(),
-            format!(
-                "inputs {}, targets {}",
-                part(pair.inputs()),
-                part(pair.targets())
-            ),
-        ),
+    let (rows, inputs) = (file.rows(), told(file.inputs()));
+    let what = match (file.inputs(), file.targets()) {
+        (_, Some(targets)) => format!("inputs {inputs}, targets {}", told(targets)),
+        (Part::Table(_), None) => inputs,
+        (_, None) => format!("inputs {inputs}"),
     };
     match dropped {
         0 => format!("{} rows; {what}", output::count(rows as u64)),

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::model;
 use crate::output;
-use crate::outputs::{self, Kind, Named, named};
+use crate::outputs::{self, NamedPath, OutputKind, named};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,19 +49,17 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         .iter()
         .all(|out| out.is_none())
     {
-        return Err(Failure::Usage(
-            "nothing to write: give --weights FILE, --model FILE or --onnx FILE".into(),
-        ));
+        return usage("nothing to write: give --weights FILE, --model FILE or --onnx FILE");
     }
     let written: Vec<_> = [
-        (named("--weights", a.weights.as_ref()), Kind::Tensors),
-        (named("--model", a.model.as_ref()), Kind::Tensors),
-        (named("--onnx", a.onnx.as_ref()), Kind::Onnx),
+        (named("--weights", a.weights.as_ref()), OutputKind::Tensors),
+        (named("--model", a.model.as_ref()), OutputKind::Tensors),
+        (named("--onnx", a.onnx.as_ref()), OutputKind::Onnx),
     ]
     .into_iter()
     .filter_map(|(out, kind)| Some((out?, kind)))
     .collect();
-    let read = [Named {
+    let read = [NamedPath {
         what: "the model",
         path: &a.source,
     }];

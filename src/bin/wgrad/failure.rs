@@ -2,9 +2,10 @@
 
 mod data;
 
+use std::fmt;
+
 use wgrad::Error;
 
-use crate::options::Wrong;
 use crate::output;
 
 /// What ended the program.
@@ -188,10 +189,23 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<Wrong> for Failure {
-    fn from(wrong: Wrong) -> Self {
-        Self::Usage(wrong.0)
+/// What options, which are read from text, are told to be.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(At::Train).unwrap_or_default())
     }
+}
+
+impl std::error::Error for Failure {}
+
+/// The command line or a file of options is wrong.
+pub fn usage<T>(text: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::Usage(text.into()))
+}
+
+/// A file or a folder cannot be used.
+pub fn unusable<T>(text: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::File(text.into()))
 }
 
 /// An error of the file system at a path.

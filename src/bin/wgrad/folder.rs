@@ -9,7 +9,7 @@
 //! | `checkpoints/` | the last few checkpoints |
 //! | `log.jsonl` | an object an epoch, or every so many steps |
 //! | `history.csv` | a line an epoch |
-//! | `model.safetensors`, `report.md`, `report.json`, `*.svg`, `*.png` | what came of it, at the end |
+//! | `model.safetensors`, `report.md`, `report.json`, `*.svg` | what came of it, at the end |
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -22,7 +22,7 @@ use wgrad::files::replace;
 use wgrad::fit::{EpochRecord, History};
 use wgrad::{CheckpointFolder, Found};
 
-use crate::failure::{self, Failure};
+use crate::failure::{self, Failure, unusable};
 use crate::input::is_standard;
 use crate::options::Options;
 
@@ -89,16 +89,16 @@ pub fn check_new(path: &Path) -> Result<(), Failure> {
             ),
             false => "choose another folder: nothing is overwritten".into(),
         };
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: the folder is not empty: {advice}",
             path.display()
-        )));
+        ));
     }
     if path.exists() && !path.is_dir() {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: a file stands where the run's folder would be: choose another name",
             path.display()
-        )));
+        ));
     }
     Ok(())
 }
@@ -112,7 +112,7 @@ pub fn is_own(inside: &Path) -> bool {
         None => {
             let named = [CONFIG, RUN, LOG, HISTORY, MODEL, LOCK].contains(&name.as_ref());
             let told = name.starts_with(&format!("{REPORT}."));
-            named || told || checkpoint || name.ends_with(".svg") || name.ends_with(".png")
+            named || told || checkpoint || name.ends_with(".svg")
         }
         Some(folder) => folder == Path::new(CHECKPOINTS) && checkpoint,
     }
@@ -121,16 +121,16 @@ pub fn is_own(inside: &Path) -> bool {
 /// Sees that a file can be made there, before hours are spent on what is to be written into it.
 pub fn check_out(path: &Path) -> Result<(), Failure> {
     if path.is_dir() {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: a folder stands there: give the name of a file in it",
             path.display()
-        )));
+        ));
     }
     if path.exists() && !path.is_file() {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: this is no ordinary file: choose another name",
             path.display()
-        )));
+        ));
     }
     let folder = path
         .parent()
@@ -185,15 +185,15 @@ pub fn again(data: Option<&Path>, run: &Path) -> String {
 pub fn config(path: &Path) -> Result<Options, Failure> {
     let file = path.join(CONFIG);
     if !file.exists() {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: there is no run to go on with: it has no {CONFIG}; begin one with `wgrad train DATA --run {}`",
             path.display(),
             shown(path)
-        )));
+        ));
     }
     let text =
         fs::read_to_string(&file).map_err(|e| failure::file(&file, "it cannot be read", &e))?;
-    Ok(Options::parse(&text, &file.display().to_string())?)
+    Options::parse(&text, &file.display().to_string())
 }
 
 /// What the run says of itself.
@@ -216,10 +216,10 @@ impl Folder {
             .open(&lock)
             .map_err(|e| failure::file(&lock, "it cannot be written", &e))?;
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            return Err(Failure::File(format!(
+            return unusable(format!(
                 "{}: another process is training in this folder: wait for it, or choose another",
                 path.display()
-            )));
+            ));
         }
         // Where the file system has no locks there is none.
         if let Ok(entries) = fs::read_dir(&path) {

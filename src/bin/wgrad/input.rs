@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wgrad::data::{DataFile, OpenOptions};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 
 /// Whether a path stands for standard input, or standard output. A file of that name is `./-`.
 pub fn is_standard(path: &Path) -> bool {
@@ -22,11 +22,10 @@ pub fn open(paths: &[PathBuf], options: &OpenOptions) -> Result<DataFile, Failur
         return Ok(DataFile::open(paths, options)?);
     }
     if paths.len() > 1 {
-        return Err(Failure::Usage(
+        return usage(
             "- is standard input, which has one file, but inputs and targets are two here: give them as two files, or as one \
-             NPZ or safetensors file"
-                .into(),
-        ));
+             NPZ or safetensors file",
+        );
     }
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut bytes);

@@ -9,7 +9,7 @@ use wgrad::{Checkpoint, Criterion, Mlp, Preparation, Tensors};
 
 use crate::failure::Failure;
 use crate::folder;
-use crate::model::{self, Source};
+use crate::model::{self, Saved};
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -30,12 +30,12 @@ pub struct Arguments {
 }
 
 /// What is said: a name and a value each.
-struct Facts {
+struct Listing {
     lines: Vec<(String, String)>,
     json: serde_json::Map<String, Value>,
 }
 
-impl Facts {
+impl Listing {
     fn add(&mut self, name: &str, text: impl std::fmt::Display, value: impl Into<Value>) {
         self.lines.push((name.into(), text.to_string()));
         self.json.insert(name.replace(' ', "_"), value.into());
@@ -48,7 +48,7 @@ impl Facts {
 }
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
-    let mut facts = Facts {
+    let mut facts = Listing {
         lines: Vec::new(),
         json: serde_json::Map::new(),
     };
@@ -57,14 +57,14 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     }
     let (source, path) = model::open(&a.path)?;
     match &source {
-        Source::Model(model) => {
+        Saved::Model(model) => {
             facts.same("model", path.display());
             facts.same("wgrad version", model.version());
             network(model.network(), model.criterion(), &mut facts);
             weights(model.weights(), &mut facts);
             prepared(model.preparation.as_ref(), &mut facts);
         }
-        Source::Checkpoint(checkpoint) => of_checkpoint(checkpoint, &path, &mut facts)?,
+        Saved::Checkpoint(checkpoint) => of_checkpoint(checkpoint, &path, &mut facts)?,
     }
     if a.json {
         return output::json(&facts.json);
@@ -84,7 +84,7 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn of_run(path: &Path, facts: &mut Facts) -> Result<(), Failure> {
+fn of_run(path: &Path, facts: &mut Listing) -> Result<(), Failure> {
     facts.same("run", path.display());
     let options = folder::config(path)?;
     let said = |path: Option<&PathBuf>| path.map_or("?".into(), |p| p.display().to_string());
@@ -131,7 +131,7 @@ fn of_run(path: &Path, facts: &mut Facts) -> Result<(), Failure> {
     Ok(())
 }
 
-fn network(network: &Mlp, criterion: Criterion, facts: &mut Facts) {
+fn network(network: &Mlp, criterion: Criterion, facts: &mut Listing) {
     facts.same("network", network);
     let parameters = network.parameters();
     facts.add("parameters", output::count(parameters), parameters);
@@ -139,7 +139,7 @@ fn network(network: &Mlp, criterion: Criterion, facts: &mut Facts) {
 }
 
 /// Shapes and sizes of the weights: a broken one is seen here.
-fn weights(weights: &Tensors, facts: &mut Facts) {
+fn weights(weights: &Tensors, facts: &mut Listing) {
     let mut lines = vec![format!(
         "{:<18} {:>14} {:>11} {:>11} {:>11}",
         "tensor", "shape", "mean", "deviation", "largest"
@@ -175,7 +175,7 @@ fn weights(weights: &Tensors, facts: &mut Facts) {
     facts.add("weights", lines.join("\n"), all);
 }
 
-fn prepared(value: Option<&Value>, facts: &mut Facts) {
+fn prepared(value: Option<&Value>, facts: &mut Listing) {
     let Some(value) = value else {
         facts.add(
             "preparation",
@@ -194,7 +194,7 @@ fn prepared(value: Option<&Value>, facts: &mut Facts) {
     facts.add("preparation", text, value.clone());
 }
 
-fn of_checkpoint(checkpoint: &Checkpoint, path: &Path, facts: &mut Facts) -> Result<(), Failure> {
+fn of_checkpoint(checkpoint: &Checkpoint, path: &Path, facts: &mut Listing) -> Result<(), Failure> {
     facts.same("checkpoint", path.display());
     facts.same("wgrad version", checkpoint.version());
     network(checkpoint.network(), checkpoint.criterion(), facts);

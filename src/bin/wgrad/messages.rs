@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
+use proc_macro2::{TokenStream, TokenTree};
 
 use crate::Cli;
 
@@ -34,47 +35,25 @@ fn sources() -> BTreeMap<String, String> {
 
 /// The contents of the string literals of a source, and of its comments of items, some of which are help.
 fn said(code: &str, comments: bool) -> Vec<String> {
-    let mut out = Vec::new();
-    let mut rest = code;
-    while let Some(at) = rest.find(['"', '/', '\'', '#']) {
-        let (skipped, here) = rest.split_at(at);
-        if here.starts_with("//") {
-            let line = here.lines().next().unwrap_or_default();
-            if let Some(help) = line.strip_prefix("/// ").filter(|_| comments) {
-                out.push(help.to_owned());
+    fn walk(tokens: TokenStream, comments: bool, out: &mut Vec<String>) {
+        for token in tokens {
+            match token {
+                // A comment is an attribute.
+                TokenTree::Group(group) if !comments && group.to_string().starts_with("[doc") => {}
+                TokenTree::Group(group) => walk(group.stream(), comments, out),
+                TokenTree::Literal(literal) => {
+                    let text = literal.to_string();
+                    let text = text.trim_start_matches(['r', '#']).trim_end_matches('#');
+                    let text = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+                    out.extend(text.map(|text| text.trim_start().to_owned()));
+                }
+                _ => {}
             }
-            rest = &here[line.len()..];
-        } else if here.starts_with("#\"") && skipped.ends_with('r') {
-            let end = here[2..].find("\"#").unwrap();
-            out.push(here[2..2 + end].to_owned());
-            rest = &here[end + 4..];
-        } else if here.starts_with('"') {
-            let mut end = 1;
-            while !here[end..].starts_with('"') {
-                end += match here[end..].starts_with('\\') {
-                    true => 1 + here[end + 1..].chars().next().unwrap().len_utf8(),
-                    false => here[end..].chars().next().unwrap().len_utf8(),
-                };
-            }
-            out.push(here[1..end].to_owned());
-            rest = &here[end + 1..];
-        } else if let Some(end) = quoted(here) {
-            rest = &here[end..];
-        } else {
-            rest = &here[1..];
         }
     }
+    let mut out = Vec::new();
+    walk(code.parse().unwrap(), comments, &mut out);
     out
-}
-
-/// The length of a character's literal; none of a lifetime.
-fn quoted(text: &str) -> Option<usize> {
-    let inner = text.strip_prefix('\'')?;
-    let end = match inner.strip_prefix('\\') {
-        Some(escaped) => 1 + escaped.find('\'').filter(|&end| end > 0).unwrap_or(1),
-        None => inner.chars().next()?.len_utf8(),
-    };
-    inner[end..].starts_with('\'').then_some(end + 2)
 }
 
 /// The long options in a text.

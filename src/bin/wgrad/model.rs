@@ -6,22 +6,22 @@ use wgrad::data::{ClassMap, Preparation, TargetEncoding};
 use wgrad::metrics::softmax;
 use wgrad::{Checkpoint, CheckpointFolder, Criterion, Device, Loss, Matrix, Model, Sgd, Trainer};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unusable};
 use crate::folder;
 
 /// What was found where a model was asked for.
-pub enum Source {
+pub enum Saved {
     Model(Model),
     /// A checkpoint, from which a model can be made.
     Checkpoint(Box<Checkpoint>),
 }
 
 /// Reads a model's or a checkpoint's file, or what a run's folder has: its model, or its newest checkpoint.
-pub fn open(path: &Path) -> Result<(Source, PathBuf), Failure> {
+pub fn open(path: &Path) -> Result<(Saved, PathBuf), Failure> {
     if path.is_dir() {
         let model = path.join(folder::MODEL);
         if model.exists() {
-            return Ok((Source::Model(Model::load(&model)?), model));
+            return Ok((Saved::Model(Model::load(&model)?), model));
         }
         let inside = path.join(folder::CHECKPOINTS);
         let inside = if inside.is_dir() {
@@ -30,29 +30,29 @@ pub fn open(path: &Path) -> Result<(Source, PathBuf), Failure> {
             path.to_owned()
         };
         return match CheckpointFolder::new(&inside, 1)?.latest()? {
-            Some(found) => Ok((Source::Checkpoint(Box::new(found.checkpoint)), found.path)),
-            None => Err(Failure::File(format!(
+            Some(found) => Ok((Saved::Checkpoint(Box::new(found.checkpoint)), found.path)),
+            None => unusable(format!(
                 "{}: it has neither a model nor a checkpoint: give the folder of a run, a model or a checkpoint",
                 path.display()
-            ))),
+            )),
         };
     }
     let source = match Model::load(path) {
-        Ok(model) => Source::Model(model),
+        Ok(model) => Saved::Model(model),
         // The model's message is the better one, unless it is a checkpoint.
         Err(error) => match Checkpoint::load(path) {
-            Ok(checkpoint) => Source::Checkpoint(Box::new(checkpoint)),
+            Ok(checkpoint) => Saved::Checkpoint(Box::new(checkpoint)),
             Err(_) => return Err(error.into()),
         },
     };
     Ok((source, path.to_owned()))
 }
 
-impl Source {
+impl Saved {
     pub fn model(self) -> Result<Model, Failure> {
         match self {
-            Source::Model(model) => Ok(model),
-            Source::Checkpoint(checkpoint) => Ok(checkpoint.model()?),
+            Saved::Model(model) => Ok(model),
+            Saved::Checkpoint(checkpoint) => Ok(checkpoint.model()?),
         }
     }
 }
@@ -78,18 +78,18 @@ pub enum Answers {
 /// How data was prepared for a model.
 pub fn preparation(model: &Model, path: &Path) -> Result<Preparation, Failure> {
     let Some(value) = &model.preparation else {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: it does not say how data is prepared for it, so no file can be brought into its form: \
              take a model that `wgrad train` made, or use the library",
             path.display()
-        )));
+        ));
     };
     if value.get("estimator").is_some() {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: an estimator of a program saved it, which knows no columns of files: load it in \
              that program",
             path.display()
-        )));
+        ));
     }
     let preparation: Preparation = serde_json::from_value(value.clone()).map_err(|e| {
         Failure::File(format!(
@@ -100,13 +100,13 @@ pub fn preparation(model: &Model, path: &Path) -> Result<Preparation, Failure> {
     let network = model.network();
     let (inputs, outputs) = (preparation.input_width(), preparation.output_width());
     if (inputs, outputs) != (network.inputs(), network.outputs()) {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: its preparation gives {inputs} inputs and {outputs} outputs, its network has {} and {}: \
              take a model that `wgrad train` made",
             path.display(),
             network.inputs(),
             network.outputs()
-        )));
+        ));
     }
     Ok(preparation)
 }

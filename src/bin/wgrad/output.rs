@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unusable};
 
 /// Writes to standard output.
 pub fn write(bytes: &[u8]) -> Result<(), Failure> {
@@ -13,9 +13,7 @@ pub fn write(bytes: &[u8]) -> Result<(), Failure> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Err(Failure::Closed),
-        Err(e) => Err(Failure::File(format!(
-            "standard output cannot be written ({e})"
-        ))),
+        Err(e) => unusable(format!("standard output cannot be written ({e})")),
     }
 }
 
@@ -84,9 +82,7 @@ fn broken(text: &str, width: Option<usize>) -> String {
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
     match serde_json::to_string_pretty(value) {
         Ok(text) => line(text),
-        Err(e) => Err(Failure::File(format!(
-            "the result cannot be written as JSON: {e}"
-        ))),
+        Err(e) => unusable(format!("the result cannot be written as JSON: {e}")),
     }
 }
 
@@ -112,15 +108,7 @@ pub fn bytes(n: u64) -> String {
 
 /// A whole number with commas between thousands.
 pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    indicatif::HumanCount(n).to_string()
 }
 
 /// So many things, as `1 epoch` or `2,000 epochs`.

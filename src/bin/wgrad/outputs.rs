@@ -4,25 +4,25 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::folder;
 use crate::input::is_standard;
 
 /// A file by the name that it has on the command line.
-pub struct Named<'a> {
+pub struct NamedPath<'a> {
     /// As `--out` or `the data`.
     pub what: &'a str,
     pub path: &'a Path,
 }
 
-/// A [`Named`] for each path that there is.
-pub fn named<'a>(what: &'a str, path: Option<&'a PathBuf>) -> Option<Named<'a>> {
-    path.map(|path| Named { what, path })
+/// A [`NamedPath`] for each path that there is.
+pub fn named<'a>(what: &'a str, path: Option<&'a PathBuf>) -> Option<NamedPath<'a>> {
+    path.map(|path| NamedPath { what, path })
 }
 
 /// What a command writes into a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum OutputKind {
     /// Safetensors: models and weights.
     Tensors,
     Onnx,
@@ -35,16 +35,19 @@ pub enum Kind {
 ///
 /// # Errors
 /// [`Failure::Usage`] with both names; [`Failure::File`] if nothing can be written there.
-pub fn check(inputs: &[Named<'_>], outputs: &[(Named<'_>, Kind)]) -> Result<(), Failure> {
+pub fn check(
+    inputs: &[NamedPath<'_>],
+    outputs: &[(NamedPath<'_>, OutputKind)],
+) -> Result<(), Failure> {
     for (i, (output, kind)) in outputs.iter().enumerate() {
         if is_standard(output.path) {
-            if *kind == Kind::Text {
+            if *kind == OutputKind::Text {
                 continue;
             }
-            return Err(Failure::Usage(format!(
+            return usage(format!(
                 "{} -: standard output takes no model: give the name of a file, ./- if it is that",
                 output.what
-            )));
+            ));
         }
         for input in inputs.iter().filter(|input| !is_standard(input.path)) {
             if is_same(input.path, output.path) {
@@ -61,7 +64,7 @@ pub fn check(inputs: &[Named<'_>], outputs: &[(Named<'_>, Kind)]) -> Result<(), 
         }
         // A pipe or a device takes predictions as they come.
         let special = output.path.exists() && !output.path.is_file() && !output.path.is_dir();
-        if *kind == Kind::Text && special {
+        if *kind == OutputKind::Text && special {
             continue;
         }
         check_kind(output, *kind)?;
@@ -70,7 +73,7 @@ pub fn check(inputs: &[Named<'_>], outputs: &[(Named<'_>, Kind)]) -> Result<(), 
     Ok(())
 }
 
-fn refused(output: &Named<'_>, why: &str) -> Failure {
+fn refused(output: &NamedPath<'_>, why: &str) -> Failure {
     Failure::Usage(format!(
         "{} {}: this {why} and would be overwritten: give another name",
         output.what,
@@ -80,7 +83,7 @@ fn refused(output: &Named<'_>, why: &str) -> Failure {
 
 /// Sees that what stands at an output's place is of the kind that is written there: a table is not replaced by a model, nor a
 /// model by a table.
-fn check_kind(output: &Named<'_>, kind: Kind) -> Result<(), Failure> {
+fn check_kind(output: &NamedPath<'_>, kind: OutputKind) -> Result<(), Failure> {
     let mut start = Vec::new();
     // What cannot be read here is told of when it is to be written.
     if !output.path.is_file()
@@ -93,10 +96,10 @@ fn check_kind(output: &Named<'_>, kind: Kind) -> Result<(), Failure> {
     }
     let is_tensors = matches!(start[..], [_, _, _, _, _, 0, 0, 0, b'{', ..]);
     let (fits, wanted) = match kind {
-        Kind::Tensors => (is_tensors, "neither a model nor weights"),
+        OutputKind::Tensors => (is_tensors, "neither a model nor weights"),
         // The first field, the version of the format.
-        Kind::Onnx => (start[0] == 8, "no ONNX file"),
-        Kind::Text => {
+        OutputKind::Onnx => (start[0] == 8, "no ONNX file"),
+        OutputKind::Text => {
             let cut = std::str::from_utf8(&start).map_or_else(|e| e.valid_up_to(), str::len);
             let text = !start.contains(&0) && start.len() - cut < 4;
             (text, "no text")
@@ -105,11 +108,11 @@ fn check_kind(output: &Named<'_>, kind: Kind) -> Result<(), Failure> {
     if fits {
         return Ok(());
     }
-    Err(Failure::Usage(format!(
+    usage(format!(
         "{} {}: the file that stands there is {wanted}, and would be overwritten: give another name, or move it away",
         output.what,
         output.path.display()
-    )))
+    ))
 }
 
 /// Whether two paths lead to one file, by links of either kind too.

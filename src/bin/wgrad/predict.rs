@@ -11,12 +11,12 @@ use wgrad::Loss;
 use wgrad::files::Replacement;
 
 use crate::data::{New, Reading, Truth};
-use crate::failure::{self, Failure};
+use crate::failure::{self, Failure, usage};
 use crate::input::is_standard;
 use crate::model::{self, Answering, Answers};
 use crate::options::Names;
 use crate::output;
-use crate::outputs::{self, Kind, named};
+use crate::outputs::{self, OutputKind, named};
 use crate::setup;
 
 const EXAMPLES: &str = "\
@@ -65,17 +65,16 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         named("the data", Some(&a.data)),
     ];
     let read: Vec<_> = read.into_iter().flatten().collect();
-    let written = named("--out", a.out.as_ref()).map(|out| (out, Kind::Text));
+    let written = named("--out", a.out.as_ref()).map(|out| (out, OutputKind::Text));
     outputs::check(&read, written.as_slice())?;
     let device = setup::device(&a.device)?.device;
     let mut model = Answering::open(&a.model, &device)?;
     let binary = model.criterion.loss == Loss::BinaryCrossEntropy;
     if a.proba && model.preparation.classes().is_none() && !binary {
-        return Err(Failure::Usage(
+        return usage(
             "--proba needs a model of classes, or one of the loss binary_cross_entropy, but this one's answers \
-             are numbers: leave it out"
-                .into(),
-        ));
+             are numbers: leave it out",
+        );
     }
     let preparation = a.reading.preparation(model.preparation.clone())?;
     let data = New::open(&a.data, &a.reading, &Truth::default(), &preparation)?.with_ids(&a.id)?;
@@ -86,13 +85,13 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         let all = rows.len() == data.rows();
         only = Some(data.inputs(rows)?).filter(|_| all);
     }
-    let mut to = Target::open(a.out.as_deref())?;
+    let mut to = Sink::open(a.out.as_deref())?;
     let mut names = data.id_names();
     let answers = header(&model, a.proba);
     if let Some(twin) = names.iter().find(|name| answers.contains(name)) {
-        return Err(Failure::Usage(format!(
+        return usage(format!(
             "--id {twin} has the name of an answer: give another column, or leave it out"
-        )));
+        ));
     }
     names.extend(header(&model, a.proba));
     if a.json {
@@ -202,46 +201,31 @@ fn line(cells: &[String]) -> Result<Vec<u8>, Failure> {
 }
 
 /// Standard output, a file that is replaced when it is whole, or whatever stands at a path.
-enum Target {
+enum Sink {
     Standard,
-    File {
-        file: Replacement,
-        path: PathBuf,
-    },
+    File(Replacement, PathBuf),
     /// A pipe or a device, which cannot be replaced.
-    Special {
-        file: File,
-        path: PathBuf,
-    },
+    Special(File, PathBuf),
 }
 
-impl Target {
+impl Sink {
     fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path.filter(|path| !is_standard(path)) else {
             return Ok(Self::Standard);
         };
         let fail = |e| failure::file(path, "it cannot be written", &e);
         if path.exists() && !path.is_file() && !path.is_dir() {
-            let file = std::fs::OpenOptions::new()
-                .write(true)
-                .open(path)
-                .map_err(fail)?;
-            return Ok(Self::Special {
-                file,
-                path: path.into(),
-            });
+            let file = std::fs::OpenOptions::new().write(true).open(path);
+            return Ok(Self::Special(file.map_err(fail)?, path.into()));
         }
-        Ok(Self::File {
-            file: Replacement::create(path)?,
-            path: path.into(),
-        })
+        Ok(Self::File(Replacement::create(path)?, path.into()))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let (written, path) = match self {
-            Target::Standard => return output::write(bytes),
-            Target::File { file, path } => (file.write_all(bytes), path),
-            Target::Special { file, path } => (file.write_all(bytes), path),
+            Sink::Standard => return output::write(bytes),
+            Sink::File(file, path) => (file.write_all(bytes), path),
+            Sink::Special(file, path) => (file.write_all(bytes), path),
         };
         match written {
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Closed),
@@ -250,7 +234,7 @@ impl Target {
     }
 
     fn finish(self) -> Result<(), Failure> {
-        if let Target::File { file, .. } = self {
+        if let Sink::File(file, _) = self {
             file.finish()?;
         }
         Ok(())

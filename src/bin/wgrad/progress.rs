@@ -64,11 +64,23 @@ impl Voice {
     }
 }
 
+/// A bar on standard error, of so many steps.
+fn bar(steps: u64) -> ProgressBar {
+    ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr_with_hz(10))
+}
+
+/// How a bar looks.
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("█▉▊▋▌▍▎▏ ")
+}
+
 /// Lines about epochs, where they are lines: not more than about so many.
 const LINES: u64 = 100;
 
 /// How a run goes.
-pub struct Progress {
+pub struct RunProgress {
     pub voice: Voice,
     began: Instant,
     /// Steps made before this process took the run up.
@@ -86,22 +98,18 @@ pub struct Progress {
     epochs: u64,
 }
 
-impl Progress {
+impl RunProgress {
     pub fn new(mut voice: Voice, rows_per_step: f64) -> Self {
         let left: Arc<Mutex<String>> = Arc::default();
         if !voice.quiet && std::io::stderr().is_terminal() {
-            let bar =
-                ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
+            let bar = bar(1);
             // Two lines, neither wider than the terminal.
-            let style = ProgressStyle::with_template(
-                "{prefix} ▕{wide_bar}▏ {pos}/{len} steps{left}\n  {wide_msg}",
-            );
-            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = style("{prefix} ▕{wide_bar}▏ {pos}/{len} steps{left}\n  {wide_msg}");
             let told = Arc::clone(&left);
             let style = style.with_key("left", move |_: &ProgressState, to: &mut dyn Write| {
                 let _ = to.write_str(&told.lock().unwrap_or_else(PoisonError::into_inner));
             });
-            bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+            bar.set_style(style);
             *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
             voice.bar = Some(bar);
         }
@@ -281,7 +289,7 @@ impl Working {
         if silent || !std::io::stderr().is_terminal() {
             return Self(None);
         }
-        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+        let bar = bar(0);
         // The time goes on while nothing else does.
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(Some(bar))
@@ -292,10 +300,7 @@ impl Working {
         let Some(bar) = &self.0 else { return };
         let part = PARTS * p.cases_done as u64 / p.cases.max(1) as u64;
         if bar.length() != Some(PARTS * p.kernels as u64) {
-            let style =
-                ProgressStyle::with_template("{elapsed:>4} ▕{bar:30}▏ {percent:>3} %  {wide_msg}");
-            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+            bar.set_style(style("{elapsed:>4} ▕{bar:30}▏ {percent:>3} %  {wide_msg}"));
             bar.set_length(PARTS * p.kernels as u64);
         }
         bar.set_position(PARTS * p.kernels_done as u64 + part);
@@ -310,8 +315,7 @@ impl Working {
     /// Work without parts to count.
     pub fn on(&self, what: impl Into<Cow<'static, str>>) {
         let Some(bar) = &self.0 else { return };
-        let style = ProgressStyle::with_template("{elapsed:>4} {spinner} {wide_msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.set_style(style("{elapsed:>4} {spinner} {wide_msg}"));
         bar.set_message(what);
     }
 }

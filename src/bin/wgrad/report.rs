@@ -70,7 +70,7 @@ pub fn evaluate(
 
 /// What was trained, on what.
 #[derive(Debug, Clone, Serialize)]
-pub struct Facts {
+pub struct About {
     pub version: String,
     pub data: PathBuf,
     pub rows: usize,
@@ -87,7 +87,7 @@ pub struct Facts {
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
     #[serde(flatten)]
-    facts: Facts,
+    facts: About,
     seconds: f64,
     epochs: usize,
     /// `validation` or `training`: what it was evaluated on.
@@ -97,7 +97,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub fn new(facts: Facts, history: History, on: &str, report: Report) -> Self {
+    pub fn new(facts: About, history: History, on: &str, report: Report) -> Self {
         Self {
             seconds: history.seconds(),
             epochs: history.epochs.len(),

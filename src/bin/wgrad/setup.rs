@@ -9,8 +9,8 @@ use wgrad::{
     RmsProp, Sgd,
 };
 
-use crate::failure::Failure;
-use crate::options::{MonitorName, Named, NormName, OptimizerName, Settings, Wrong, whole};
+use crate::failure::{Failure, usage};
+use crate::options::{MonitorName, Named, NormName, OptimizerName, Settings, whole};
 
 /// Which device, and why.
 pub struct Chosen {
@@ -68,11 +68,10 @@ pub fn criterion(s: &Settings, preparation: &Preparation) -> Result<Criterion, F
             let known = Loss::table();
             let Some(loss) = known.into_iter().find(|loss| loss.name() == name) else {
                 let names: Vec<&str> = known.iter().map(Loss::name).collect();
-                return Err(Wrong(format!(
+                return usage(format!(
                     "there is no loss {name:?}; there are auto, {}",
                     names.join(", ")
-                ))
-                .into());
+                ));
             };
             loss
         }
@@ -89,12 +88,11 @@ pub fn criterion(s: &Settings, preparation: &Preparation) -> Result<Criterion, F
             true => ("classes", "cross_entropy", "regression"),
             false => ("numbers", "mse", "classification"),
         };
-        return Err(Wrong(format!(
+        return usage(format!(
             "loss {} does not fit: {}: take --loss {fit}, or --task {task} if these are no {have}",
             loss.name(),
             preparation.target()
-        ))
-        .into());
+        ));
     }
     Ok(loss.mean().label_smoothing(s.label_smoothing))
 }
@@ -125,13 +123,12 @@ pub fn network(s: &Settings, preparation: &Preparation, loss: Loss) -> Result<Ml
         }
     }
     if s.residual && residuals == 0 {
-        return Err(Wrong(format!(
+        return usage(format!(
             "--residual needs a hidden layer as wide as its input, but with {} inputs the hidden widths are {:?}: \
              repeat a width, as in --hidden 128,128",
             network.inputs(),
             s.hidden.0
-        ))
-        .into());
+        ));
     }
     let last = match loss {
         Loss::OutputCrossEntropy | Loss::KlDivergence => Activation::Softmax,
@@ -246,10 +243,9 @@ pub fn schedule(s: &Settings) -> Result<Schedule, Failure> {
             })
         }
         name => {
-            return Err(Wrong(format!(
+            return usage(format!(
                 "there is no schedule {name:?}; there are constant, step, exponential, cosine, one_cycle, plateau"
-            ))
-            .into());
+            ));
         }
     };
     let mut schedule = Schedule::from(shape);
@@ -325,18 +321,14 @@ pub fn fit_options<'a>(
     let stopping = watched(s, held);
     let monitor = stopping.monitor;
     if !held && monitor != Monitor::TrainLoss {
-        return Err(Wrong(
-            "--monitor watches validation, but there is none: give --validation 0.2 or a file"
-                .into(),
-        )
-        .into());
+        return usage(
+            "--monitor watches validation, but there is none: give --validation 0.2 or a file",
+        );
     }
     if !classes && monitor == Monitor::ValidationAccuracy {
-        return Err(Wrong(
-            "--monitor watches the accuracy, but numbers have none: give --monitor validation-loss"
-                .into(),
-        )
-        .into());
+        return usage(
+            "--monitor watches the accuracy, but numbers have none: give --monitor validation-loss",
+        );
     }
     let options = FitOptions {
         epochs: s.epochs.unwrap_or_else(|| default_epochs(s)),

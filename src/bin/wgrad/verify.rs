@@ -8,7 +8,7 @@ use wgrad::activation::Activation;
 use wgrad::verify::{self, KernelOptions, Report};
 use wgrad::{Adam, Dataset, Loss, Matrix, Mlp, Trainer};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::model;
 use crate::options::Widths;
 use crate::output;
@@ -73,10 +73,9 @@ const ROWS: usize = 16;
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
     if a.hidden.0.is_empty() && a.activation.is_some() {
-        return Err(Failure::Usage(
-            "--activation would do nothing: it is for hidden layers, and with --hidden none there are none: leave it out"
-                .into(),
-        ));
+        return usage(
+            "--activation would do nothing: it is for hidden layers, and with --hidden none there are none: leave it out",
+        );
     }
     let chosen = setup::device(&a.device)?;
     let mut reports = Vec::new();

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use super::survey::{IF_MISSING, not_a_number, raw_row};
+use super::prepared::{Prepared, PreparedRows};
+use super::survey::{EXACT, not_a_number};
 use super::{Column, Encoding, InputColumn, Preparation, Raw, TargetEncoding, Unseen};
 use crate::data::array::{check_rows, reserved};
 use crate::data::class_map::ClassMap;
-use crate::data::frame::{Frame, FrameRow, Value, weights_of};
-use crate::data::stream::Source;
+use crate::data::frame::{Frame, FrameRow, Value};
 use crate::data::table::is_identifier;
-use crate::data::{Dataset, Matrix, Targets, number};
+use crate::data::{Dataset, Matrix, Source, number};
 use crate::error::{CellKind, Error, Result};
 
 /// A value as a number, of any size that an f64 holds.
@@ -25,30 +25,18 @@ pub(super) fn computable(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -
         ));
     };
     if !x.is_finite() {
-        return Err(row.error(
-            column,
-            value,
-            CellKind::NotFinite,
-            "is not finite",
-            "correct it, leave the row out, or count it among the missing values",
-        ));
+        return Err(row.refused(column, value, CellKind::NotFinite));
     }
-    let inexact = x.abs() >= EXACT
+    let inexact = x.abs() >= EXACT as f64
         && match value {
             Value::Text(text) => is_identifier(text),
-            Value::Whole(i) => i.abs() > EXACT as i128,
+            Value::Whole(i) => i.abs() > EXACT,
             _ => false,
         };
-    if inexact {
-        return Err(row.error(
-            column,
-            value,
-            CellKind::TooLarge,
-            "is a whole number beyond 2^53, which no number here holds to the last digit",
-            "leave the column out, or call it categorical if these are names",
-        ));
+    match inexact {
+        true => Err(row.refused(column, value, CellKind::TooLarge)),
+        false => Ok(x),
     }
-    Ok(x)
 }
 
 /// A target as a number.
@@ -65,25 +53,13 @@ pub(super) fn finite(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Re
     }
 }
 
-/// Where whole numbers begin of which an f64 holds not every one.
-const EXACT: f64 = 9_007_199_254_740_992.0;
-
-/// Inputs and targets on their way into a data set.
-#[derive(Default)]
-struct Rows {
-    inputs: Vec<f32>,
-    classes: Vec<u32>,
-    values: Vec<f32>,
-    weights: Vec<f32>,
-}
-
 /// Where data has the columns of a preparation.
 #[derive(Debug, Clone)]
-struct Places {
-    inputs: Vec<usize>,
+pub(super) struct Places {
+    pub inputs: Vec<usize>,
     /// Empty where targets are not asked for.
-    targets: Vec<usize>,
-    weights: Option<usize>,
+    pub targets: Vec<usize>,
+    pub weights: Option<usize>,
 }
 
 impl Preparation {
@@ -171,7 +147,7 @@ impl Preparation {
         Prepared::new(data.into(), self)
     }
 
-    fn check_width(&self) -> Result<usize> {
+    pub(super) fn check_width(&self) -> Result<usize> {
         match self.input_width() {
             0 => Err(Error::Shape {
                 what: "a preparation".into(),
@@ -211,7 +187,7 @@ impl Preparation {
     }
 
     /// Where data has the columns: by name where there are names on both sides, else by number.
-    fn places(&self, frame: &Frame<'_>, with_targets: bool) -> Result<Places> {
+    pub(super) fn places(&self, frame: &Frame<'_>, with_targets: bool) -> Result<Places> {
         let targets = match with_targets {
             true => self.target_columns(),
             false => &[],
@@ -289,7 +265,7 @@ impl Preparation {
     }
 
     /// Whether a row is left out, since it misses a value.
-    fn drops(&self, row: &FrameRow<'_>, places: &Places) -> Result<bool> {
+    pub(super) fn drops(&self, row: &FrameRow<'_>, places: &Places) -> Result<bool> {
         let inputs = self.inputs.iter().map(|input| input.column.index);
         let known = inputs.chain(self.target_columns().iter().map(|column| column.index));
         let here = places.inputs.iter().chain(&places.targets);
@@ -302,7 +278,12 @@ impl Preparation {
         Ok(false)
     }
 
-    fn push_inputs(&self, row: &FrameRow<'_>, places: &Places, out: &mut Vec<f32>) -> Result<()> {
+    pub(super) fn push_inputs(
+        &self,
+        row: &FrameRow<'_>,
+        places: &Places,
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
         for (input, &c) in self.inputs.iter().zip(&places.inputs) {
             let value = row.value(c)?;
             match &input.encoding {
@@ -351,7 +332,12 @@ impl Preparation {
     }
 
     /// The weight of a row.
-    fn push_weight(&self, row: &FrameRow<'_>, places: &Places, out: &mut Rows) -> Result<()> {
+    pub(super) fn push_weight(
+        &self,
+        row: &FrameRow<'_>,
+        places: &Places,
+        out: &mut PreparedRows,
+    ) -> Result<()> {
         let Some(c) = places.weights else {
             return Ok(());
         };
@@ -370,7 +356,12 @@ impl Preparation {
         Ok(())
     }
 
-    fn push_targets(&self, row: &FrameRow<'_>, places: &Places, out: &mut Rows) -> Result<()> {
+    pub(super) fn push_targets(
+        &self,
+        row: &FrameRow<'_>,
+        places: &Places,
+        out: &mut PreparedRows,
+    ) -> Result<()> {
         for (i, &c) in places.targets.iter().enumerate() {
             let value = row.value(c)?;
             match &self.target {
@@ -409,13 +400,7 @@ impl Preparation {
 }
 
 fn missing(row: &FrameRow<'_>, column: usize) -> Error {
-    row.error(
-        column,
-        &Value::Missing,
-        CellKind::MissingInput,
-        "is missing",
-        IF_MISSING,
-    )
+    row.refused(column, &Value::Missing, CellKind::MissingInput)
 }
 
 fn too_far(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Error {
@@ -429,7 +414,7 @@ fn too_far(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Error {
 }
 
 /// The class that a value is the name of.
-fn class(
+pub(super) fn class(
     row: &FrameRow<'_>,
     column: usize,
     value: &Value<'_>,
@@ -438,177 +423,5 @@ fn class(
     match classes.is_numeric() {
         true => classes.index_of_number(row.number(column, value)?),
         false => classes.index(&value.text()),
-    }
-}
-
-/// Raw data and what prepares it, row by row as it is asked for; see [`Preparation::source`].
-#[derive(Debug, Clone)]
-pub struct Prepared<'a> {
-    raw: Raw<'a>,
-    frame: Frame<'a>,
-    preparation: &'a Preparation,
-    places: Places,
-    /// Rows that are left out, in order.
-    dropped: Vec<usize>,
-}
-
-impl<'a> Prepared<'a> {
-    fn new(raw: Raw<'a>, preparation: &'a Preparation) -> Result<Self> {
-        preparation.check_width()?;
-        if let TargetEncoding::None = preparation.target {
-            return Err(Error::Targets {
-                loss: "apply".into(),
-                expected: "a preparation that was fitted with targets".into(),
-                got: "none".into(),
-                advice: "use apply_inputs".into(),
-            });
-        }
-        if let Raw::Dataset(data) = raw {
-            let got = match (data.targets(), &preparation.target) {
-                (Targets::Values(_), TargetEncoding::Classes { .. }) => Some("values"),
-                (Targets::Classes(_), TargetEncoding::Values { .. }) => Some("classes"),
-                _ => None,
-            };
-            if let Some(got) = got {
-                return Err(Error::Targets {
-                    loss: "the preparation".into(),
-                    expected: preparation.target.to_string(),
-                    got: got.into(),
-                    advice: "give the targets that the training data had".into(),
-                });
-            }
-        }
-        let frame = Frame::new(raw);
-        let places = preparation.places(&frame, true)?;
-        let mut dropped = Vec::new();
-        if preparation.drop_rows || !preparation.drop_for.is_empty() {
-            frame.for_rows(0..frame.rows(), |row| {
-                if preparation.drops(row, &places)? {
-                    dropped.push(row.index);
-                }
-                Ok(())
-            })?;
-            if dropped.len() == frame.rows() {
-                return Err(Error::EmptyData {
-                    what: format!("{}, without its rows that miss values,", frame.label()),
-                });
-            }
-        }
-        Ok(Self {
-            raw,
-            frame,
-            preparation,
-            places,
-            dropped,
-        })
-    }
-
-    /// Rows that were left out because they miss values.
-    pub fn dropped(&self) -> usize {
-        self.dropped.len()
-    }
-
-    /// Visits rows of those kept.
-    fn for_rows(
-        &self,
-        rows: Range<usize>,
-        mut visit: impl FnMut(&FrameRow<'_>) -> Result<()>,
-    ) -> Result<()> {
-        check_rows(self.frame.label(), &rows, self.rows())?;
-        let all = raw_row(&self.dropped, rows.start)..raw_row(&self.dropped, rows.end - 1) + 1;
-        self.frame
-            .for_rows(all, |row| match self.dropped.binary_search(&row.index) {
-                Ok(_) => Ok(()),
-                Err(_) => visit(row),
-            })
-    }
-
-    /// How many of these rows, by their numbers among those kept, have a category that the training data did not have.
-    ///
-    /// # Errors
-    /// As [`read`](Source::read), but for such categories.
-    pub fn unseen(&self, rows: &[usize]) -> Result<usize> {
-        let mut asked = vec![false; self.frame.rows()];
-        for &row in rows {
-            check_rows(self.frame.label(), &(row..row + 1), self.rows())?;
-            asked[raw_row(&self.dropped, row)] = true;
-        }
-        let mut count = 0;
-        self.frame.for_rows(0..self.frame.rows(), |row| {
-            if !asked[row.index] {
-                return Ok(());
-            }
-            for (input, &c) in self.preparation.inputs.iter().zip(&self.places.inputs) {
-                let Encoding::OneHot { categories, .. } = &input.encoding else {
-                    continue;
-                };
-                let value = row.value(c)?;
-                if value != Value::Missing && class(row, c, &value, categories).is_none() {
-                    count += 1;
-                    break;
-                }
-            }
-            Ok(())
-        })?;
-        Ok(count)
-    }
-
-    /// The targets of some rows (N, O) as the data has them, on the user's own scale: what answers that were
-    /// [brought back](Preparation::inverse_target) are to be compared with.
-    ///
-    /// # Errors
-    /// [`Error::Targets`] if they are classes; [`Error::Cell`] for a value that cannot be used; [`Error::Argument`] if there are no
-    /// such rows.
-    pub fn values(&self, rows: Range<usize>) -> Result<Matrix<f64>> {
-        let TargetEncoding::Values { columns, .. } = &self.preparation.target else {
-            return Err(Error::Targets {
-                loss: "values".into(),
-                expected: "targets that are values".into(),
-                got: self.preparation.target.to_string(),
-                advice: "read the data set: its labels are class indices".into(),
-            });
-        };
-        let mut values = reserved(self.frame.label(), rows.len(), columns.len())?;
-        self.for_rows(rows, |row| {
-            for &c in &self.places.targets {
-                values.push(finite(row, c, &row.value(c)?)?);
-            }
-            Ok(())
-        })?;
-        Matrix::new(columns.len(), values)
-    }
-}
-
-impl Source for Prepared<'_> {
-    fn rows(&self) -> usize {
-        self.frame.rows() - self.dropped.len()
-    }
-
-    fn read(&self, rows: Range<usize>) -> Result<Dataset> {
-        check_rows(self.frame.label(), &rows, self.rows())?;
-        let preparation = self.preparation;
-        let width = preparation.check_width()?;
-        let mut out = Rows {
-            inputs: reserved(self.frame.label(), rows.len(), width)?,
-            ..Rows::default()
-        };
-        self.for_rows(rows.clone(), |row| {
-            preparation.push_inputs(row, &self.places, &mut out.inputs)?;
-            preparation.push_weight(row, &self.places, &mut out)?;
-            preparation.push_targets(row, &self.places, &mut out)
-        })?;
-        let inputs = Matrix::new(width, out.inputs)?;
-        let ready = match self.places.targets.len() {
-            _ if preparation.classes().is_some() => Dataset::classes(inputs, out.classes)?,
-            cols => Dataset::values(inputs, Matrix::new(cols, out.values)?)?,
-        };
-        match weights_of(self.raw) {
-            _ if self.places.weights.is_some() => ready.with_weights(out.weights),
-            Some(weights) => {
-                let kept = rows.map(|row| weights[raw_row(&self.dropped, row)]);
-                ready.with_weights(kept.collect())
-            }
-            None => Ok(ready),
-        }
     }
 }

@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 
 use super::apply::{computable, finite};
-use super::survey::Survey;
+use super::survey::{Roles, Survey};
 use super::{
-    Column, Encoding, InputColumn, Missing, Preparation, PreparationOptions, Raw, Scaling,
-    TargetEncoding,
+    Encoding, InputColumn, Missing, Preparation, PreparationOptions, Raw, Scaling, TargetEncoding,
 };
 use crate::data::class_map::ClassMap;
 use crate::data::frame::{Frame, FrameRow, Value};
@@ -16,7 +15,7 @@ use crate::data::standardizer::{Moments, Standardizer};
 use crate::error::{ColumnKind, Error, Result};
 
 impl Preparation {
-    /// Fits a preparation to training data: a [`Table`](crate::Table), [`Arrays`](crate::Arrays), a [`Dataset`](crate::Dataset), or a
+    /// Fits a preparation to training data: a [`Table`](crate::Table), a [`DataFile`](crate::DataFile), a [`Dataset`](crate::Dataset), or a
     /// [`Matrix`](crate::Matrix) of inputs. All rows are training rows; where some are held out, see
     /// [`fit_rows`](Self::fit_rows).
     ///
@@ -60,21 +59,6 @@ impl Preparation {
     }
 }
 
-/// The rule for missing values of a column.
-fn rule<'a>(
-    frame: &Frame<'_>,
-    column: usize,
-    options: &'a PreparationOptions,
-) -> Result<&'a Missing> {
-    let mut found = &options.missing;
-    for (of, rule) in &options.missing_in {
-        if frame.column(of)? == column {
-            found = rule;
-        }
-    }
-    Ok(found)
-}
-
 /// Goes through the rows, for what their columns have.
 fn gather(
     frame: &Frame<'_>,
@@ -82,11 +66,8 @@ fn gather(
     wanted: &[bool],
     options: &PreparationOptions,
 ) -> Result<Preparation> {
-    let rules: Vec<&Missing> = survey
-        .inputs
-        .iter()
-        .map(|&c| rule(frame, c, options))
-        .collect::<Result<_>>()?;
+    let roles = Roles::new(frame, options)?;
+    let rules: Vec<&Missing> = survey.inputs.iter().map(|&c| roles.rule(c)).collect();
     let mut inputs: Vec<Gathered> = survey.numbers.iter().map(|&n| Gathered::new(n)).collect();
     let classes = survey.classes();
     let mut moments = vec![Moments::default(); survey.targets.len()];
@@ -110,10 +91,7 @@ fn gather(
         }
         Ok(())
     })?;
-    let column = |index: usize| Column {
-        name: frame.name(index).map(String::from),
-        index,
-    };
+    let column = |index: usize| frame.known(index);
     let target = match classes {
         Some(classes) => TargetEncoding::Classes {
             column: column(survey.targets[0]),
@@ -130,13 +108,12 @@ fn gather(
     for (i, gathered) in inputs.into_iter().enumerate() {
         let c = survey.inputs[i];
         let fitting = Fitting {
-            frame,
+            roles: &roles,
             column: c,
             rule: rules[i],
             lacking: survey.lacking[i],
             texts: survey.texts[i],
             image,
-            options,
         };
         let (encoding, fill) = fitting.input(gathered)?;
         columns.push(InputColumn {
@@ -235,7 +212,7 @@ fn count(counts: &mut HashMap<String, (usize, f64)>, name: &str, x: f64) {
 
 /// A column of inputs on its way to an encoding.
 struct Fitting<'a> {
-    frame: &'a Frame<'a>,
+    roles: &'a Roles<'a>,
     column: usize,
     rule: &'a Missing,
     /// Whether a value is missing, in a training row or another.
@@ -244,7 +221,6 @@ struct Fitting<'a> {
     texts: bool,
     /// Whether all columns are bytes of images.
     image: bool,
-    options: &'a PreparationOptions,
 }
 
 impl Fitting<'_> {
@@ -259,14 +235,6 @@ impl Fitting<'_> {
         }
     }
 
-    fn label(&self) -> String {
-        format!(
-            "{}, {}",
-            self.frame.file_of(self.column),
-            self.frame.column_label(self.column)
-        )
-    }
-
     fn numbers(
         &self,
         moments: &Moments,
@@ -274,7 +242,7 @@ impl Fitting<'_> {
         counts: &HashMap<u64, usize>,
     ) -> Result<(Encoding, Option<String>)> {
         let bytes = (0.0, f64::from(1.0_f32 / 255.0));
-        let (shift, factor) = match self.options.scaling {
+        let (shift, factor) = match self.roles.options.scaling {
             Scaling::None => (0.0, 1.0),
             Scaling::Bytes => bytes,
             Scaling::Auto if self.image => bytes,
@@ -295,7 +263,10 @@ impl Fitting<'_> {
                 Some(_) => Some(text.trim().into()),
                 None if self.lacking => {
                     return Err(Error::Argument {
-                        name: format!("the constant for missing values of {}", self.label()),
+                        name: format!(
+                            "the constant for missing values of {}",
+                            self.roles.label(self.column)
+                        ),
                         value: format!("{text:?}"),
                         allowed: "a finite number, since the column's values are numbers".into(),
                     });
@@ -316,20 +287,21 @@ impl Fitting<'_> {
         mut counts: HashMap<String, (usize, f64)>,
     ) -> Result<(Encoding, Option<String>)> {
         if counts.is_empty() {
-            return Err(Error::Column {
-                file: self.frame.file_of(self.column).into(),
-                column: self.frame.column_label(self.column),
-                problem: "it has no values in the rows to train on, all are missing".into(),
-                advice: "leave that column out".into(),
-                kind: ColumnKind::Empty,
-            });
+            return Err(self.roles.about(
+                self.column,
+                ColumnKind::Empty,
+                "it has no values in the rows to train on, all are missing",
+                "leave that column out",
+            ));
         }
         let rows: usize = counts.values().map(|(n, _)| n).sum();
-        let mut own = self.options.missing_in.iter();
-        let own = own.any(|(c, _)| matches!(self.frame.column(c), Ok(c) if c == self.column));
-        if own && matches!(self.rule, Missing::Mean | Missing::Median) {
+        let mut own = self.roles.missing_in.iter().map(|(c, _)| c);
+        if own.any(|&c| c == self.column) && matches!(self.rule, Missing::Mean | Missing::Median) {
             return Err(Error::Argument {
-                name: format!("the rule for missing values of {}", self.label()),
+                name: format!(
+                    "the rule for missing values of {}",
+                    self.roles.label(self.column)
+                ),
                 value: format!("{:?}", self.rule).to_lowercase(),
                 allowed: "error, drop, the most frequent or a constant, since it has categories"
                     .into(),
@@ -367,17 +339,11 @@ impl Fitting<'_> {
             count(&mut counts, fill, number(fill).unwrap_or(f64::NAN));
             categories = of(&counts)?;
         }
-        let most = self.options.max_categories;
-        let said = self.options.categorical.iter();
-        let said = said
-            .map(|c| self.frame.column(c))
-            .any(|c| matches!(c, Ok(c) if c == self.column));
-        let about = |problem: String, advice: &str| Error::Column {
-            file: self.frame.file_of(self.column).into(),
-            column: self.frame.column_label(self.column),
-            problem,
-            advice: advice.into(),
-            kind: ColumnKind::ManyCategories,
+        let most = self.roles.options.max_categories;
+        let said = self.roles.categorical.contains(&self.column);
+        let about = |problem: String, advice: &str| {
+            let kind = ColumnKind::ManyCategories;
+            self.roles.about(self.column, kind, problem, advice)
         };
         if categories.len() > most {
             return Err(about(
@@ -401,7 +367,7 @@ impl Fitting<'_> {
         }
         let encoding = Encoding::OneHot {
             categories,
-            unseen: self.options.unseen,
+            unseen: self.roles.options.unseen,
         };
         Ok((encoding, fill))
     }

@@ -7,22 +7,23 @@ mod seen;
 
 use std::fmt;
 
-pub(super) use decide::{ENOUGH, IF_MISSING};
+pub(super) use decide::ENOUGH;
+pub(super) use roles::Roles;
 pub(super) use seen::not_a_number;
 
 use super::{Column, PreparationOptions, Raw};
-use crate::data::array::Task;
 use crate::data::class_map::ClassMap;
+use crate::data::element::Task;
 use crate::data::frame::Frame;
 use crate::data::stratified;
+use crate::data::table::changed;
 use crate::error::{Error, Result};
 
 use decide::decide;
-use roles::Roles;
 use seen::look;
 
 /// The largest whole number up to which an f64 holds all.
-const EXACT: i128 = 1 << 53;
+pub(super) const EXACT: i128 = 1 << 53;
 
 /// What a column's values are.
 #[derive(Debug, Clone, PartialEq)]
@@ -153,11 +154,8 @@ impl Survey {
             // Its names were given up, as those of numbers, and now turn out to matter.
             None => {
                 let (seen, dropped) = look(&roles, true)?;
-                decide(&roles, task, seen, dropped)?.ok_or_else(|| Error::File {
-                    file: frame.label().into(),
-                    problem: "changed while it was read".into(),
-                    advice: "let no other program write to it meanwhile".into(),
-                })
+                let decided = decide(&roles, task, seen, dropped)?;
+                decided.ok_or_else(|| changed(frame.label(), "it has other values"))
             }
         }
     }

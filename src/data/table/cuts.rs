@@ -1,6 +1,6 @@
 //! What cuts the lines of a table, where that is not said.
 
-use super::notation::{Form, form};
+use super::notation::{Look, look};
 use super::records::{Dialect, Mark, Records};
 use super::{is_missing, text};
 
@@ -11,14 +11,14 @@ const SAMPLE: usize = 1000;
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
 /// What was found.
-pub(super) struct Found {
+pub(super) struct Guessed {
     /// `None`: white space.
     pub delimiter: Option<u8>,
     pub evidence: String,
 }
 
 /// What a delimiter makes of the first lines.
-struct Cut {
+struct Trial {
     /// Values of the first line.
     first: usize,
     /// Whether all lines have as many.
@@ -33,7 +33,7 @@ struct Cut {
     numeric: bool,
 }
 
-impl Cut {
+impl Trial {
     fn new(bytes: &[u8], dialect: Dialect, missing: &[String]) -> Self {
         let mut cut = Self {
             first: 0,
@@ -75,7 +75,7 @@ impl Cut {
                     continue;
                 }
                 cut.present += 1;
-                if form(value) != Form::Text {
+                if look(value) != Look::Text {
                     *column += 1;
                     cut.numbers += 1;
                 } else if value.bytes().any(|b| DELIMITERS.contains(&b)) {
@@ -106,9 +106,9 @@ impl Cut {
 
 /// What cuts the first lines best; see [`CsvOptions::delimiter`](super::CsvOptions::delimiter). `tabs`: whether the file is named
 /// as one that has tabs.
-pub(super) fn guess(bytes: &[u8], quote: Option<u8>, missing: &[String], tabs: bool) -> Found {
-    let cut = |delimiter| Cut::new(bytes, Dialect { delimiter, quote }, missing);
-    let mut best: Option<(u8, Cut)> = None;
+pub(super) fn guess(bytes: &[u8], quote: Option<u8>, missing: &[String], tabs: bool) -> Guessed {
+    let cut = |delimiter| Trial::new(bytes, Dialect { delimiter, quote }, missing);
+    let mut best: Option<(u8, Trial)> = None;
     let mut most = (1, b',');
     for delimiter in DELIMITERS {
         if quote == Some(delimiter) {
@@ -119,7 +119,7 @@ pub(super) fn guess(bytes: &[u8], quote: Option<u8>, missing: &[String], tabs: b
             most = (cut.first, delimiter);
         }
         if delimiter == b'\t' && tabs && cut.first > 1 {
-            return Found {
+            return Guessed {
                 delimiter: Some(delimiter),
                 evidence: "the name of the file says so".into(),
             };
@@ -133,7 +133,7 @@ pub(super) fn guess(bytes: &[u8], quote: Option<u8>, missing: &[String], tabs: b
             best = Some((delimiter, cut));
         }
     }
-    let alike = |cut: &Cut| format!("it cuts every line into {} values", cut.first);
+    let alike = |cut: &Trial| format!("it cuts every line into {} values", cut.first);
     // White space stands in many a text: it cuts only where it leaves numbers.
     let words = cut(None);
     let clean = words.first > 1 && words.alike && words.sensible == words.values && words.numeric;
@@ -142,17 +142,17 @@ pub(super) fn guess(bytes: &[u8], quote: Option<u8>, missing: &[String], tabs: b
             .as_ref()
             .is_none_or(|(_, best)| words.numbers() > best.numbers())
     {
-        return Found {
+        return Guessed {
             delimiter: None,
             evidence: alike(&words),
         };
     }
     match best {
-        Some((delimiter, cut)) => Found {
+        Some((delimiter, cut)) => Guessed {
             delimiter: Some(delimiter),
             evidence: alike(&cut),
         },
-        None => Found {
+        None => Guessed {
             delimiter: Some(most.1),
             evidence: match most.0 {
                 1 => "there is one value a line".into(),

@@ -4,7 +4,8 @@
 use csv::ByteRecord;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::notation::{FORMS, Form, Notation, form};
+use super::notation::Look::{self, *};
+use super::notation::{LOOKS, Notation, look};
 use super::{is_missing, number, text};
 
 /// Different texts of a column that are told apart.
@@ -14,30 +15,18 @@ const TEXTS: usize = 64;
 const ENOUGH: u64 = 10;
 
 /// What speaks for a decimal comma.
-const COMMA: [Form; 5] = [
-    Form::Comma,
-    Form::PointsComma,
-    Form::SpacesComma,
-    Form::QuotesComma,
-    Form::Points,
-];
+const COMMA: [Look; 5] = [Comma, PointsComma, SpacesComma, QuotesComma, Points];
 
 /// What speaks for a decimal point.
-const POINT: [Form; 5] = [
-    Form::Point,
-    Form::CommasPoint,
-    Form::SpacesPoint,
-    Form::QuotesPoint,
-    Form::Commas,
-];
+const POINT: [Look; 5] = [Point, CommasPoint, SpacesPoint, QuotesPoint, Commas];
 
 /// A value and its line, to be shown.
 pub(super) type Example = (u64, Box<str>);
 
 /// What stands in a column.
 #[derive(Debug, Default)]
-pub(super) struct Column {
-    forms: [u32; FORMS],
+pub(super) struct ColumnEvidence {
+    looks: [u32; LOOKS],
     /// Whether the first line's value stands below it, too.
     again: bool,
     /// The smallest and the largest plain number, where that matters.
@@ -55,20 +44,20 @@ pub(super) struct Column {
     spaced: Option<Example>,
 }
 
-impl Column {
+impl ColumnEvidence {
     fn add(&mut self, line: u64, text: &str) {
-        let form = form(text);
-        let count = &mut self.forms[form as usize];
+        let look = look(text);
+        let count = &mut self.looks[look as usize];
         *count = count.saturating_add(1);
-        let example = match form {
-            Form::Text => {
+        let example = match look {
+            Text => {
                 self.add_text(text);
                 return;
             }
-            Form::Small | Form::Whole | Form::PointOrGroup => return,
-            Form::CommaOrGroup => &mut self.group,
-            Form::Spaces | Form::Quotes => &mut self.spaced,
-            form if COMMA.contains(&form) => &mut self.comma,
+            Small | Whole | PointOrGroup => return,
+            CommaOrGroup => &mut self.group,
+            Spaces | Quotes => &mut self.spaced,
+            look if COMMA.contains(&look) => &mut self.comma,
             _ => &mut self.point,
         };
         if example.is_none() {
@@ -92,17 +81,17 @@ impl Column {
         }
     }
 
-    fn count(&self, forms: &[Form]) -> u64 {
-        let counts = forms.iter().map(|&form| self.forms[form as usize]);
+    fn count(&self, looks: &[Look]) -> u64 {
+        let counts = looks.iter().map(|&look| self.looks[look as usize]);
         counts.map(u64::from).sum()
     }
 
     fn present(&self) -> u64 {
-        self.forms.iter().copied().map(u64::from).sum()
+        self.looks.iter().copied().map(u64::from).sum()
     }
 
     fn numbers(&self) -> u64 {
-        self.present() - self.count(&[Form::Text])
+        self.present() - self.count(&[Text])
     }
 
     /// Whether most values are numbers, however they are written.
@@ -113,21 +102,21 @@ impl Column {
     /// Whether most values have fractions.
     fn has_fractions(&self) -> bool {
         let whole = [
-            Form::Text,
-            Form::Small,
-            Form::Whole,
-            Form::Points,
-            Form::Commas,
-            Form::Spaces,
-            Form::Quotes,
-            Form::CommaOrGroup,
+            Text,
+            Small,
+            Whole,
+            Points,
+            Commas,
+            Spaces,
+            Quotes,
+            CommaOrGroup,
         ];
         2 * self.count(&whole) < self.present()
     }
 
     /// Whether values are texts of which each comes more than once, on average.
     fn repeats_texts(&self) -> bool {
-        let texts = self.count(&[Form::Text]);
+        let texts = self.count(&[Text]);
         !self.many_texts && texts >= 4 && texts >= 2 * self.texts.len() as u64
     }
 
@@ -174,7 +163,7 @@ pub(super) enum Unclear {
 pub(super) struct Evidence {
     first: ByteRecord,
     first_line: u64,
-    columns: Vec<Column>,
+    columns: Vec<ColumnEvidence>,
     /// How many numbers of the first line go on evenly.
     sequence: usize,
 }
@@ -217,7 +206,8 @@ impl Evidence {
     /// A line below the first, of as many values.
     pub fn add(&mut self, line: u64, record: &ByteRecord, missing: &[String]) {
         if self.columns.is_empty() {
-            self.columns.resize_with(self.first.len(), Column::default);
+            self.columns
+                .resize_with(self.first.len(), ColumnEvidence::default);
         }
         for ((column, value), first) in self.columns.iter_mut().zip(record).zip(&self.first) {
             let Some(value) = text(value).filter(|value| !is_missing(value, missing)) else {
@@ -249,12 +239,12 @@ impl Evidence {
             if is_missing(value, missing) || column.present() == 0 {
                 continue;
             }
-            if form(value) == Form::Text && column.numbers() == column.present() {
+            if look(value) == Text && column.numbers() == column.present() {
                 over_numbers += 1;
                 score += 3;
-            } else if form(value) == Form::Text && column.is_numeric() && !column.again {
+            } else if look(value) == Text && column.is_numeric() && !column.again {
                 score += 1;
-            } else if form(value) == Form::Text || !column.is_numeric() {
+            } else if look(value) == Text || !column.is_numeric() {
                 if column.again {
                     below += 1;
                     score -= 3;
@@ -344,7 +334,7 @@ impl Evidence {
     }
 
     /// Columns of which most values are numbers, in some notation.
-    fn numeric(&self) -> impl Iterator<Item = (usize, &Column)> {
+    fn numeric(&self) -> impl Iterator<Item = (usize, &ColumnEvidence)> {
         let columns = self.columns.iter().enumerate();
         columns.filter(|(_, column)| column.is_numeric())
     }
@@ -353,88 +343,73 @@ impl Evidence {
         let of = |with: fn((u64, u64)) -> bool| self.numeric().find(|(_, c)| with(c.marks()));
         let comma = of(|(comma, point)| comma > point);
         let point = of(|(comma, point)| point > comma);
-        let group = || {
-            self.numeric()
-                .find_map(|(i, column)| Some((i, column, column.group.clone()?)))
+        let evident = |mark, column, example: &Option<Example>| {
+            let example = example.clone();
+            Ok(Some(Evident {
+                mark,
+                column,
+                example,
+            }))
         };
-        Ok(match (comma, point) {
+        let (i, found) = match (comma, point) {
             (Some((i, comma)), Some((j, point))) => {
                 return Err(Unclear::Marks {
                     comma: (i, comma.comma.clone()),
                     point: (j, point.point.clone()),
                 });
             }
-            (Some((column, found)), None) => Some(Evident {
-                mark: ',',
-                column,
-                example: found.comma.clone(),
-            }),
-            (None, Some((column, found))) => Some(Evident {
-                mark: '.',
-                column,
-                example: found.point.clone(),
-            }),
-            (None, None) => match group() {
-                None => None,
-                // Something else stands between thousands.
-                Some((column, _, example)) if spaced => Some(Evident {
-                    mark: ',',
-                    column,
-                    example: Some(example),
-                }),
-                Some((column, _, example)) => match self.numeric().find(|(_, c)| c.counts()) {
-                    Some((column, found)) => Some(Evident {
-                        mark: '.',
-                        column,
-                        example: found.group.clone(),
-                    }),
-                    None => return Err(Unclear::Group { column, example }),
-                },
+            (Some((i, found)), None) => return evident(',', i, &found.comma),
+            (None, Some((i, found))) => return evident('.', i, &found.point),
+            (None, None) => match self.numeric().find(|(_, c)| c.group.is_some()) {
+                None => return Ok(None),
+                Some(found) => found,
             },
-        })
+        };
+        // Something else stands between thousands.
+        if spaced {
+            return evident(',', i, &found.group);
+        }
+        match (self.numeric().find(|(_, c)| c.counts()), &found.group) {
+            (Some((i, found)), _) => evident('.', i, &found.group),
+            (None, Some(example)) => Err(Unclear::Group {
+                column: i,
+                example: example.clone(),
+            }),
+            (None, None) => Ok(None),
+        }
     }
 
     fn thousands(&self, decimal: char) -> Option<Evident> {
-        let point = decimal == '.';
-        let (mark, marked, perhaps, never) = match point {
-            true => (
-                ',',
-                [Form::Commas, Form::CommasPoint],
-                Form::CommaOrGroup,
-                Form::Comma,
+        // With each mark, how numbers look that have it.
+        let (candidates, perhaps, never) = match decimal {
+            '.' => (
+                [
+                    (',', [Commas, CommasPoint]),
+                    (' ', [Spaces, SpacesPoint]),
+                    ('\'', [Quotes, QuotesPoint]),
+                ],
+                CommaOrGroup,
+                Comma,
             ),
-            false => (
-                '.',
-                [Form::Points, Form::PointsComma],
-                Form::PointOrGroup,
-                Form::Point,
+            _ => (
+                [
+                    ('.', [Points, PointsComma]),
+                    (' ', [Spaces, SpacesComma]),
+                    ('\'', [Quotes, QuotesComma]),
+                ],
+                PointOrGroup,
+                Point,
             ),
         };
-        let spaces = [
-            Form::Spaces,
-            if point {
-                Form::SpacesPoint
-            } else {
-                Form::SpacesComma
-            },
-        ];
-        let quotes = [
-            Form::Quotes,
-            if point {
-                Form::QuotesPoint
-            } else {
-                Form::QuotesComma
-            },
-        ];
         let mut best: Option<(u64, Evident)> = None;
-        let candidates = [(mark, &marked), (' ', &spaces), ('\'', &quotes)];
-        for (candidate, forms) in candidates {
-            let of = |column: &Column| {
-                let groups = match candidate == mark && column.count(&[never]) == 0 {
+        for (candidate, looks) in candidates {
+            let of = |column: &ColumnEvidence| {
+                let between = matches!(candidate, ',' | '.');
+                let groups = match between && column.count(&[never]) == 0 {
                     true => column.count(&[perhaps]),
                     false => 0,
                 };
-                column.count(forms) + groups
+                column.count(&looks) + groups
             };
             let count: u64 = self.numeric().map(|(_, column)| of(column)).sum();
             let first = self.numeric().find(|(_, column)| of(column) > 0);
@@ -461,11 +436,11 @@ impl Evidence {
     }
 }
 
-impl Column {
+impl ColumnEvidence {
     /// Whether commas can only stand between thousands: what has none is below a thousand.
     fn counts(&self) -> bool {
-        self.count(&[Form::CommaOrGroup]) > 0
-            && self.count(&[Form::Small]) > 0
-            && self.count(&[Form::Whole, Form::PointOrGroup]) == 0
+        self.count(&[CommaOrGroup]) > 0
+            && self.count(&[Small]) > 0
+            && self.count(&[Whole, PointOrGroup]) == 0
     }
 }

@@ -5,7 +5,7 @@ use crate::data::table::number;
 /// What a value looks like, before it is known what a comma or a point in it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Form {
+pub(super) enum Look {
     /// No number in any notation.
     Text,
     /// A whole number of at most three digits.
@@ -43,7 +43,7 @@ pub(super) enum Form {
 }
 
 /// Forms that there are.
-pub(super) const FORMS: usize = Form::QuotesComma as usize + 1;
+pub(super) const LOOKS: usize = Look::QuotesComma as usize + 1;
 
 /// What may stand between digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,17 +94,17 @@ fn is_exponent(text: &str) -> bool {
 }
 
 /// What a value looks like.
-pub(super) fn form(text: &str) -> Form {
+pub(super) fn look(text: &str) -> Look {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     match unsigned.as_bytes().first() {
         Some(b'0'..=b'9' | b'.' | b',') => of_digits(unsigned),
         // inf and nan.
-        Some(b'i' | b'I' | b'n' | b'N') if number(text).is_some() => Form::Whole,
-        _ => Form::Text,
+        Some(b'i' | b'I' | b'n' | b'N') if number(text).is_some() => Look::Whole,
+        _ => Look::Text,
     }
 }
 
-fn of_digits(text: &str) -> Form {
+fn of_digits(text: &str) -> Look {
     let (first, mut rest) = digits(text);
     // Whether thousands may be marked so far.
     let mut grouped = (1..=3).contains(&first) && !text.starts_with('0');
@@ -115,7 +115,7 @@ fn of_digits(text: &str) -> Form {
             break;
         }
         let Some((kind, behind)) = separator(rest) else {
-            return Form::Text;
+            return Look::Text;
         };
         match &mut seen {
             None => seen = Some((kind, 1)),
@@ -128,14 +128,14 @@ fn of_digits(text: &str) -> Form {
                 let (fraction, end) = digits(behind);
                 let whole = end.is_empty() && fraction > 0 && grouped && last == 3;
                 return match (*of, kind) {
-                    _ if !whole => Form::Text,
-                    (Separator::Point, Separator::Comma) => Form::PointsComma,
-                    (Separator::Comma, Separator::Point) => Form::CommasPoint,
-                    (Separator::Space, Separator::Point) => Form::SpacesPoint,
-                    (Separator::Space, Separator::Comma) => Form::SpacesComma,
-                    (Separator::Quote, Separator::Point) => Form::QuotesPoint,
-                    (Separator::Quote, Separator::Comma) => Form::QuotesComma,
-                    _ => Form::Text,
+                    _ if !whole => Look::Text,
+                    (Separator::Point, Separator::Comma) => Look::PointsComma,
+                    (Separator::Comma, Separator::Point) => Look::CommasPoint,
+                    (Separator::Space, Separator::Point) => Look::SpacesPoint,
+                    (Separator::Space, Separator::Comma) => Look::SpacesComma,
+                    (Separator::Quote, Separator::Point) => Look::QuotesPoint,
+                    (Separator::Quote, Separator::Comma) => Look::QuotesComma,
+                    _ => Look::Text,
                 };
             }
         }
@@ -143,18 +143,18 @@ fn of_digits(text: &str) -> Form {
     }
     grouped &= last == 3 && rest.is_empty();
     match seen {
-        None if first == 0 => Form::Text,
-        None if first <= 3 && rest.is_empty() => Form::Small,
-        None => Form::Whole,
-        Some((Separator::Point, 1)) if grouped => Form::PointOrGroup,
-        Some((Separator::Point, 1)) if first + last > 0 => Form::Point,
-        Some((Separator::Comma, 1)) if grouped => Form::CommaOrGroup,
-        Some((Separator::Comma, 1)) if last > 0 => Form::Comma,
-        Some((Separator::Point, 2..)) if grouped => Form::Points,
-        Some((Separator::Comma, 2..)) if grouped => Form::Commas,
-        Some((Separator::Space, _)) if grouped => Form::Spaces,
-        Some((Separator::Quote, _)) if grouped => Form::Quotes,
-        Some(_) => Form::Text,
+        None if first == 0 => Look::Text,
+        None if first <= 3 && rest.is_empty() => Look::Small,
+        None => Look::Whole,
+        Some((Separator::Point, 1)) if grouped => Look::PointOrGroup,
+        Some((Separator::Point, 1)) if first + last > 0 => Look::Point,
+        Some((Separator::Comma, 1)) if grouped => Look::CommaOrGroup,
+        Some((Separator::Comma, 1)) if last > 0 => Look::Comma,
+        Some((Separator::Point, 2..)) if grouped => Look::Points,
+        Some((Separator::Comma, 2..)) if grouped => Look::Commas,
+        Some((Separator::Space, _)) if grouped => Look::Spaces,
+        Some((Separator::Quote, _)) if grouped => Look::Quotes,
+        Some(_) => Look::Text,
     }
 }
 
@@ -174,26 +174,26 @@ impl Notation {
     };
 
     /// Whether what looks so is a number.
-    pub fn reads(self, form: Form) -> bool {
+    pub fn reads(self, look: Look) -> bool {
         let point = self.decimal == '.';
         let between = |chars: &[char]| self.thousands.is_some_and(|c| chars.contains(&c));
-        match form {
-            Form::Text => false,
-            Form::Small | Form::Whole => true,
-            Form::Point => point,
-            Form::PointOrGroup => point || between(&['.']),
-            Form::Comma => !point,
-            Form::CommaOrGroup => !point || between(&[',']),
-            Form::Points => !point && between(&['.']),
-            Form::Commas => point && between(&[',']),
-            Form::PointsComma => !point && between(&['.']),
-            Form::CommasPoint => point && between(&[',']),
-            Form::Spaces => between(&SPACES),
-            Form::SpacesPoint => point && between(&SPACES),
-            Form::SpacesComma => !point && between(&SPACES),
-            Form::Quotes => between(&QUOTES),
-            Form::QuotesPoint => point && between(&QUOTES),
-            Form::QuotesComma => !point && between(&QUOTES),
+        match look {
+            Look::Text => false,
+            Look::Small | Look::Whole => true,
+            Look::Point => point,
+            Look::PointOrGroup => point || between(&['.']),
+            Look::Comma => !point,
+            Look::CommaOrGroup => !point || between(&[',']),
+            Look::Points => !point && between(&['.']),
+            Look::Commas => point && between(&[',']),
+            Look::PointsComma => !point && between(&['.']),
+            Look::CommasPoint => point && between(&[',']),
+            Look::Spaces => between(&SPACES),
+            Look::SpacesPoint => point && between(&SPACES),
+            Look::SpacesComma => !point && between(&SPACES),
+            Look::Quotes => between(&QUOTES),
+            Look::QuotesPoint => point && between(&QUOTES),
+            Look::QuotesComma => !point && between(&QUOTES),
         }
     }
 
@@ -202,11 +202,11 @@ impl Notation {
         if self == Self::PLAIN {
             return number(text);
         }
-        let form = form(text);
-        if !self.reads(form) {
+        let look = look(text);
+        if !self.reads(look) {
             return None;
         }
-        if matches!(form, Form::Small | Form::Whole) {
+        if matches!(look, Look::Small | Look::Whole) {
             return number(text);
         }
         let plain = text.chars().filter_map(|c| match c {
@@ -230,7 +230,7 @@ pub(crate) fn looks_like_money(text: &str) -> Option<&'static str> {
         let rest = unsigned
             .strip_prefix(sign)
             .or_else(|| unsigned.strip_suffix(sign));
-        rest.is_some_and(|rest| form(rest.trim()) != Form::Text)
+        rest.is_some_and(|rest| look(rest.trim()) != Look::Text)
     })
 }
 
@@ -327,8 +327,8 @@ mod tests {
                 for c in pieces {
                     let text = [a, b, c].concat();
                     let by_form = matches!(
-                        form(&text),
-                        Form::Small | Form::Whole | Form::Point | Form::PointOrGroup
+                        look(&text),
+                        Look::Small | Look::Whole | Look::Point | Look::PointOrGroup
                     );
                     assert_eq!(by_form, number(&text).is_some(), "{text:?}");
                 }

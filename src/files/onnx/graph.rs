@@ -1,6 +1,6 @@
 //! A graph under construction, and the operators of each kind of layer.
 
-use super::proto::{self, Attribute, Element, Node, Tensor};
+use super::proto::{self, Attribute, Node, Tensor, TensorElement};
 use crate::config::activation::Activation;
 use crate::config::spec::{Mlp, Norm};
 use crate::config::tensor::Tensors;
@@ -14,7 +14,12 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub fn constant<T: Element>(&mut self, name: &str, shape: &[usize], data: &[T]) -> String {
+    pub fn constant<T: TensorElement>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        data: &[T],
+    ) -> String {
         let mut raw_data = Vec::with_capacity(std::mem::size_of_val(data));
         data.iter().for_each(|x| x.put(&mut raw_data));
         self.constants.push(Tensor {

@@ -17,7 +17,7 @@ pub(super) struct Model {
     #[prost(message, repeated, tag = 8)]
     pub opset_import: Vec<OperatorSet>,
     #[prost(message, repeated, tag = 14)]
-    pub metadata_props: Vec<Entry>,
+    pub metadata_props: Vec<Property>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -30,7 +30,7 @@ pub(super) struct OperatorSet {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Entry {
+pub(super) struct Property {
     #[prost(string, tag = 1)]
     pub key: String,
     #[prost(string, tag = 2)]
@@ -119,7 +119,7 @@ pub(super) const INT64: i32 = 7;
 pub(super) const DOUBLE: i32 = 11;
 
 /// What a tensor may be made of.
-pub(super) trait Element: Copy {
+pub(super) trait TensorElement: Copy {
     const TYPE: i32;
     /// Little-endian.
     fn put(self, bytes: &mut Vec<u8>);
@@ -127,7 +127,7 @@ pub(super) trait Element: Copy {
 
 macro_rules! element {
     ($($rust:ty: $onnx:ident),*) => {$(
-        impl Element for $rust {
+        impl TensorElement for $rust {
             const TYPE: i32 = $onnx;
             fn put(self, bytes: &mut Vec<u8>) {
                 bytes.extend(self.to_le_bytes());

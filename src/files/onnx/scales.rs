@@ -22,7 +22,7 @@ const SMALLEST_DEVIATION: f64 = 1e-30;
 pub(super) struct Scales {
     /// A name for each input, or nothing where they have none.
     pub names: Vec<String>,
-    pub targets: Targets,
+    pub targets: TargetScale,
     /// In words.
     pub description: String,
     inputs: Standardizer,
@@ -31,7 +31,7 @@ pub(super) struct Scales {
     categories: Vec<Categories>,
 }
 
-pub(super) enum Targets {
+pub(super) enum TargetScale {
     Unknown,
     Classes(Vec<String>),
     /// Names, which may be missing, and scale.
@@ -52,17 +52,17 @@ impl Scales {
     pub fn of(model: &Model) -> Result<Self> {
         let (inputs, outputs) = (model.network().inputs(), model.network().outputs());
         let Some(value) = &model.preparation else {
-            return Self::numbers(inputs, None, Targets::Unknown, "");
+            return Self::numbers(inputs, None, TargetScale::Unknown, "");
         };
         if value.get("estimator").is_some() {
             let names = |classes: ClassMap| classes.names().to_vec();
             return match Estimated::of(model)? {
                 Estimated::Classifier { classes, inputs: x } => {
-                    let targets = Targets::Classes(names(classes));
+                    let targets = TargetScale::Classes(names(classes));
                     Self::numbers(inputs, x, targets, "a classifier's")
                 }
                 Estimated::Regressor { inputs: x, targets } => {
-                    let targets = Targets::Values(Vec::new(), targets);
+                    let targets = TargetScale::Values(Vec::new(), targets);
                     Self::numbers(inputs, x, targets, "a regressor's")
                 }
             };
@@ -81,8 +81,10 @@ impl Scales {
             )));
         }
         let targets = match preparation.target() {
-            TargetEncoding::None => Targets::Unknown,
-            TargetEncoding::Classes { classes, .. } => Targets::Classes(classes.names().to_vec()),
+            TargetEncoding::None => TargetScale::Unknown,
+            TargetEncoding::Classes { classes, .. } => {
+                TargetScale::Classes(classes.names().to_vec())
+            }
             TargetEncoding::Values {
                 columns,
                 standardizer,
@@ -94,7 +96,7 @@ impl Scales {
                     )));
                 }
                 let names = columns.iter().map(Column::plain_name).collect();
-                Targets::Values(names, Some(standardizer.clone()))
+                TargetScale::Values(names, Some(standardizer.clone()))
             }
         };
         let mut scale = Standardizer::identity(inputs);
@@ -141,12 +143,12 @@ impl Scales {
     fn numbers(
         cols: usize,
         inputs: Option<Standardizer>,
-        targets: Targets,
+        targets: TargetScale,
         description: &str,
     ) -> Result<Self> {
         let inputs = inputs.unwrap_or_else(|| Standardizer::identity(cols));
         check(&inputs, "input", true)?;
-        if let Targets::Values(_, Some(standardizer)) = &targets {
+        if let TargetScale::Values(_, Some(standardizer)) = &targets {
             check(standardizer, "target", false)?;
         }
         Ok(Self {
@@ -167,7 +169,7 @@ impl Scales {
     /// The type of `values`.
     pub fn value_type(&self) -> i32 {
         match &self.targets {
-            Targets::Values(_, Some(standardizer)) => type_of(standardizer),
+            TargetScale::Values(_, Some(standardizer)) => type_of(standardizer),
             _ => proto::FLOAT,
         }
     }
@@ -264,7 +266,7 @@ impl Scales {
     /// Values in their units, of the network's output.
     pub fn values(&self, graph: &mut Builder, h: &str) -> String {
         let mut h = h.to_owned();
-        let Targets::Values(_, Some(Standardizer { shift, factor, .. })) = &self.targets else {
+        let TargetScale::Values(_, Some(Standardizer { shift, factor, .. })) = &self.targets else {
             return h;
         };
         let cols = shift.len();

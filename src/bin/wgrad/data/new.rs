@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use wgrad::data::{DataFile, Delimiter, OpenOptions, Source, TargetEncoding};
 use wgrad::{ColumnRef, Dataset, Matrix, Preparation, Task};
 
-use super::{columns, files, has_table, is_tsv, refuse};
-use crate::failure::Failure;
+use super::{check_kind, columns, files, is_tsv};
+use crate::failure::{Failure, usage};
 use crate::input;
 use crate::options::{NaValues, Names, UnseenRule};
 use crate::output;
@@ -61,10 +61,9 @@ impl Reading {
     pub fn preparation(&self, fitted: Preparation) -> Result<Preparation, Failure> {
         match self.unseen {
             None => Ok(fitted),
-            Some(_) if !fitted.has_categories() => Err(Failure::Usage(
-                "--unseen speaks of columns of categories, and the model has none: leave it out"
-                    .into(),
-            )),
+            Some(_) if !fitted.has_categories() => usage(
+                "--unseen speaks of columns of categories, and the model has none: leave it out",
+            ),
             Some(rule) => Ok(fitted.with_unseen(rule.into())),
         }
     }
@@ -103,20 +102,16 @@ impl<'a> New<'a> {
             },
         };
         let file = input::open(&files(path, truth.targets.as_ref()), &options)?;
-        let (table, named) = (
-            has_table(&file),
-            matches!(&file, DataFile::Arrays(arrays) if arrays.are_named()),
-        );
         let given = [
-            ("delimiter", reading.delimiter.is_some(), table),
-            ("header", reading.header.is_some(), table),
-            ("decimal", reading.decimal.is_some(), table),
-            ("thousands", reading.thousands.is_some(), table),
-            ("na-values", reading.na_values.is_some(), table),
-            ("inputs-array", reading.inputs_array.is_some(), named),
-            ("targets-array", truth.targets_array.is_some(), named),
+            ("delimiter", reading.delimiter.is_some()),
+            ("header", reading.header.is_some()),
+            ("decimal", reading.decimal.is_some()),
+            ("thousands", reading.thousands.is_some()),
+            ("na-values", reading.na_values.is_some()),
+            ("inputs-array", reading.inputs_array.is_some()),
+            ("targets-array", truth.targets_array.is_some()),
         ];
-        refuse(&given, path)?;
+        check_kind(&file, path, &given)?;
         let places = preparation.id_places(&file)?;
         let ids = preparation.ids().iter().zip(places);
         let ids = ids.map(|(id, place)| match &id.name {
@@ -141,10 +136,7 @@ impl<'a> New<'a> {
         }
         let names = self.id_names();
         if let Some(i) = (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
-            return Err(Failure::Usage(format!(
-                "--id names {:?} twice: once is enough",
-                names[i]
-            )));
+            return usage(format!("--id names {:?} twice: once is enough", names[i]));
         }
         // That they are there is seen before anything is written.
         self.ids(0..1)?;
@@ -165,11 +157,7 @@ impl<'a> New<'a> {
     }
 
     pub fn rows(&self) -> usize {
-        match &self.file {
-            DataFile::Table(table) => table.rows(),
-            DataFile::Arrays(arrays) => arrays.rows(),
-            DataFile::Pair(pair) => pair.rows(),
-        }
+        self.file.rows()
     }
 
     /// Inputs of some rows.

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use toml::Table;
 use wgrad::Loss;
 
-use super::{Held, InitName, Named, OptimizerName, Options, Settings, Wrong};
+use super::{Held, InitName, Named, OptimizerName, Options, Settings};
+use crate::failure::{Failure, usage};
 
 /// Where options come from.
 #[derive(Debug, Clone, Default)]
@@ -40,12 +41,12 @@ pub struct Situation<'a> {
 }
 
 /// Some options, and when they do nothing: then why, and what to do but leave them out.
-type Rule = (
+type OptionRule = (
     &'static [&'static str],
     fn(&Situation<'_>) -> Option<String>,
 );
 
-const RULES: &[Rule] = &[
+const RULES: &[OptionRule] = &[
     // Data.
     (&["standardize-target"], |s| {
         let known = s.known?;
@@ -170,7 +171,7 @@ fn optimizer(s: &Situation<'_>, with: &[OptimizerName], one: &str) -> Option<Str
     if with.contains(&here) {
         return None;
     }
-    let names: Vec<&str> = with.iter().map(|name| name.text()).collect();
+    let names: Vec<String> = with.iter().map(|name| name.text()).collect();
     Some(format!(
         "it belongs to {}, and the optimiser is {}: give --optimizer {one}",
         names.join(", "),
@@ -200,7 +201,7 @@ impl Situation<'_> {
 }
 
 /// What options are that nobody gives.
-fn defaults() -> Result<Table, Wrong> {
+fn defaults() -> Result<Table, Failure> {
     Settings::of(Options::default()).options().table()
 }
 
@@ -208,14 +209,14 @@ impl Given {
     /// Sees that what was given does something.
     ///
     /// # Errors
-    /// [`Wrong`] with the first option that does nothing, and why.
-    pub fn check(&self, situation: &Situation<'_>) -> Result<(), Wrong> {
+    /// [`Failure::Usage`] with the first option that does nothing, and why.
+    pub fn check(&self, situation: &Situation<'_>) -> Result<(), Failure> {
         for name in self.line.keys() {
             if let Some(why) = situation.idle(name) {
-                return Err(Wrong(format!(
+                return usage(format!(
                     "--{name} would do nothing: {why}{}",
                     leave_out(&why)
-                )));
+                ));
             }
         }
         let Some((file, table)) = &self.file else {
@@ -228,10 +229,10 @@ impl Given {
                 continue;
             }
             if let Some(why) = situation.idle(name) {
-                return Err(Wrong(format!(
+                return usage(format!(
                     "{file}: `{name} = {value}` would do nothing: {why}{}",
                     leave_out(&why)
-                )));
+                ));
             }
         }
         Ok(())

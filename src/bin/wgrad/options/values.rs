@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 use wgrad::Missing;
 
-use super::Wrong;
+use crate::failure::{Failure, usage};
 
 /// A name with arguments, as `step(every=10,gamma=0.1)`.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,9 +21,9 @@ pub struct Named {
 
 impl Named {
     /// From its text.
-    pub fn parse(what: &str, text: &str) -> Result<Self, Wrong> {
+    pub fn parse(what: &str, text: &str) -> Result<Self, Failure> {
         let fail = || {
-            Wrong(format!(
+            Failure::Usage(format!(
                 "{what} {text:?} is not of the form name or name(key=number, …)"
             ))
         };
@@ -42,7 +42,7 @@ impl Named {
     }
 
     /// The arguments in this order, a default for each that is not given.
-    pub fn arguments(&self, known: &[(&str, f64)]) -> Result<Vec<f64>, Wrong> {
+    pub fn arguments(&self, known: &[(&str, f64)]) -> Result<Vec<f64>, Failure> {
         if let Some((key, _)) = self
             .arguments
             .iter()
@@ -54,10 +54,7 @@ impl Named {
             } else {
                 format!("takes {}", names.join(", "))
             };
-            return Err(Wrong(format!(
-                "{} has no argument {key}: it {has}",
-                self.name
-            )));
+            return usage(format!("{} has no argument {key}: it {has}", self.name));
         }
         let value = |(name, default): &(&str, f64)| {
             self.arguments
@@ -71,66 +68,56 @@ impl Named {
 }
 
 /// A whole number that stands where any number may.
-pub fn whole(what: &str, x: f64) -> Result<u64, Wrong> {
+pub fn whole(what: &str, x: f64) -> Result<u64, Failure> {
     if x >= 0.0 && x.fract() == 0.0 && x < 9e15 {
         return Ok(x as u64);
     }
-    Err(Wrong(format!("{what} is {x}, but must be a whole number")))
+    usage(format!("{what} is {x}, but must be a whole number"))
 }
 
 /// Names of columns: one text with commas, or a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct Names(pub Vec<String>);
 
 impl FromStr for Names {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         let names: Vec<String> = parts(text, false).into_iter().map(unquoted).collect();
         if names.iter().any(String::is_empty) {
-            return Err(Wrong(
-                "a name is empty; a name with commas stands in quotation marks, as in '\"a, b\",c'"
-                    .into(),
-            ));
+            return usage(
+                "a name is empty; a name with commas stands in quotation marks, as in '\"a, b\",c'",
+            );
         }
         Ok(Self(names))
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a name, a number, or a list of these")]
-enum NamesForm {
-    Number(u32),
-    One(String),
-    Many(Vec<NameForm>),
-}
+/// In a file a text is one name, whatever stands in it.
+impl TryFrom<Value> for Names {
+    type Error = Failure;
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a name or a number")]
-enum NameForm {
-    Number(u32),
-    Name(String),
-}
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Ok(Self(match NamesForm::deserialize(from)? {
-            NamesForm::Number(n) => vec![n.to_string()],
-            NamesForm::One(name) => vec![name],
-            NamesForm::Many(names) => {
-                let name = |of| match of {
-                    NameForm::Number(n) => n.to_string(),
-                    NameForm::Name(name) => name,
-                };
-                names.into_iter().map(name).collect()
-            }
-        }))
+    fn try_from(value: Value) -> Result<Self, Failure> {
+        let name = |value: Value| match value {
+            Value::String(name) => Some(name),
+            Value::Integer(n) => u32::try_from(n).ok().map(|n| n.to_string()),
+            _ => None,
+        };
+        let names = match value {
+            Value::Array(names) => names.into_iter().map(name).collect(),
+            one => name(one).map(|name| vec![name]),
+        };
+        names.map_or_else(
+            || usage("expected a name, a number, or a list of these"),
+            |names| Ok(Self(names)),
+        )
     }
 }
 
 /// Weights of classes: a word, or a weight for some of them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Value")]
 pub enum ClassWeights {
     /// Each row counts alike.
     None,
@@ -141,16 +128,16 @@ pub enum ClassWeights {
 }
 
 impl FromStr for ClassWeights {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         match text {
             "none" => return Ok(Self::None),
             "balanced" => return Ok(Self::Balanced),
             _ => {}
         }
         let wrong = || {
-            Wrong(format!(
+            Failure::Usage(format!(
                 "{text:?} is neither none nor balanced, nor weights of classes as in yes=5,no=1"
             ))
         };
@@ -159,7 +146,7 @@ impl FromStr for ClassWeights {
             let (class, weight) = part.rsplit_once('=').ok_or_else(wrong)?;
             let weight: f64 = weight.trim().parse().map_err(|_| wrong())?;
             if weights.insert(class.trim().to_owned(), weight).is_some() {
-                return Err(Wrong(format!("class {class:?} has two weights")));
+                return usage(format!("class {class:?} has two weights"));
             }
         }
         Self::given(weights)
@@ -167,12 +154,12 @@ impl FromStr for ClassWeights {
 }
 
 impl ClassWeights {
-    fn given(weights: BTreeMap<String, f64>) -> Result<Self, Wrong> {
+    fn given(weights: BTreeMap<String, f64>) -> Result<Self, Failure> {
         let sound = |weight: f64| weight >= 0.0 && weight.is_finite();
         match weights.iter().find(|(_, weight)| !sound(**weight)) {
-            Some((class, weight)) => Err(Wrong(format!(
+            Some((class, weight)) => usage(format!(
                 "the weight of class {class:?} is {weight}, but must be a number from 0 on"
-            ))),
+            )),
             None => Ok(Self::Given(weights)),
         }
     }
@@ -188,56 +175,51 @@ impl Serialize for ClassWeights {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected none, balanced, or weights of classes as in { yes = 5, no = 1 }"
-)]
-enum ClassWeightsForm {
-    Text(String),
-    Table(BTreeMap<String, f64>),
-}
+impl TryFrom<Value> for ClassWeights {
+    type Error = Failure;
 
-impl<'de> Deserialize<'de> for ClassWeights {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let read = match ClassWeightsForm::deserialize(from)? {
-            ClassWeightsForm::Text(text) => text.parse(),
-            ClassWeightsForm::Table(weights) => Self::given(weights),
-        };
-        read.map_err(serde::de::Error::custom)
+    fn try_from(value: Value) -> Result<Self, Failure> {
+        if let Value::String(text) = &value {
+            return text.parse();
+        }
+        match value.try_into() {
+            Ok(weights) => Self::given(weights),
+            Err(_) => {
+                usage("expected none, balanced, or weights of classes as in { yes = 5, no = 1 }")
+            }
+        }
     }
 }
 
 /// Widths of the hidden layers: text, or a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct Widths(pub Vec<usize>);
 
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected widths, as in [256, 128], each 1 or more; [] for a linear model"
-)]
-enum WidthsForm {
-    One(std::num::NonZeroUsize),
-    Many(Vec<std::num::NonZeroUsize>),
-    Text(String),
-}
+impl TryFrom<Value> for Widths {
+    type Error = Failure;
 
-impl<'de> Deserialize<'de> for Widths {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Ok(match WidthsForm::deserialize(from)? {
-            WidthsForm::One(width) => Self(vec![width.get()]),
-            WidthsForm::Many(widths) => Self(widths.into_iter().map(usize::from).collect()),
-            WidthsForm::Text(text) => text.parse().map_err(serde::de::Error::custom)?,
-        })
+    fn try_from(value: Value) -> Result<Self, Failure> {
+        let width = |value: &Value| {
+            let width = value.as_integer().and_then(|n| usize::try_from(n).ok());
+            width.filter(|&width| width > 0)
+        };
+        let widths = match &value {
+            Value::String(text) => return text.parse(),
+            Value::Array(widths) => widths.iter().map(width).collect(),
+            one => width(one).map(|width| vec![width]),
+        };
+        widths.map_or_else(
+            || usage("expected widths, as in [256, 128], each 1 or more; [] for a linear model"),
+            |widths| Ok(Self(widths)),
+        )
     }
 }
 
 impl FromStr for Widths {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         if text.trim().eq_ignore_ascii_case("none") {
             return Ok(Self(Vec::new()));
         }
@@ -247,7 +229,7 @@ impl FromStr for Widths {
         };
         let widths: Result<Vec<usize>, ()> = text.split(',').map(width).collect();
         let widths = widths.map_err(|()| {
-            Wrong(format!(
+            Failure::Usage(format!(
                 "{text:?} is no list of widths: write 256,128 or none"
             ))
         })?;
@@ -256,21 +238,22 @@ impl FromStr for Widths {
 }
 
 /// What is held out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Value")]
 pub enum Held {
     Share(f64),
     File(PathBuf),
 }
 
 impl FromStr for Held {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         match text.parse::<f64>() {
             Ok(share) if (0.0..1.0).contains(&share) => Ok(Self::Share(share)),
-            Ok(share) => Err(Wrong(format!(
+            Ok(share) => usage(format!(
                 "{share} is no share of the rows: give one in [0, 1), or a file"
-            ))),
+            )),
             Err(_) => Ok(Self::File(text.into())),
         }
     }
@@ -285,36 +268,25 @@ impl Serialize for Held {
     }
 }
 
-impl<'de> Deserialize<'de> for Held {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = match Value::deserialize(from)? {
-            Value::Integer(n) => n.to_string(),
-            Value::Float(x) => x.to_string(),
-            Value::String(path) => path,
-            other => {
-                return Err(serde::de::Error::custom(format!(
-                    "{other} is neither a share of the rows nor a file"
-                )));
-            }
-        };
-        text.parse().map_err(serde::de::Error::custom)
+impl TryFrom<Value> for Held {
+    type Error = Failure;
+
+    fn try_from(value: Value) -> Result<Self, Failure> {
+        match value {
+            Value::Integer(n) => n.to_string().parse(),
+            Value::Float(x) => x.to_string().parse(),
+            Value::String(path) => path.parse(),
+            other => usage(format!("{other} is neither a share of the rows nor a file")),
+        }
     }
 }
 
 /// What becomes of missing values: in all columns, and in single ones.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct MissingRules {
     pub all: Missing,
     pub columns: Vec<(String, Missing)>,
-}
-
-impl Default for MissingRules {
-    fn default() -> Self {
-        Self {
-            all: Missing::Error,
-            columns: Vec::new(),
-        }
-    }
 }
 
 /// A rule from its name.
@@ -370,17 +342,17 @@ fn unquoted(name: &str) -> String {
 }
 
 impl FromStr for MissingRules {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         let mut rules = Self::default();
         let mut general = None;
         for part in parts(text, true) {
             if let Some(rule) = missing_rule(part) {
                 if general.replace(rule).is_some() {
-                    return Err(Wrong(format!(
+                    return usage(format!(
                         "{text:?} has two rules for all columns: give one, and others as COLUMN=RULE"
-                    )));
+                    ));
                 }
                 continue;
             }
@@ -391,13 +363,13 @@ impl FromStr for MissingRules {
                 Some((unquoted(part[..i].trim()), rule))
             });
             let Some((name, rule)) = found.filter(|(name, _)| !name.is_empty()) else {
-                return Err(Wrong(format!(
+                return usage(format!(
                     "{part:?} is none of error, drop, mean, median, most-frequent, constant(VALUE), nor one of them for a column, \
                      as in age=median"
-                )));
+                ));
             };
             if rules.columns.iter().any(|(other, _)| *other == name) {
-                return Err(Wrong(format!("column {name:?} has two rules")));
+                return usage(format!("column {name:?} has two rules"));
             }
             rules.columns.push((name, rule));
         }
@@ -421,58 +393,62 @@ impl fmt::Display for MissingRules {
     }
 }
 
-impl Serialize for MissingRules {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+impl From<MissingRules> for String {
+    fn from(rules: MissingRules) -> Self {
+        rules.to_string()
     }
 }
 
-impl<'de> Deserialize<'de> for MissingRules {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+impl TryFrom<String> for MissingRules {
+    type Error = Failure;
+
+    fn try_from(text: String) -> Result<Self, Failure> {
+        text.parse()
     }
 }
 
 /// Words that count as missing: one text with commas, or a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct NaValues(pub Vec<String>);
 
 impl FromStr for NaValues {
-    type Err = Wrong;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         Ok(Self(
             text.split(',').map(|word| word.trim().into()).collect(),
         ))
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected words in one text, or a list of them")]
-enum NaValuesForm {
-    Text(String),
-    List(Vec<String>),
-}
+impl TryFrom<Value> for NaValues {
+    type Error = Failure;
 
-impl<'de> Deserialize<'de> for NaValues {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match NaValuesForm::deserialize(from)? {
-            NaValuesForm::Text(text) => text.parse().map_err(serde::de::Error::custom),
-            NaValuesForm::List(words) => Ok(Self(words)),
+    fn try_from(value: Value) -> Result<Self, Failure> {
+        if let Value::String(text) = &value {
+            return text.parse();
+        }
+        match value.try_into() {
+            Ok(words) => Ok(Self(words)),
+            Err(_) => usage("expected words in one text, or a list of them"),
         }
     }
 }
 
-/// Names to choose among, the same for flags and keys.
+/// Names to choose among, the same for flags and keys, and what each stands for where that is one thing of the library.
 macro_rules! choice {
-    ($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $variant:ident => $value:expr),* $(,)? } -> $target:ty) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $variant:ident),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum $name { $($(#[$attr])* $variant),* }
+    };
+    (
+        $(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $variant:ident => $value:expr),* $(,)? }
+        -> $target:ty
+    ) => {
+        choice! { $(#[$doc])* $name { $($(#[$attr])* $variant),* } }
 
         impl From<$name> for $target {
             fn from(name: $name) -> Self {
@@ -556,54 +532,50 @@ choice! {
     } -> wgrad::schedule::Per
 }
 
-/// A normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NormName {
-    /// None
-    None,
-    /// Layer normalisation
-    Layer,
-    /// Batch normalisation
-    Batch,
+choice! {
+    /// A normalisation.
+    NormName {
+        /// None
+        None,
+        /// Layer normalisation
+        Layer,
+        /// Batch normalisation
+        Batch,
+    }
 }
 
-/// An optimiser.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimizerName {
-    /// Adam
-    Adam,
-    /// Adam with decoupled weight decay
-    Adamw,
-    /// Gradient descent, with momentum
-    Sgd,
-    /// RMSprop
-    Rmsprop,
+choice! {
+    /// An optimiser.
+    OptimizerName {
+        /// Adam
+        Adam,
+        /// Adam with decoupled weight decay
+        Adamw,
+        /// Gradient descent, with momentum
+        Sgd,
+        /// RMSprop
+        Rmsprop,
+    }
 }
 
 impl OptimizerName {
     /// As it is given.
-    pub fn text(self) -> &'static str {
-        match self {
-            OptimizerName::Adam => "adam",
-            OptimizerName::Adamw => "adamw",
-            OptimizerName::Sgd => "sgd",
-            OptimizerName::Rmsprop => "rmsprop",
-        }
+    pub fn text(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().into())
     }
 }
 
-/// What early stopping watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MonitorName {
-    /// The validation loss, or without validation the training loss
-    Auto,
-    /// The validation loss
-    ValidationLoss,
-    /// The validation accuracy
-    ValidationAccuracy,
-    /// The training loss
-    TrainLoss,
+choice! {
+    /// What early stopping watches.
+    MonitorName {
+        /// The validation loss, or without validation the training loss
+        Auto,
+        /// The validation loss
+        ValidationLoss,
+        /// The validation accuracy
+        ValidationAccuracy,
+        /// The training loss
+        TrainLoss,
+    }
 }

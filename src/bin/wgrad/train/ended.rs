@@ -3,7 +3,7 @@
 use wgrad::fit::{EarlyStopping, FitState, History};
 
 use super::start::Start;
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::folder::{again, shown};
 use crate::options::Settings;
 use crate::output;
@@ -41,10 +41,10 @@ pub fn check(start: &Start, s: &Settings, state: &FitState) -> Result<Option<Str
         } else {
             ""
         };
-        return Err(Failure::Usage(format!(
+        return usage(format!(
             "the run in {path} has done {done}{part}, so that --epochs {wanted} cannot be: give {} or more",
             state.epoch + u64::from(within)
-        )));
+        ));
     }
     // What it had before this decides whether it had ended; what it has now, whether it has to go on.
     let ended = |s: &Settings| {
@@ -74,9 +74,9 @@ pub fn check(start: &Start, s: &Settings, state: &FitState) -> Result<Option<Str
         start.given.line.contains_key(**name) && !(**name == "epochs" && same())
     });
     match idle {
-        Some(name) => Err(Failure::Usage(format!(
+        Some(name) => usage(format!(
             "the run in {path} has ended: {why}, so that --{name} would do nothing: {on}"
-        ))),
+        )),
         None => Ok(Some(format!("the run has ended: {why}; {on}"))),
     }
 }

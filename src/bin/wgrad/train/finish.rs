@@ -130,8 +130,8 @@ pub fn finish(
 }
 
 /// What the report says of the run.
-fn facts(job: &Job) -> report::Facts {
-    report::Facts {
+fn facts(job: &Job) -> report::About {
+    report::About {
         version: job.facts.version.clone(),
         data: job.settings.data.clone().unwrap_or_default(),
         rows: job.facts.rows,

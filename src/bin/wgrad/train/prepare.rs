@@ -5,11 +5,11 @@ use wgrad::{
 };
 
 use super::start::Start;
-use crate::data::Found;
-use crate::failure::Failure;
+use crate::data::Findings;
+use crate::failure::{Failure, unusable, usage};
 use crate::folder::{self, Facts};
 use crate::model;
-use crate::options::{ClassWeights, Held, Known, Settings, Wrong};
+use crate::options::{ClassWeights, Held, Known, Settings};
 use crate::output;
 use crate::setup;
 
@@ -26,7 +26,7 @@ pub struct Job {
     /// The targets that are values, on the user's own scale, of the rows to train on and of those held out.
     pub values: [Option<Matrix<f64>>; 2],
     /// What was found in the files.
-    pub found: Found,
+    pub found: Findings,
     /// What decides which options do something.
     pub known: Known,
     /// Whether the size of a batch is what suits so few rows, and nobody's wish.
@@ -79,13 +79,13 @@ pub fn job(start: &Start) -> Result<(Job, Trainer), Failure> {
     if let Some(before) = start.resumed.as_ref().and_then(|r| r.facts.as_ref())
         && before.data != facts.data
     {
-        return Err(Failure::File(format!(
+        return unusable(format!(
             "{}: the data has changed since the run began ({} rows now, {} then, or other values): put back what it was, or \
              begin anew with --init-from for the weights",
             crate::data::path(&settings)?.display(),
             rows,
             before.rows
-        )));
+        ));
     }
     // Weights of classes are for training alone: what is held out tells how good it is.
     let (mut data, validation) = (read.data, read.validation);
@@ -108,11 +108,9 @@ pub fn job(start: &Start) -> Result<(Job, Trainer), Failure> {
         // Rows that weigh nothing take no part; a batch of nothing else could not be trained on.
         let weighty: Vec<usize> = (0..data.rows()).filter(|&r| weights[r] > 0.0).collect();
         if weighty.is_empty() {
-            return Err(Wrong(
-                "all rows to train on have weight 0: give some of them a weight, by --weights-column or --class-weights"
-                    .into(),
-            )
-            .into());
+            return usage(
+                "all rows to train on have weight 0: give some of them a weight, by --weights-column or --class-weights",
+            );
         }
         if weighty.len() < data.rows() {
             values[0] = values[0].as_ref().map(|values| values.select(&weighty));
@@ -192,18 +190,16 @@ fn class_weights(
         ClassWeights::Given(given) => given,
     };
     let Some(classes) = preparation.classes() else {
-        return Err(Wrong(
-            "--class-weights needs classes, but the targets are numbers: leave it out, or give --task classification".into(),
-        )
-        .into());
+        return usage(
+            "--class-weights needs classes, but the targets are numbers: leave it out, or give --task classification",
+        );
     };
     let names = classes.names();
     if let Some(unknown) = given.keys().find(|&class| !names.contains(class)) {
-        return Err(Wrong(format!(
+        return usage(format!(
             "--class-weights has a weight for {unknown:?}, but there is no such class; there are {}",
             output::listed(names)
-        ))
-        .into());
+        ));
     }
     let weight = |name: &String| given.get(name).map_or(1.0, |&weight| weight as f32);
     Ok(Some(names.iter().map(weight).collect()))

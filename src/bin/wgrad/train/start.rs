@@ -6,13 +6,11 @@ use toml::Table;
 use wgrad::Checkpoint;
 
 use super::Arguments;
-use crate::failure::{self, Failure};
+use crate::failure::{self, Failure, usage};
 use crate::folder::{self, Facts, shown};
 use crate::input::is_standard;
-use crate::options::{
-    ARCHITECTURE, CHANGEABLE, Given, Held, Known, Options, Settings, Situation, Wrong,
-};
-use crate::outputs::{self, Kind, named};
+use crate::options::{ARCHITECTURE, CHANGEABLE, Given, Held, Known, Options, Settings, Situation};
+use crate::outputs::{self, OutputKind, named};
 use crate::progress::Voice;
 use crate::setup;
 
@@ -52,7 +50,7 @@ impl Start {
 
     /// Sees that each option that was given does something, as far as that is known.
     pub fn check_options(&self, settings: &Settings, known: Option<Known>) -> Result<(), Failure> {
-        Ok(self.given.check(&Situation { settings, known })?)
+        self.given.check(&Situation { settings, known })
     }
 
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
@@ -95,12 +93,12 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
     // What came by standard input is gone, and is known again by its digest.
     let piped = before.data.as_deref().is_some_and(is_standard);
     if piped && a.options.data.is_none() {
-        return Err(Failure::Usage(format!(
+        return usage(format!(
             "the data of the run in {} came by standard input, and cannot be read again: give it, as `{}`, or - and the \
              same on standard input",
             path.display(),
             folder::again(before.data.as_deref(), path)
-        )));
+        ));
     }
     let fixed = |key: &&String| !(CHANGEABLE.contains(&key.as_str()) || piped && *key == "data");
     let changed = new
@@ -108,9 +106,7 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
         .filter(fixed)
         .find(|key| old.get(*key) != new.get(*key));
     if a.options.run.is_some() {
-        return Err(Failure::Usage(
-            "--run and --resume exclude each other: a run stays in its folder".into(),
-        ));
+        return usage("--run and --resume exclude each other: a run stays in its folder");
     }
     let found = folder::newest(path)?;
     if let Some(found) = &found {
@@ -126,14 +122,14 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
             Some(value) => format!("with --{key} {value}"),
             None => format!("without --{key}"),
         };
-        return Err(Failure::Usage(format!(
+        return usage(format!(
             "the run in {} began {}, and cannot go on {}: leave it out, or begin anew, with --init-from {} for the \
              weights",
             path.display(),
             value(&old),
             value(&new),
             shown(path)
-        )));
+        ));
     }
     let facts = match &checkpoint {
         Some(_) => Some(folder::facts(path)?),
@@ -202,38 +198,34 @@ fn check(start: &Start, config: Option<&PathBuf>) -> Result<(), Failure> {
         named("--resume", start.resumed.as_ref().map(|r| &r.folder)),
     ];
     let read: Vec<_> = read.into_iter().flatten().collect();
-    let written = named("--out", s.out.as_ref()).map(|out| (out, Kind::Tensors));
+    let written = named("--out", s.out.as_ref()).map(|out| (out, OutputKind::Tensors));
     outputs::check(&read, written.as_slice())?;
     if let (None, Some(run)) = (&start.resumed, &s.run) {
         folder::check_new(run)?;
     }
     if s.data.as_deref().is_some_and(is_standard) && held.is_some_and(|held| is_standard(held)) {
-        return Err(Failure::Usage(
-            "- is standard input, which cannot be the data and --validation at once: give a file for one of them"
-                .into(),
-        ));
+        return usage(
+            "- is standard input, which cannot be the data and --validation at once: give a file for one of them",
+        );
     }
     setup::schedule(s)?;
     if s.keep == 0 {
-        return Err(Wrong("--keep is 0, but at least 1 checkpoint must be kept".into()).into());
+        return usage("--keep is 0, but at least 1 checkpoint must be kept");
     }
     for (name, n) in [
         ("checkpoint-steps", s.checkpoint_steps),
         ("log-steps", s.log_steps),
     ] {
         if n == Some(0) {
-            return Err(Wrong(format!(
+            return usage(format!(
                 "--{name} is 0, but must be 1 or more; leave it out for none"
-            ))
-            .into());
+            ));
         }
     }
     if s.checkpoint_minutes
         .is_some_and(|m| !(m > 0.0 && m.is_finite()))
     {
-        return Err(
-            Wrong("--checkpoint-minutes must be above 0; leave it out for none".into()).into(),
-        );
+        return usage("--checkpoint-minutes must be above 0; leave it out for none");
     }
     Ok(())
 }

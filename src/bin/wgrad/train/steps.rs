@@ -11,7 +11,7 @@ use super::signals;
 use crate::failure::Failure;
 use crate::folder::{Folder, again};
 use crate::output;
-use crate::progress::{Progress, Voice};
+use crate::progress::{RunProgress, Voice};
 
 /// Where the run saves what it has.
 struct Saver<'a> {
@@ -66,7 +66,7 @@ pub fn train(
     resumed: bool,
 ) -> (Voice, Result<(), Failure>) {
     let rows_per_step = job.data.rows() as f64 / fit.progress().steps.max(1) as f64;
-    let mut progress = Progress::new(voice, rows_per_step);
+    let mut progress = RunProgress::new(voice, rows_per_step);
     signals::training(true);
     let outcome = steps(fit, job, folder, checkpoints, &mut progress, resumed);
     signals::training(false);
@@ -91,7 +91,7 @@ fn steps(
     job: &Job,
     folder: &mut Folder,
     checkpoints: &CheckpointFolder,
-    progress: &mut Progress,
+    progress: &mut RunProgress,
     resumed: bool,
 ) -> Result<Option<(u64, u64)>, Failure> {
     let s = &job.settings;

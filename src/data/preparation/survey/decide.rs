@@ -3,9 +3,9 @@
 use super::roles::Roles;
 use super::seen::{Seen, not_a_number};
 use super::{ColumnSurvey, Survey, SurveyedKind, Warning, WarningKind};
-use crate::data::array::Task;
 use crate::data::class_map::ClassMap;
-use crate::data::frame::cell;
+use crate::data::element::Task;
+use crate::data::frame::At;
 use crate::data::preparation::Missing;
 use crate::data::table::looks_like_money as money;
 use crate::data::wording::{listed, shortened};
@@ -25,24 +25,17 @@ fn is_numeric(roles: &Roles<'_>, column: usize, seen: &Seen, stated: bool) -> Re
     let frame = roles.frame;
     let numeric = match &seen.text {
         None => stated || seen.identifier.is_none(),
-        Some((place, value)) if stated || 2 * seen.numbers > seen.present => {
+        Some(at) if stated || 2 * seen.numbers > seen.present => {
             let problem = if stated {
                 "is no number, but the column was said to be numeric".to_owned()
             } else {
                 let (numbers, present) = (seen.numbers, seen.present);
                 format!("is no number, but {numbers} of the column's {present} values are")
             };
-            return Err(cell(
-                frame,
-                place.clone(),
-                column,
-                value,
-                CellKind::NotANumber,
-                problem,
-                not_a_number(place, value),
-            ));
+            let advice = not_a_number(&at.place, &at.text);
+            return Err(frame.cell(column, at, CellKind::NotANumber, problem, advice));
         }
-        Some((_, value)) if seen.money == seen.present => {
+        Some(At { text: value, .. }) if seen.money == seen.present => {
             let sign = money(value).unwrap_or_default();
             return Err(roles.about(
                 column,
@@ -56,27 +49,11 @@ fn is_numeric(roles: &Roles<'_>, column: usize, seen: &Seen, stated: bool) -> Re
         Some(_) => false,
     };
     if numeric {
-        if let Some((place, value)) = &seen.inexact {
-            return Err(cell(
-                frame,
-                place.clone(),
-                column,
-                value,
-                CellKind::TooLarge,
-                "is a whole number beyond 2^53, which no number here holds to the last digit",
-                "leave the column out, or call it categorical if these are names",
-            ));
+        if let Some(at) = &seen.inexact {
+            return Err(frame.refused(column, at, CellKind::TooLarge));
         }
-        if let Some((place, value)) = &seen.infinite {
-            return Err(cell(
-                frame,
-                place.clone(),
-                column,
-                value,
-                CellKind::NotFinite,
-                "is not finite",
-                "correct it, leave the row out, or count it among the missing values",
-            ));
+        if let Some(at) = &seen.infinite {
+            return Err(frame.refused(column, at, CellKind::NotFinite));
         }
     }
     Ok(numeric)
@@ -200,7 +177,7 @@ pub(super) fn decide(
             let stated =
                 task == Task::Regression || roles.numeric.contains(&c) || frame.has_numbers(c);
             if !is_numeric(roles, c, seen, stated)? {
-                let text = seen.text.as_ref().map(|(_, value)| value.as_str());
+                let text = seen.text.as_ref().map(|at| at.text.as_str());
                 let value = text.or(seen.identifier.as_deref()).unwrap_or_default();
                 return Err(roles.about(
                     c,
@@ -221,27 +198,16 @@ pub(super) fn decide(
         target || *roles.rule(**c) == Missing::Error
     });
     let missing = missing.filter_map(|(seen, &c)| Some((seen.lacks.as_ref()?, c)));
-    if let Some(((_, place, text), c)) = missing.min_by_key(|((row, ..), _)| *row) {
-        let target = roles.targets.contains(&c);
-        return Err(match target {
-            true => cell(
-                frame,
-                place.clone(),
+    if let Some(((_, at), c)) = missing.min_by_key(|((row, _), _)| *row) {
+        return Err(match roles.targets.contains(&c) {
+            true => frame.cell(
                 c,
-                text,
+                at,
                 CellKind::MissingTarget,
                 "is missing, but it is what shall be learnt",
                 "fill it in, or have rows with missing values dropped",
             ),
-            false => cell(
-                frame,
-                place.clone(),
-                c,
-                text,
-                CellKind::MissingInput,
-                "is missing",
-                IF_MISSING,
-            ),
+            false => frame.refused(c, at, CellKind::MissingInput),
         });
     }
     let mut warnings = Vec::new();
@@ -265,14 +231,14 @@ pub(super) fn decide(
     for (seen, &c) in seen.iter().chain(&targets).zip(&used) {
         let said = roles.categorical.contains(&c) || classes_said(roles, task, c);
         if !said && seen.text.is_some() && 10 * seen.like >= 9 * seen.present {
-            warnings.push(Warning {
-                column: roles.column(c),
-                kind: WarningKind::LikeNumbers,
-                text: format!(
+            warnings.push(roles.doubt(
+                c,
+                WarningKind::LikeNumbers,
+                format!(
                     "its values look like numbers, as {:?}, but are taken for names",
                     shortened(seen.first_like.as_deref().unwrap_or_default())
                 ),
-            });
+            ));
         }
     }
     let columns = surveyed(roles, &seen, &numbers, &targets, classes.is_some(), why);
@@ -300,10 +266,6 @@ pub(super) fn decide(
         warnings,
     }))
 }
-
-/// What to do about a missing value.
-pub(in crate::data::preparation) const IF_MISSING: &str = "fill it in, or choose what becomes of missing values: the row is dropped, or the column's mean, median, most \
-     frequent value or a constant stands in; or say that it is a value like others";
 
 /// Whether somebody said that a column is a target of classes.
 fn classes_said(roles: &Roles<'_>, task: Task, column: usize) -> bool {
@@ -360,11 +322,11 @@ fn classes_of(
                  are numbers, and how numbers are written",
             ));
         }
-        warnings.push(Warning {
-            column: roles.column(column),
-            kind: WarningKind::ManyClasses,
-            text: format!("{many}, most of which are seen once"),
-        });
+        warnings.push(roles.doubt(
+            column,
+            WarningKind::ManyClasses,
+            format!("{many}, most of which are seen once"),
+        ));
     }
     // A class that stands in the first row alone may be the name of the column.
     let first = labels[0] as usize;
@@ -378,14 +340,10 @@ fn classes_of(
         && roles.frame.is_table()
         && !roles.frame.is_named()
     {
-        warnings.push(Warning {
-            column: roles.column(column),
-            kind: WarningKind::Header,
-            text: format!(
+        warnings.push(roles.doubt(column, WarningKind::Header, format!(
                 "class {:?} stands in the first line alone: that line may hold the names of the columns",
                 shortened(&classes.names()[first])
-            ),
-        });
+            )));
     }
     Ok((classes, labels))
 }
@@ -419,11 +377,7 @@ fn constant_targets(
                 "choose another target, or see that the column holds what it should",
             ));
         }
-        warnings.push(Warning {
-            column: roles.column(c),
-            kind: WarningKind::ConstantTarget,
-            text,
-        });
+        warnings.push(roles.doubt(c, WarningKind::ConstantTarget, text));
     }
     Ok(())
 }
@@ -442,11 +396,7 @@ fn identifier(roles: &Roles<'_>, column: usize, seen: &Seen, rows: usize) -> Opt
         (false, true) => "all its values differ, and it is called as what tells rows apart".into(),
         (false, false) => return None,
     };
-    Some(Warning {
-        column: roles.column(column),
-        kind: WarningKind::Identifier,
-        text,
-    })
+    Some(roles.doubt(column, WarningKind::Identifier, text))
 }
 
 /// What is told of each column.
@@ -460,7 +410,7 @@ fn surveyed(
 ) -> Vec<ColumnSurvey> {
     let mut columns: Vec<ColumnSurvey> = (0..roles.frame.cols())
         .map(|c| ColumnSurvey {
-            column: roles.column(c),
+            column: roles.frame.known(c),
             kind: SurveyedKind::Unused,
             missing: 0,
             why: None,

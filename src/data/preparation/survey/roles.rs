@@ -1,13 +1,13 @@
 //! Which column is what, as the options say, and what contradicts itself.
 
-use crate::data::array::Task;
+use crate::data::element::Task;
 use crate::data::frame::Frame;
-use crate::data::preparation::{Column, Missing, PreparationOptions, Raw};
+use crate::data::preparation::{Missing, PreparationOptions, Raw, Warning, WarningKind};
 use crate::data::table::ColumnRef;
 use crate::error::{ColumnKind, Error, Result};
 
 /// The columns of raw data, as the options have them.
-pub(super) struct Roles<'a> {
+pub(in crate::data::preparation) struct Roles<'a> {
     pub frame: &'a Frame<'a>,
     pub options: &'a PreparationOptions,
     pub inputs: Vec<usize>,
@@ -127,11 +127,7 @@ impl<'a> Roles<'a> {
             self.targets.contains(c) && !matches!(rule, Missing::Error | Missing::Drop)
         }) {
             return Err(Error::Argument {
-                name: format!(
-                    "the rule for missing values of {}, {}",
-                    self.frame.file_of(*c),
-                    self.frame.column_label(*c)
-                ),
+                name: format!("the rule for missing values of {}", self.label(*c)),
                 value: format!("{rule:?}"),
                 allowed: "error or drop: it is the target, and what shall be learnt is not made up"
                     .into(),
@@ -164,13 +160,15 @@ impl<'a> Roles<'a> {
         Ok(())
     }
 
+    /// A column and its file.
+    pub fn label(&self, column: usize) -> String {
+        let (file, column) = (self.frame.file_of(column), self.frame.column_label(column));
+        format!("{file}, {column}")
+    }
+
     pub fn contradiction(&self, column: usize, what: &str) -> Error {
         Error::Argument {
-            name: format!(
-                "{}, {}",
-                self.frame.file_of(column),
-                self.frame.column_label(column)
-            ),
+            name: self.label(column),
             value: what.into(),
             allowed: "one of the two".into(),
         }
@@ -186,16 +184,18 @@ impl<'a> Roles<'a> {
         own.map_or(&self.options.missing, |(_, rule)| rule)
     }
 
-    pub fn column(&self, index: usize) -> Column {
-        Column {
-            name: self.frame.name(index).map(String::from),
-            index,
+    /// What is doubtful about a column.
+    pub fn doubt(&self, column: usize, kind: WarningKind, text: impl Into<String>) -> Warning {
+        Warning {
+            column: self.frame.known(column),
+            kind,
+            text: text.into(),
         }
     }
 
     pub fn task(&self, raw: Raw<'_>) -> Task {
         match (self.options.task, raw) {
-            (Task::Auto, Raw::Arrays(arrays)) => arrays.task(),
+            (Task::Auto, Raw::File(file)) => file.task(),
             (task, _) => task,
         }
     }

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::EXACT;
 use super::roles::Roles;
-use crate::data::frame::{FrameRow, Value};
+use crate::data::frame::{At, FrameRow, Value};
 use crate::data::preparation::Missing;
 use crate::data::table::{is_identifier, looks_like_money as money};
-use crate::error::{CellKind, Error, Result};
+use crate::error::Result;
 
 /// Different numbers of a target that are remembered, unless it is said to be classes.
 const REMEMBERED: usize = 1000;
@@ -18,12 +18,12 @@ pub(super) struct Seen {
     pub present: usize,
     pub numbers: usize,
     pub missing: usize,
-    /// Row and place of the first that is missing.
-    pub lacks: Option<(usize, String, String)>,
-    /// Place and value of the first that is no number.
-    pub text: Option<(String, String)>,
-    /// Place and value of the first number that is none to compute with.
-    pub infinite: Option<(String, String)>,
+    /// The first that is missing, and its row.
+    pub lacks: Option<(usize, At)>,
+    /// The first that is no number.
+    pub text: Option<At>,
+    /// The first number that is none to compute with.
+    pub infinite: Option<At>,
     /// Values with a currency or a percent sign.
     pub money: usize,
     /// Texts that are numbers but for what stands around them, and the first.
@@ -31,8 +31,8 @@ pub(super) struct Seen {
     pub first_like: Option<String>,
     /// The first number that is written as a name is.
     pub identifier: Option<String>,
-    /// Place and value of the first whole number that no f64 holds.
-    pub inexact: Option<(String, String)>,
+    /// The first whole number that no f64 holds.
+    pub inexact: Option<At>,
     pub fractions: bool,
     pub min: f64,
     pub max: f64,
@@ -42,12 +42,12 @@ pub(super) struct Seen {
     /// The numbers, where it matters whether all differ.
     pub all: Option<HashSet<u64>>,
     /// Texts and how often they come, as far as they matter; their numbers row by row.
-    pub names: Names,
+    pub names: NameCounts,
 }
 
 /// Texts with their numbers, in the order in which they come.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct NameCounts {
     pub wanted: bool,
     /// Whether there were too many.
     pub given_up: bool,
@@ -58,7 +58,7 @@ pub(super) struct Names {
     pub rows: Vec<u32>,
 }
 
-impl Names {
+impl NameCounts {
     pub fn add(&mut self, text: &str, value: f64) {
         if !self.wanted || self.given_up {
             return;
@@ -99,19 +99,13 @@ impl Seen {
     pub fn add(&mut self, row: &FrameRow<'_>, column: usize, value: &Value<'_>) {
         if *value == Value::Missing {
             self.missing += 1;
-            if self.lacks.is_none() {
-                let error = row.error(column, value, CellKind::Other, "", "");
-                let text = match error {
-                    Error::Cell(cell) => cell.value,
-                    _ => String::new(),
-                };
-                self.lacks = Some((row.index, row.place(column), text));
-            }
+            self.lacks
+                .get_or_insert_with(|| (row.index, row.at(column, value)));
             return;
         }
         let first = self.present == 0;
         self.present += 1;
-        let place = |value: &Value<'_>| (row.place(column), value.text().into_owned());
+        let at = || row.at(column, value);
         let Some(x) = row.number(column, value) else {
             self.money += usize::from(money(&value.text()).is_some());
             if is_like_a_number(&value.text()) {
@@ -119,16 +113,14 @@ impl Seen {
                 self.first_like
                     .get_or_insert_with(|| value.text().into_owned());
             }
-            if self.text.is_none() {
-                self.text = Some(place(value));
-            }
+            self.text.get_or_insert_with(at);
             self.running = false;
             self.names.add(&value.text(), f64::NAN);
             return;
         };
         self.numbers += 1;
         if !x.is_finite() {
-            self.infinite.get_or_insert_with(|| place(value));
+            self.infinite.get_or_insert_with(at);
         }
         match value {
             Value::Text(text) => {
@@ -137,13 +129,13 @@ impl Seen {
                 if may && is_identifier(text) {
                     self.identifier.get_or_insert_with(|| text.to_string());
                     if x.abs() >= EXACT as f64 {
-                        self.inexact.get_or_insert_with(|| place(value));
+                        self.inexact.get_or_insert_with(at);
                     }
                 }
             }
             Value::Whole(i) if i.abs() > EXACT => {
                 self.identifier.get_or_insert_with(|| i.to_string());
-                self.inexact.get_or_insert_with(|| place(value));
+                self.inexact.get_or_insert_with(at);
             }
             _ => {}
         }

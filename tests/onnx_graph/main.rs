@@ -1,22 +1,25 @@
+//! What an exported file holds, message by message: names, types, constants; and what its graph computes, in the types that it
+//! says, where rten has no doubles.
+
+mod evaluate;
+#[allow(dead_code)]
+#[path = "../../src/files/onnx/proto.rs"]
+mod proto;
+
 use std::collections::HashSet;
 
 use prost::Message;
-
-use super::evaluate::{Numbers, evaluate};
-use super::proto;
-use crate::config::activation::Activation::*;
-use crate::config::loss::{Criterion, Loss};
-use crate::config::spec::Mlp;
-use crate::config::tensor::{Tensor, Tensors};
-use crate::files::Estimated;
-use crate::files::Model;
-use crate::{
-    ClassMap, CsvOptions, Device, Error, Matrix, Missing, Preparation, PreparationOptions,
-    Standardizer, Table, Unseen,
+use serde_json::json;
+use wgrad::Activation::*;
+use wgrad::{
+    ClassMap, Criterion, CsvOptions, Device, Error, Loss, Matrix, Missing, Mlp, Model, Preparation,
+    PreparationOptions, Standardizer, Table, Tensor, Tensors, Unseen,
 };
 
+use evaluate::{Numbers, evaluate};
+
 fn model(network: &Mlp, criterion: impl Into<Criterion>) -> Model {
-    let tensors = network.state_tensors().into_iter();
+    let tensors = network.tensors().into_iter().chain(network.buffers());
     let tensor = |(name, shape): (String, Vec<usize>)| Tensor {
         data: vec![0.5; shape.iter().product()],
         name,
@@ -96,12 +99,11 @@ fn a_classifier_has_its_classes_and_outputs() {
         .residual()
         .dense(2, Identity);
     let mut model = model(&network, Loss::CrossEntropy);
-    let prepared = Estimated::Classifier {
-        // The first would be another class as a number.
-        classes: ClassMap::new(["00501", "y\"es"]).unwrap(),
-        inputs: Some(Standardizer::identity(3)),
-    };
-    model.preparation = Some(serde_json::to_value(prepared).unwrap());
+    // The first would be another class as a number.
+    let classes = ClassMap::new(["00501", "y\"es"]).unwrap();
+    let inputs = Standardizer::identity(3);
+    model.preparation =
+        Some(json!({ "estimator": "classifier", "classes": classes, "inputs": inputs }));
     let (file, graph) = read(&model);
     assert_eq!((file.ir_version, file.producer_name.as_str()), (7, "wgrad"));
     assert_eq!(file.producer_version, env!("CARGO_PKG_VERSION"));
@@ -156,17 +158,8 @@ fn values_have_their_units() {
         },
     );
     let mut model = model(&network, Loss::Mse);
-    let scale = |shift: f64, factor: f64, cols: usize| {
-        let mut standardizer = Standardizer::identity(cols);
-        standardizer.shift = vec![shift; cols];
-        standardizer.factor = vec![factor; cols];
-        Some(standardizer)
-    };
-    let prepared = Estimated::Regressor {
-        inputs: scale(0.1, 2.0, 2),
-        targets: scale(3.0, 0.25, 1),
-    };
-    model.preparation = Some(serde_json::to_value(prepared).unwrap());
+    let (inputs, targets) = (scale(&[0.1; 2], &[2.0; 2]), scale(&[3.0], &[0.25]));
+    model.preparation = Some(of_regressor(&inputs, &targets));
     let (_, graph) = read(&model);
     assert_eq!(described(&graph.output), ["values 1 (batch, 1)"]);
     let constant = |name: &str| -> Vec<f32> {
@@ -201,14 +194,15 @@ fn scale(shift: &[f64], factor: &[f64]) -> Standardizer {
     standardizer
 }
 
+/// How a regressor's data is prepared, as it stands with its model.
+fn of_regressor(inputs: &Standardizer, targets: &Standardizer) -> serde_json::Value {
+    json!({ "estimator": "regressor", "inputs": inputs, "targets": targets })
+}
+
 fn regressor(inputs: Standardizer, targets: Standardizer) -> Model {
     let network = Mlp::new(inputs.cols()).dense(3, Tanh);
     let mut model = model(&network.dense(targets.cols(), Identity), Loss::Mse);
-    let prepared = Estimated::Regressor {
-        inputs: Some(inputs),
-        targets: Some(targets),
-    };
-    model.preparation = Some(serde_json::to_value(prepared).unwrap());
+    model.preparation = Some(of_regressor(&inputs, &targets));
     model
 }
 

@@ -1,0 +1,84 @@
+//! Whether a fit can begin, or go on, as it is asked to.
+
+use super::{FitOptions, FitState, Monitor};
+use crate::config::schedule::Shape;
+use crate::data::{Cut, Dataset, Targets};
+use crate::error::{Error, Result};
+
+/// Whether what is watched will be there.
+pub(super) fn check_monitors(options: &FitOptions<'_>, validation: Option<&Dataset>) -> Result<()> {
+    let plateau = matches!(options.schedule.shape, Shape::Plateau(_));
+    let watched = [
+        ("early stopping", options.early_stopping.map(|s| s.monitor)),
+        ("the plateau", plateau.then_some(options.plateau_monitor)),
+    ];
+    for (who, monitor) in watched {
+        let missing = match (monitor, validation) {
+            (None | Some(Monitor::TrainLoss), _) | (Some(Monitor::ValidationLoss), Some(_)) => {
+                continue;
+            }
+            (Some(_), None) => "there is no validation data",
+            (Some(Monitor::ValidationAccuracy), Some(validation)) => {
+                if matches!(validation.targets(), Targets::Classes(_)) {
+                    continue;
+                }
+                "the targets are no class indices"
+            }
+        };
+        return Err(Error::Argument {
+            name: format!("what {who} watches"),
+            value: format!("{:?}, but {missing}", monitor.unwrap_or_default()),
+            allowed: "what there is: give validation data, or watch another Monitor".into(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a state belongs to this data and these options.
+pub(super) fn check_state(
+    state: &FitState,
+    fresh: &FitState,
+    options: &FitOptions<'_>,
+    cut: Cut,
+) -> Result<()> {
+    let text = |x: &dyn std::fmt::Debug| format!("{x:?}");
+    let of = |state: &FitState| {
+        [
+            ("the number of training rows", text(&state.rows)),
+            ("batch_size", text(&state.batch_size)),
+            ("shuffle", text(&state.shuffle)),
+            ("seed", text(&state.seed)),
+            ("the validation fraction", text(&state.validation_fraction)),
+        ]
+    };
+    for ((name, value), (_, before)) in of(fresh).into_iter().zip(of(state)) {
+        if value != before {
+            return Err(Error::Argument {
+                name: format!("{name} of a fit that goes on"),
+                value,
+                allowed: format!("{before}, as when it stopped"),
+            });
+        }
+    }
+    // Between two batches, as they are cut.
+    let between = |row: u64| {
+        let (row, rows) = (row as usize, state.rows as usize);
+        row == cut.first(row / options.batch_size, rows)
+    };
+    if !state.is_sound() || !between(state.row) {
+        return Err(Error::Argument {
+            name: "the state of a fit".into(),
+            value: format!("at row {} after {} epochs", state.row, state.epoch),
+            allowed: "as the fit gave it".into(),
+        });
+    }
+    let restore = options.early_stopping.is_some_and(|s| s.restore_best);
+    if restore && state.best.is_some() && state.best_weights.is_none() {
+        return Err(Error::Argument {
+            name: "the state of a fit".into(),
+            value: "without the weights of its best epoch".into(),
+            allowed: "with them, by FitState::with_best_weights, or with restore_best off".into(),
+        });
+    }
+    Ok(())
+}
