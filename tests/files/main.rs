@@ -5,5 +5,6 @@ mod common;
 
 mod checkpoint;
 mod onnx;
+mod onnx_graph;
 mod resume;
 mod weights;
