@@ -1,5 +1,5 @@
 // Functions that WGSL lacks or leaves too loose, accurate to a few roundings; appended to every kernel.
-// Measured against f64 by tests/accuracy.rs; the bounds that the twins claim for them stand in src/bounded.rs.
+// Measured against f64 by tests/kernels/accuracy.rs; the bounds that the twins claim for them stand in src/number/bounded.rs.
 
 // Bits, because a compiler in fast-math mode may assume that infinities and NaNs do not occur.
 fn is_finite(x: f32) -> bool {

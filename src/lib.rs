@@ -85,7 +85,7 @@
 //! planted faults ⟶ the checks themselves. [`verify`] gives users the same checks for their network and their driver.
 //!
 //! The mathematics, formula by formula, and the five derivations that the crate comes from, in its symbols: [`book::mathematics`].
-//! `examples/derivations.rs` runs them; `tests/derivations.rs` computes their printed formulas literally.
+//! `examples/derivations.rs` runs them; `tests/kernels/derivations.rs` computes their printed formulas literally.
 //!
 //! # The book
 //! [`book`] has the rest: the [start](book::start), [training](book::training), [data](book::data),

@@ -1,7 +1,7 @@
 //! Metrics: what an evaluation and a report say, and the functions behind them.
 //!
 //! All of them run on the host, accumulate in f64, and agree with scikit-learn's of the same name, on the awkward cases too;
-//! `tests/metrics.rs` compares them. Class indices go from 0; scores and values are matrices, a row each.
+//! `tests/data/metrics.rs` compares them. Class indices go from 0; scores and values are matrices, a row each.
 //!
 //! ```
 //! use wgrad::metrics::{ClassScores, Confusion, accuracy, roc_auc};

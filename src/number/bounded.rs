@@ -157,7 +157,7 @@ impl Scalar for Bounded {
         Self::rounded(value, err + FLOOR, ulps * ULP / U)
     }
 
-    /// shaders/math.wgsl, measured by tests/accuracy.rs: a Taylor polynomial below 1/2 (3 U), e^x − 1 above, where
+    /// shaders/math.wgsl, measured by tests/kernels/accuracy.rs: a Taylor polynomial below 1/2 (3 U), e^x − 1 above, where
     /// (6 + 4·|x|)·e^x/|e^x − 1| + 1 stays under 16 U for x ≤ 0.
     fn exp_m1(self) -> Self {
         let value = self.value.exp_m1();
@@ -165,7 +165,7 @@ impl Scalar for Bounded {
         Self::rounded(value, err, 16.0)
     }
 
-    /// shaders/math.wgsl, measured by tests/accuracy.rs: the series of 2·atanh(x/(2+x)): 3 U measured, and 4 U more for a division of 2.5 ULP.
+    /// shaders/math.wgsl, measured by tests/kernels/accuracy.rs: the series of 2·atanh(x/(2+x)): 3 U measured, and 4 U more for a division of 2.5 ULP.
     fn ln_1p(self) -> Self {
         let value = self.value.ln_1p();
         let least = 1.0 + self.value - self.err;
@@ -186,7 +186,7 @@ impl Scalar for Bounded {
         Self::rounded(value, propagated + own, 3.0 * ULP / U)
     }
 
-    /// shaders/math.wgsl, measured by tests/accuracy.rs: a polynomial below 0.625 (1.4 U measured), 1 − 2/(e^2x + 1) above, where exp's error
+    /// shaders/math.wgsl, measured by tests/kernels/accuracy.rs: a polynomial below 0.625 (1.4 U measured), 1 − 2/(e^2x + 1) above, where exp's error
     /// enters by a factor below 0.35 and the division's by 0.45: under 10 U of a tanh above 0.55.
     fn tanh(self) -> Self {
         let value = self.value.tanh();
@@ -195,7 +195,7 @@ impl Scalar for Bounded {
         Self::rounded(value, err, 18.0)
     }
 
-    /// shaders/math.wgsl, measured by tests/accuracy.rs: Cephes' polynomials, 3 U measured below 1 and 1 U above, where exp(−x²) of a device
+    /// shaders/math.wgsl, measured by tests/kernels/accuracy.rs: Cephes' polynomials, 3 U measured below 1 and 1 U above, where exp(−x²) of a device
     /// that only keeps to WGSL's accuracy adds 3 U.
     fn erf(self) -> Self {
         let value = libm::erf(self.value);

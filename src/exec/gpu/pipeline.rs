@@ -68,7 +68,7 @@ impl Gpu {
             self.device.create_shader_module(descriptor)
         } else {
             // SAFETY: our kernels guard every access by the sizes in their parameters, which the plan derives from the same
-            // sizes as the buffers; tests/kernels.rs runs each of them with guard words around every operand, with checks
+            // sizes as the buffers; tests/kernels/kernels.rs runs each of them with guard words around every operand, with checks
             // and without. Their loops end: each counts up to a parameter.
             unsafe {
                 self.device.create_shader_module_trusted(
