@@ -20,7 +20,7 @@ use crate::kernels::form::MAX_PARTS_ELEMENTS;
 use crate::kernels::{Access, Call, Choice, Work, copy, dense_forward, multiply_add};
 use crate::plan::{BufferSpec, Op, Payload, View};
 use crate::trainer::{Trainer, check_training, initial_weights, kind, uploads};
-use crate::tune;
+use crate::tune::{self, Bench, REPEATS};
 use samples::{products, sample_calls};
 
 /// What a device reaches when nothing else is in the way.
@@ -105,9 +105,6 @@ pub struct FormTime {
     /// f32 operations.
     pub flops: u64,
 }
-
-/// Dispatches in one submission when an op is measured alone.
-const REPEATS: usize = 64;
 
 /// Seconds a call of `f`, which does `count` calls' work, from as many calls as fill `seconds`, after one that warms up.
 fn time(seconds: f64, count: usize, mut f: impl FnMut() -> Result<()>) -> Result<f64> {
@@ -221,6 +218,7 @@ pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
             (0..reads).map(view).collect(),
             (reads..operands.len()).map(view).collect(),
         );
+        tune::prepare(device, std::slice::from_ref(&op))?;
         times.push(op_time(&mut executor, &op, seconds)?);
     }
     Ok(times)
@@ -248,35 +246,7 @@ pub fn forms(
         let Work::Product(extents) = call.work() else {
             unreachable!("a product");
         };
-        let kernel = call.kernel();
-        let sizes = call.operand_sizes();
-        let views: Vec<View> = sizes
-            .iter()
-            .enumerate()
-            .map(|(buffer, &len)| View {
-                buffer,
-                offset: 0,
-                len,
-            })
-            .collect();
-        let specs: Vec<BufferSpec> = kernel
-            .operands
-            .iter()
-            .zip(&sizes)
-            .map(|(operand, &len)| BufferSpec::fixed(operand.name, len))
-            .collect();
-        let mut executor = Executor::new(device, &specs, &[], 0, REPEATS)?;
-        for (operand, view) in kernel.operands.iter().zip(&views) {
-            // The order stays at row 0; a batch does not look at it.
-            if operand.access == Access::Read && operand.name != "order" {
-                executor.write(*view, Payload::Floats(&numbers(view.len)))?;
-            }
-        }
-        let reads = kernel
-            .operands
-            .iter()
-            .filter(|o| o.access == Access::Read)
-            .count();
+        let Bench { mut executor, op } = Bench::new(device, call)?;
         let split = matches!(call, Call::DenseBackwardParams(_))
             && u64::from(inputs) * u64::from(outputs) * 4 <= MAX_PARTS_ELEMENTS;
         for parts in [1, 4] {
@@ -285,16 +255,10 @@ pub fn forms(
                     continue;
                 }
                 let choice = Choice { form, parts };
-                let op = Op::new(
-                    call,
-                    Activation::Identity,
-                    views[..reads].to_vec(),
-                    views[reads..].to_vec(),
-                )
-                .chosen(Some(choice));
+                let op = op.clone().chosen(Some(choice));
                 let time = op_time(&mut executor, &op, seconds)?;
                 times.push(FormTime {
-                    kernel: kernel.name.into(),
+                    kernel: call.kernel().name.into(),
                     choice,
                     seconds: time.seconds,
                     flops: time.flops,

@@ -92,14 +92,9 @@ fn measure(device: &Device, gpu: &Gpu, call: &Call, extents: Extents, product: &
         return Ok(());
     }
     let start = Instant::now();
-    let note = |note: String| {
-        let mut state = lock(&gpu.chooser.state);
-        if !state.report.notes.contains(&note) {
-            state.report.notes.push(note);
-        }
-    };
-    let budget = gpu.chooser.budget;
-    if lock(&gpu.chooser.state).spent >= budget {
+    let note = |note: String| lock(&chooser.state).report.note(note);
+    let budget = chooser.budget;
+    if lock(&chooser.state).spent >= budget {
         note(format!(
             "{budget:?} were spent on measuring: further products take the default table"
         ));
@@ -153,7 +148,7 @@ fn measure(device: &Device, gpu: &Gpu, call: &Call, extents: Extents, product: &
         seconds: t.seconds,
         flops: call.cost().flops as f64 / t.seconds,
     });
-    let mut state = lock(&gpu.chooser.state);
+    let mut state = lock(&chooser.state);
     state.spent += start.elapsed();
     state.report.measured.extend(measured);
     if let Some(choice) = best {
@@ -212,17 +207,18 @@ fn checked(device: &Device, gpu: &Gpu, call: &Call, choice: Choice) -> Result<bo
     state.checked.insert((kernel.name, variant), wrong);
     Ok(passed)
 }
+
 /// One product with operands to run it on.
-struct Bench {
-    executor: Executor,
-    op: Op,
+pub(crate) struct Bench {
+    pub executor: Executor,
+    pub op: Op,
 }
 
-/// Dispatches that a submission of the tuner has at most.
-const REPEATS: usize = 64;
+/// Dispatches that a submission of measurements has at most.
+pub(crate) const REPEATS: usize = 64;
 
 impl Bench {
-    fn new(device: &Device, call: Call) -> Result<Self> {
+    pub fn new(device: &Device, call: Call) -> Result<Self> {
         let operands = call.kernel().operands;
         let sizes = call.operand_sizes();
         let specs: Vec<BufferSpec> = operands

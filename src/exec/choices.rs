@@ -170,6 +170,15 @@ pub struct TuningReport {
     pub notes: Vec<String>,
 }
 
+impl TuningReport {
+    /// Adds a note that is not there yet.
+    pub(crate) fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+}
+
 impl fmt::Display for TuningReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.measured.is_empty() {

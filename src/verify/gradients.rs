@@ -8,6 +8,7 @@ use crate::exec::cpu::CpuExecutor;
 use crate::number::bounded::Bounded;
 use crate::plan::{Mode, Op, Payload, Plan, View};
 use crate::trainer::{Trainer, check_training, kind, uploads};
+use crate::tune;
 
 /// Verifies a training step of this trainer's network, loss and optimiser, from its present weights, on its device.
 ///
@@ -48,6 +49,7 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
 
     let weight = batch.total_weight();
     let ops = plan.gradients(rows as u32, rows, kind(batch), false);
+    tune::prepare(trainer.device(), &ops)?;
     let output = plan.output_view(rows);
     let mut checks = Vec::new();
     if plan.differs_in_evaluation() {

@@ -16,6 +16,7 @@ use crate::number::bounded::Bounded;
 use crate::number::scalar::Scalar;
 use crate::plan::{Mode, Op, Payload, Plan, View};
 use crate::trainer::{Trainer, check_training, kind, uploads};
+use crate::tune;
 
 /// f64 runs with perturbed weights.
 const PERTURBED: usize = 4;
@@ -74,6 +75,7 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
         let mut bounds: HashMap<View, Vec<Bounded>> = HashMap::new();
         let (ops, forward_ops, loss_view, scale) =
             step_ops(plan, trainer, batch, step as u64 + 1, room);
+        tune::prepare(trainer.device(), &ops)?;
         for (view, payload) in uploads(plan, batch, room) {
             device.write(view, payload)?;
             judge.write(view, payload);

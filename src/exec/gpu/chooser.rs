@@ -198,7 +198,7 @@ impl Gpu {
             && let Err(error) = write_choices(file, known)
         {
             let note = format!("{} cannot be written: {error}", file.display());
-            lock(&self.chooser.state).report.notes.push(note);
+            lock(&self.chooser.state).report.note(note);
         }
     }
 }
