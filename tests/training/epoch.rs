@@ -254,6 +254,39 @@ fn recorded_choices_give_the_same_bits_and_so_does_no_tuning() {
     );
 }
 
+/// What runs first decides the form for good: whoever it is has to measure.
+#[test]
+fn whatever_runs_first_on_a_device_with_the_tuner_measures_its_products() {
+    let network = Mlp::new(6).dense(5, Relu).dense(3, Identity);
+    let x = Matrix::new(6, numbers(40 * 6, 6)).unwrap();
+    let data = Dataset::classes(x, (0..40).map(|r| r % 3).collect()).unwrap();
+    let first: [(&str, fn(&mut Trainer, &Dataset)); 4] = [
+        ("a step", |trainer, data| trainer.step(data).unwrap()),
+        ("an evaluation", |trainer, data| {
+            trainer.evaluate(data).unwrap();
+        }),
+        ("verified gradients", |trainer, data| {
+            wgrad::verify::gradients(trainer, data).unwrap();
+        }),
+        ("a profile", |trainer, data| {
+            wgrad::profile::step_time(trainer, data, 0.01).unwrap();
+        }),
+    ];
+    for (what, run) in first {
+        let device = tuned(Choices::default(), Tuning::On);
+        let adam = Adam::default();
+        let mut trainer = Trainer::new(&device, &network, Loss::CrossEntropy, adam, 5).unwrap();
+        run(&mut trainer, &data);
+        let report = device.tuning_report();
+        let choices = device.choices();
+        assert!(choices.iter().count() > 0, "{what}");
+        for (product, _) in choices.iter() {
+            let measured = report.measured.iter().any(|m| m.product == product);
+            assert!(measured, "{what}: {product} was not measured");
+        }
+    }
+}
+
 #[test]
 fn gradients_in_parts_of_growing_layers_share_one_step() {
     // Backward, each layer needs more room for its parts than the one before.
