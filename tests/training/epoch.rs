@@ -339,12 +339,12 @@ fn measured_choices_are_kept_and_a_damaged_file_is_no_disaster() {
     };
     let first = open(600);
     let loss = step(&first);
-    let file = std::fs::read_dir(&folder)
+    let mut files = std::fs::read_dir(&folder)
         .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+        .map(|f| f.unwrap().path());
+    // Beside it lies the lock of those who write it.
+    let file = files.find(|f| f.extension().is_some_and(|e| e == "json"));
+    let file = file.unwrap();
     let second = open(600);
     assert_eq!(step(&second), loss);
     assert!(second.tuning_report().measured.is_empty());
@@ -362,6 +362,8 @@ fn measured_choices_are_kept_and_a_damaged_file_is_no_disaster() {
         assert!(note.contains("delete it"), "{note}");
         step(&third);
         assert!(!third.tuning_report().measured.is_empty());
+        // Whoever wrote that may want it.
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), damage);
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
