@@ -260,7 +260,8 @@ fn whatever_runs_first_on_a_device_with_the_tuner_measures_its_products() {
     let network = Mlp::new(6).dense(5, Relu).dense(3, Identity);
     let x = Matrix::new(6, numbers(40 * 6, 6)).unwrap();
     let data = Dataset::classes(x, (0..40).map(|r| r % 3).collect()).unwrap();
-    let first: [(&str, fn(&mut Trainer, &Dataset)); 4] = [
+    type Run = fn(&mut Trainer, &Dataset);
+    let first: [(&str, Run); 4] = [
         ("a step", |trainer, data| trainer.step(data).unwrap()),
         ("an evaluation", |trainer, data| {
             trainer.evaluate(data).unwrap();
