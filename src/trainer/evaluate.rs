@@ -118,7 +118,8 @@ impl Trainer {
         Matrix::new(cols, data)
     }
 
-    /// [`predict`](Self::predict) in the device's own precision: f64 on [`Device::reference`]. Row after row.
+    /// [`predict`](Self::predict) in the device's own precision: f64 on [`Device::reference`](crate::Device::reference). Row
+    /// after row.
     ///
     /// # Errors
     /// As [`predict`](Self::predict).

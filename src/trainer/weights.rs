@@ -7,7 +7,7 @@ use crate::error::{Error, Result, shortest};
 use crate::plan::{Payload, View};
 
 impl Trainer {
-    /// The parameters: weights and biases, γ and β of normalisations, in the order of [`Mlp::tensors`].
+    /// The parameters: weights and biases, γ and β of normalisations, in the order of [`Mlp::tensors`](crate::Mlp::tensors).
     ///
     /// # Errors
     /// [`Error::DeviceLost`].
@@ -25,7 +25,7 @@ impl Trainer {
         Ok(self.named(&views, data))
     }
 
-    /// [`weights`](Self::weights) in the device's own precision: f64 on [`Device::reference`].
+    /// [`weights`](Self::weights) in the device's own precision: f64 on [`Device::reference`](crate::Device::reference).
     ///
     /// # Errors
     /// As [`weights`](Self::weights).
@@ -57,7 +57,7 @@ impl Trainer {
         Ok(Tensors::new(gradients.iter().map(narrow).collect()))
     }
 
-    /// [`gradients`](Self::gradients) in the device's own precision: f64 on [`Device::reference`].
+    /// [`gradients`](Self::gradients) in the device's own precision: f64 on [`Device::reference`](crate::Device::reference).
     ///
     /// # Errors
     /// As [`gradients`](Self::gradients).
@@ -79,7 +79,8 @@ impl Trainer {
         Ok(self.named(&views, data))
     }
 
-    /// The running statistics of [batch normalisation](Mlp::batch_norm), in the order of [`Mlp::buffers`]; none without.
+    /// The running statistics of [batch normalisation](crate::Mlp::batch_norm), in the order of
+    /// [`Mlp::buffers`](crate::Mlp::buffers); none without.
     ///
     /// # Errors
     /// [`Error::DeviceLost`].
@@ -101,7 +102,7 @@ impl Trainer {
         Ok(self.named_buffers(data))
     }
 
-    /// [`buffers`](Self::buffers) in the device's own precision: f64 on [`Device::reference`].
+    /// [`buffers`](Self::buffers) in the device's own precision: f64 on [`Device::reference`](crate::Device::reference).
     ///
     /// # Errors
     /// As [`buffers`](Self::buffers).
@@ -169,7 +170,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Whether weights fit; the place of each in [`Mlp::tensors`] and, behind them, [`Mlp::buffers`].
+    /// Whether weights fit; the place of each in [`Mlp::tensors`](crate::Mlp::tensors) and, behind them,
+    /// [`Mlp::buffers`](crate::Mlp::buffers).
     pub(crate) fn check_weights(&self, weights: &Tensors) -> Result<Vec<usize>> {
         let mut known = self.plan.network.tensors();
         known.extend(self.plan.network.buffers());
