@@ -1,4 +1,4 @@
-// part[first + p] = sum of (scale * grad[e])^2 over e in [p * length, (p + 1) * length): a segment of the gradient in parts of
+// part[first + p] = sum of (grad_scale * grad[e])^2 over e in [p * length, (p + 1) * length): a segment of the gradient in parts of
 // `length` elements.  grad (count); part (any). One workgroup a part, one fixed order; grad_norm sums the parts.
 
 @compute @workgroup_size(GROUP)
@@ -13,7 +13,7 @@ fn grad_squares(
     let lane = local % LANES;
     var sum = 0.0;
     for (var e = begin + lane; e < end; e += LANES) {
-        let g = params.scale * grad[e];
+        let g = params.grad_scale * grad[e];
         sum += g * g;
     }
     let total = row_sum(local, sum);

@@ -1,7 +1,7 @@
 // `steps` steps of training a whole network in one workgroup: forward, loss, backward and update, with barriers between them
-// instead of dispatches. The formulas are those of dense_forward, dense_backward_input, dense_backward_params, loss_sum and
-// the optimiser's kernel; hidden layers share one activation whose derivative is computed from its output, and the last layer
-// is the identity.
+// instead of dispatches. The formulas are those of dense_forward, dense_backward_input, dense_backward_params, row_loss,
+// loss_sum and update; hidden layers share one activation whose derivative is computed from its output, and the last layer is
+// the identity.
 // data, order, targets: a batch (format 0), or rows order[start + step * rows + r] of a data set on the device, as in
 // operand/x_resident.wgsl; weight, grad, state0, state1 (count): the one segment of the parameters, tensors on multiples of 64;
 // ledger (8); history (history_length).
@@ -13,8 +13,9 @@ override VALUES: u32 = 4096u;
 
 var<workgroup> values: array<f32, VALUES>;
 var<workgroup> partial: array<f32, GROUP>;
-// Where the output's columns begin.
+// Where the output's columns begin, and the batch in the order.
 var<private> output_base: u32;
+var<private> batch_start: u32;
 // The rows of a batch. They come by way of workgroup memory because lavapipe compiles a kernel for the values of a few uniforms that
 // loops depend on, and this one anew in every dispatch then (4 ms).
 var<workgroup> shared_rows: u32;
@@ -38,27 +39,46 @@ fn place(column: u32, r: u32) -> u32 {
     return column * (rows + 1u) + r;
 }
 
+// What the formula of the loss calls: one invocation a row.
+const LANES = 1u;
+
 fn output(r: u32, c: u32) -> f32 {
     return values[place(output_base + c, r)];
 }
 
-fn set_delta(r: u32, c: u32, delta: f32) {
-    values[place(output_base + c, r)] = delta;
+fn slope(r: u32, c: u32) -> f32 {
+    return 1.0;
 }
 
-fn row_of(r: u32, start: u32) -> u32 {
+fn target_at(r: u32, c: u32) -> f32 {
+    let row = row_of(r);
+    if (params.labels != 0u) {
+        return select(0.0, 1.0, targets[row] == c);
+    }
+    return bitcast<f32>(targets[row * width(params.layers) + c]);
+}
+
+fn set_delta(r: u32, c: u32, value: f32) {
+    values[place(output_base + c, r)] = value;
+}
+
+fn row_sum(local: u32, x: f32) -> f32 {
+    return x;
+}
+
+fn row_max(local: u32, x: f32) -> f32 {
+    return x;
+}
+
+fn row_of(r: u32) -> u32 {
     if (params.format == 0u) {
         return r;
     }
-    return order[start + r];
+    return order[batch_start + r];
 }
 
-fn target_word(r: u32, start: u32, c: u32) -> u32 {
-    return targets[row_of(r, start) * params.target_words + c];
-}
-
-fn input(r: u32, start: u32, c: u32) -> f32 {
-    let row = row_of(r, start);
+fn input(r: u32, c: u32) -> f32 {
+    let row = row_of(r);
     let cols = params.width0;
     if (params.format == 0u) {
         return bitcast<f32>(data[row * cols + c]);
@@ -161,32 +181,12 @@ fn backward(local: u32, l: u32, base: u32, weight_at: u32) {
 }
 
 fn update(local: u32, t: f32) {
-    // A step whose loss is not finite leaves everything as it was; an element that would overflow, that element.
+    // A step whose loss is not finite leaves everything as it was.
     if (!is_finite(ledger[5])) {
         return;
     }
     for (var e = local; e < params.count; e += GROUP) {
-        var before0 = 0.0;
-        var before1 = 0.0;
-        if (STATES > 0u) {
-            before0 = state0[e];
-        }
-        if (STATES > 1u) {
-            before1 = state1[e];
-        }
-        let next = updated(weight[e], grad[e], params.grad_scale, before0, before1, t);
-        if (is_finite(next.weight) && is_finite(next.state0) && is_finite(next.state1)) {
-            weight[e] = next.weight;
-            if (STATES > 0u) {
-                state0[e] = next.state0;
-            }
-            if (STATES > 1u) {
-                state1[e] = next.state1;
-            }
-        } else {
-            // From many invocations maybe, all with the same value.
-            ledger[4] = 1.0;
-        }
+        update_element(e, params.grad_scale, t);
     }
 }
 
@@ -197,11 +197,11 @@ fn small_network(@builtin(local_invocation_index) local: u32) {
     }
     rows = workgroupUniformLoad(&shared_rows);
     for (var s = 0u; s < params.steps; s++) {
-        let start = params.start + s * rows;
+        batch_start = params.start + s * rows;
         for (var e = local; e < rows * params.width0; e += GROUP) {
             let r = e / params.width0;
             let c = e % params.width0;
-            values[place(c, r)] = input(r, start, c);
+            values[place(c, r)] = input(r, c);
         }
         workgroupBarrier();
 
@@ -217,7 +217,7 @@ fn small_network(@builtin(local_invocation_index) local: u32) {
         output_base = base;
         var loss = 0.0;
         for (var r = local; r < rows; r += GROUP) {
-            loss += row_loss(r, start);
+            loss += loss_of_row(0u, r, width(params.layers));
         }
         partial[local] = loss;
         workgroupBarrier();

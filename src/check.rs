@@ -12,7 +12,7 @@ use crate::exec::cpu::CpuExecutor;
 use crate::exec::device::Device;
 use crate::kernels::cases::{Case, Data, GUARD, GUARD_WORDS};
 use crate::kernels::form::Extents;
-use crate::kernels::{Access, Call, Choice, Work};
+use crate::kernels::{Access, Call, Choice, StepAt, Work};
 use crate::number::bounded::Bounded;
 use crate::plan::{BufferSpec, Op, Payload, Plan, View};
 
@@ -201,11 +201,13 @@ pub(crate) struct Judged {
 pub(crate) fn judge_ops(
     plan: &Plan,
     ops: &[Op],
+    at: &StepAt,
     device: &mut Executor,
     judge: &mut CpuExecutor<Bounded>,
 ) -> Result<Judged> {
-    device.submit(ops, &[])?;
-    judge.run(&ops.iter().map(|op| device.held(op)).collect::<Vec<_>>());
+    device.submit(ops, &[*at], &[])?;
+    let (held, held_at) = device.held(ops, at);
+    judge.submit(&held, &[held_at], &[]);
     let mut views: Vec<View> = Vec::new();
     for view in ops.iter().flat_map(|op| &op.writes) {
         if !plan.is_placeholder(*view) && !views.contains(view) {
@@ -257,7 +259,7 @@ pub(crate) fn variant(device: &Device, call: &Call, choice: Choice) -> Result<Op
 
 /// What reports call a case.
 fn name_of(case: &Case, choice: Option<Choice>) -> String {
-    let mut name = case.call.kernel().name.to_owned();
+    let mut name = case.call.name();
     if case.call.kernel().activation {
         name += &format!(", {}", case.activation);
     }
@@ -312,26 +314,36 @@ pub(crate) fn run(device: &Device, case: &Case, choices: &[Option<Choice>]) -> R
     };
     let mut op = Op::new(
         case.call,
-        case.activation.clone(),
         of(Access::Read).map(view).collect(),
         of(Access::Write).map(view).collect(),
-    );
+    )
+    .through(&case.activation);
     let mut executor = Executor::new(device, &specs, &[], 0, 1)?;
     let mut reference = CpuExecutor::<Bounded>::new(&specs, 0)?;
     for (i, data) in operands.iter().enumerate() {
         executor.write(whole(i), payload(data))?;
         reference.write(whole(i), payload(data));
     }
-    reference.run(&[executor.held(&op)]);
-
     let written: Vec<usize> = of(Access::Write).collect();
+    for &i in &written {
+        if let Data::Floats(x) = &operands[i] {
+            let held = |x: &f32| match x.to_bits() {
+                GUARD => UNWRITTEN,
+                _ => f64::from(*x),
+            };
+            reference.set(whole(i), x.iter().map(|x| Bounded::exact(held(x))));
+        }
+    }
+    let (held, held_at) = executor.held(std::slice::from_ref(&op), &case.at);
+    reference.submit(&held, &[held_at], &[]);
+
     let mut checks = Vec::new();
     for &choice in choices {
         for &i in &written {
             executor.write(whole(i), payload(&operands[i]))?;
         }
         op.choice = choice;
-        executor.submit(std::slice::from_ref(&op), &[])?;
+        executor.submit(std::slice::from_ref(&op), &[case.at], &[])?;
         let views: Vec<View> = written.iter().map(|&i| whole(i)).collect();
         let results = pollster::block_on(executor.read(&views))?;
         checks.push(compare(case, choice, &written, &results, |i| {
@@ -340,6 +352,9 @@ pub(crate) fn run(device: &Device, case: &Case, choices: &[Option<Choice>]) -> R
     }
     Ok(checks)
 }
+
+/// What stands for a guard word where the reference may write: no f32, and not NaN, which the reference may compute.
+const UNWRITTEN: f64 = 1.234e300;
 
 /// Compares what the device wrote, guards included, with the reference.
 fn compare<'a>(
@@ -355,15 +370,25 @@ fn compare<'a>(
     for (&i, result) in written.iter().zip(results) {
         let expected = reference(i);
         for (e, (&got, expected)) in result.iter().zip(expected).enumerate() {
-            if expected.value.is_nan() {
-                // A guard word, or a gap that the kernel must leave alone.
+            let place = || {
+                format!(
+                    "{} at {}",
+                    kernel.operands[i].name,
+                    e as i64 - GUARD_WORDS as i64
+                )
+            };
+            if expected.value == UNWRITTEN {
+                // A gap that the kernel must leave alone, too.
                 if got.to_bits() != GUARD {
                     trespass.get_or_insert_with(|| {
-                        format!(
-                            "{} was written at {}, outside what is the kernel's",
-                            kernel.operands[i].name,
-                            e as i64 - GUARD_WORDS as i64
-                        )
+                        format!("{} was written, outside what is the kernel's", place())
+                    });
+                }
+            } else if !expected.value.is_finite() {
+                // A device may make a NaN of an infinity, but no number.
+                if got.is_finite() {
+                    trespass.get_or_insert_with(|| {
+                        format!("{} is {got}, of what is not finite", place())
                     });
                 }
             } else {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::exec::cpu::CpuExecutor;
-use crate::exec::device::{Device, Kind};
+use crate::exec::device::{Backend, Device};
 use crate::exec::gpu::executor::GpuExecutor;
 use crate::exec::gpu::timestamps::{self, Timestamps};
 use crate::kernels::StepAt;
@@ -40,11 +40,11 @@ impl Executor {
         ops: usize,
     ) -> Result<Self> {
         Ok(match &device.kind {
-            Kind::Gpu(gpu) => {
+            Backend::Gpu(gpu) => {
                 Self::Gpu(Box::new(GpuExecutor::new(gpu, specs, uploads, rows, ops)?))
             }
-            Kind::Cpu => Self::Cpu(CpuExecutor::new(specs, rows)?),
-            Kind::Reference => Self::Reference(CpuExecutor::new(specs, rows)?),
+            Backend::Cpu => Self::Cpu(CpuExecutor::new(specs, rows)?),
+            Backend::Reference => Self::Reference(CpuExecutor::new(specs, rows)?),
         })
     }
 
@@ -57,27 +57,17 @@ impl Executor {
         }
     }
 
-    /// Uploads a batch and runs ops in order. On a GPU it returns when they are submitted.
-    pub fn submit(&mut self, ops: &[Op], uploads: &[(View, Payload<'_>)]) -> Result<()> {
-        match self {
-            Self::Gpu(gpu) => return gpu.submit(ops, uploads),
-            Self::Cpu(cpu) => cpu.submit(ops, uploads),
-            Self::Reference(cpu) => cpu.submit(ops, uploads),
-        }
-        Ok(())
-    }
-
-    /// [`submit`](Self::submit) for several steps of the same ops, on data that stays where it is.
-    pub fn submit_steps(
+    /// Uploads a batch and runs ops in order, once for each step. On a GPU it returns when they are submitted.
+    pub fn submit(
         &mut self,
         ops: &[Op],
         steps: &[StepAt],
         uploads: &[(View, Payload<'_>)],
     ) -> Result<()> {
         match self {
-            Self::Gpu(gpu) => return gpu.submit_steps(ops, steps, uploads),
-            Self::Cpu(cpu) => cpu.run_steps(ops, steps, uploads),
-            Self::Reference(cpu) => cpu.run_steps(ops, steps, uploads),
+            Self::Gpu(gpu) => return gpu.submit(ops, steps, uploads),
+            Self::Cpu(cpu) => cpu.submit(ops, steps, uploads),
+            Self::Reference(cpu) => cpu.submit(ops, steps, uploads),
         }
         Ok(())
     }
@@ -189,11 +179,11 @@ impl Executor {
         Ok(passes.and_then(|passes| timestamps::busy(&passes, period, wall)))
     }
 
-    /// An op with its parameters as they are held here: in f32, but on the reference.
-    pub fn held(&self, op: &Op) -> Op {
+    /// Ops and their step with their numbers as they are held here: in f32, but on the reference.
+    pub fn held(&self, ops: &[Op], at: &StepAt) -> (Vec<Op>, StepAt) {
         match self {
-            Self::Reference(_) => op.clone(),
-            _ => op.as_device(),
+            Self::Reference(_) => (ops.to_vec(), *at),
+            _ => (ops.iter().map(Op::as_device).collect(), at.as_device()),
         }
     }
 

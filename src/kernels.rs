@@ -1,33 +1,74 @@
 //! The kernels: one file each, with the WGSL of the same name in `shaders/` and its CPU twin.
 //!
 //! [`ALL`] is the table that the proof iterates over: a kernel in it is reflected, translated, run on awkward shapes and
-//! compared with its twin without another line.
-
-use std::fmt;
+//! compared with its twin without another line. Its row here is all that a kernel needs beside its two files.
+//!
+//! # Words
+//! - *kernel*: a compute shader with its CPU *twin*; *call*: a kernel with its parameters; *op*: a call with its operands and activation;
+//!   *step*: what changes from one run of a plan's ops to the next.
+//! - [*family*](Family): how kernels divide their *work*, by elements, rows, columns or tiles of a product.
+//! - [*form*](Form): how a product is tiled; [*choice*](Choice): a form, and the parts in which k is summed;
+//!   [*load*](Load): how one of its matrices is read.
+//! - [*fragment*](Fragment): a piece of WGSL that completes a text: an activation, or a *formula* of an update or of a loss, which exists
+//!   in Rust, too.
+//! - [*variant*](Variant): one text of a kernel, apart from its activation: a form with its loads, or its formulas' fragments;
+//!   [*constants*](Constants): the values of `override`s with which a text is compiled.
 
 use crate::config::activation::Activation;
+pub use crate::config::fragment::{Field, Fragment};
 use crate::number::scalar::Scalar;
 
 mod assemble;
-mod calls;
 pub(crate) mod cases;
+mod check_fragment;
+pub(crate) mod declare;
 pub(crate) mod form;
-mod fragment;
 mod gradient;
 mod launch;
 mod resident;
+pub(crate) mod step;
 pub(crate) mod threefry;
 mod variant;
 
+pub(crate) mod activation;
+pub(crate) mod activation_grad;
+pub(crate) mod batch_norm;
+pub(crate) mod batch_norm_grad;
+pub(crate) mod batch_norm_stats;
+pub(crate) mod copy;
+pub(crate) mod dense_backward_input;
+pub(crate) mod dense_backward_params;
+pub(crate) mod dense_forward;
+pub(crate) mod dropout;
+pub(crate) mod dropout_grad;
+pub(crate) mod gather_inputs;
+pub(crate) mod gather_rows;
+pub(crate) mod grad_norm;
+pub(crate) mod grad_squares;
+pub(crate) mod hits;
+pub(crate) mod layer_norm;
+pub(crate) mod layer_norm_grad;
+pub(crate) mod loss_sum;
+pub(crate) mod multiply_add;
+pub(crate) mod norm_params_grad;
+pub(crate) mod row_loss;
+pub(crate) mod small_network;
+pub(crate) mod softmax;
+pub(crate) mod softmax_grad;
+pub(crate) mod sum_parts;
+pub(crate) mod update;
+pub(crate) mod weigh_rows;
+
+use declare::{Declared, declare};
+pub(crate) use declare::{Read, Twin};
 pub use form::{Choice, FORMS, Form, find_form};
 pub(crate) use gradient::part_length;
 pub use launch::Constants;
 pub(crate) use launch::{MAX_TILED, Work, network_memory};
 pub(crate) use resident::{Format, batch_rows};
-pub(crate) use variant::{
-    DELTA_LOADS, UPDATES, WEIGHT_LOADS, X_LOADS, batch_load, panel_load, row_load,
-};
-pub use variant::{Load, Loads, RowLoss, Update, Variant};
+pub(crate) use step::StepAt;
+pub(crate) use variant::{DELTA_LOADS, WEIGHT_LOADS, X_LOADS, batch_load, panel_load, row_load};
+pub use variant::{Load, Loads, Variant};
 
 /// How a kernel uses an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,38 +89,6 @@ pub struct Operand {
     pub access: Access,
     /// Elements are u32 words (class indices, places, or numbers by their bits) instead of f32.
     pub words: bool,
-}
-
-pub(crate) const fn read(name: &'static str) -> Operand {
-    Operand {
-        name,
-        access: Access::Read,
-        words: false,
-    }
-}
-
-pub(crate) const fn read_words(name: &'static str) -> Operand {
-    Operand {
-        name,
-        access: Access::Read,
-        words: true,
-    }
-}
-
-pub(crate) const fn write(name: &'static str) -> Operand {
-    Operand {
-        name,
-        access: Access::Write,
-        words: false,
-    }
-}
-
-pub(crate) const fn write_words(name: &'static str) -> Operand {
-    Operand {
-        name,
-        access: Access::Write,
-        words: true,
-    }
 }
 
 /// Operands that a kernel has at most.
@@ -103,20 +112,11 @@ pub enum Family {
 /// What loss_sum and small_network write into the ledger.
 pub(crate) const LEDGER: &str = include_str!("../shaders/ledger.wgsl");
 
-/// What an update makes of the gradient.
-pub(crate) const UPDATE_GRADIENT: &str = include_str!("../shaders/update_gradient.wgsl");
+/// What update and small_network do with a weight.
+pub(crate) const UPDATE_ELEMENT: &str = include_str!("../shaders/update_element.wgsl");
 
 /// The functions that every kernel may call.
 const MATH: &str = include_str!("../shaders/math.wgsl");
-
-/// A scalar type of a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
-    /// `u32` on both sides.
-    U32,
-    /// `f64` on the host, `f32` in WGSL.
-    F32,
-}
 
 /// What stands in the table [`ALL`] for each kernel.
 #[derive(Debug, Clone, Copy)]
@@ -131,38 +131,32 @@ pub struct Kernel {
     pub operands: &'static [Operand],
     /// Fields of the uniform `Params` at binding 0, in order.
     pub params: &'static [(&'static str, Field)],
+    /// Fields that follow: what the kernel takes of a step.
+    pub step: &'static [(&'static str, Field)],
+    /// Kinds of fragments that complete its text, one of each; their constants are the last fields.
+    pub formulas: &'static [&'static [Fragment]],
     /// Whether it calls `activate` or `activate_grad`, and so comes in one variant an activation.
     pub activation: bool,
     /// The matrices of a product; none in other families.
     pub loads: &'static [Loads],
-    /// Fragments that it shares with other kernels, beside its family's.
-    pub fragments: &'static [&'static str],
+    /// Texts that it shares with other kernels, beside its family's.
+    pub shared: &'static [&'static str],
 }
 
-/// A parameter's type: u32, or a number that is f64 on the host and f32 on the GPU.
-pub(crate) trait Word: Copy {
-    const FIELD: Field;
-    fn word(self) -> u32;
-    fn as_device(self) -> Self;
-}
-
-impl Word for u32 {
-    const FIELD: Field = Field::U32;
-    fn word(self) -> u32 {
-        self
-    }
-    fn as_device(self) -> Self {
-        self
-    }
-}
-
-impl Word for f64 {
-    const FIELD: Field = Field::F32;
-    fn word(self) -> u32 {
-        (self as f32).to_bits()
-    }
-    fn as_device(self) -> Self {
-        f64::from(self as f32)
+impl Kernel {
+    const fn of<K: Twin>() -> Self {
+        Self {
+            name: K::NAME,
+            source: K::SOURCE,
+            family: K::FAMILY,
+            operands: K::OPERANDS,
+            params: K::PARAMS,
+            step: K::STEP,
+            formulas: K::FORMULAS,
+            activation: K::ACTIVATION,
+            loads: K::LOADS,
+            shared: K::SHARED,
+        }
     }
 }
 
@@ -179,108 +173,6 @@ pub(crate) mod word {
     pub const COUNT: usize = 8;
 }
 
-/// A kernel's parameters: the host struct that its WGSL `Params` mirrors field by field.
-pub(crate) trait ParamsStruct: Copy + fmt::Debug {
-    const FIELDS: &'static [(&'static str, Field)];
-    fn words(&self, out: &mut Vec<u32>);
-    /// The same parameters as the GPU holds them, rounded to f32.
-    fn as_device(&self) -> Self;
-}
-
-/// Declares a kernel's `Params`.
-macro_rules! params {
-    ($($(#[$doc:meta])* $field:ident: $type:ty),+ $(,)?) => {
-        /// The kernel's uniform parameters.
-        #[derive(Debug, Clone, Copy, PartialEq)]
-        pub(crate) struct Params {
-            $($(#[$doc])* pub $field: $type),+
-        }
-
-        impl crate::kernels::ParamsStruct for Params {
-            const FIELDS: &'static [(&'static str, crate::kernels::Field)] =
-                &[$((stringify!($field), <$type as crate::kernels::Word>::FIELD)),+];
-
-            fn words(&self, out: &mut Vec<u32>) {
-                $(out.push(crate::kernels::Word::word(self.$field));)+
-            }
-
-            fn as_device(&self) -> Self {
-                Self { $($field: crate::kernels::Word::as_device(self.$field)),+ }
-            }
-        }
-    };
-}
-
-/// An operand that a twin reads.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Read<'a, F> {
-    Floats(&'a [F]),
-    Words(&'a [u32]),
-}
-
-/// The operands of a twin that reads floats only, in the order of its list.
-pub(crate) fn floats<'a, F, const N: usize>(reads: &[Read<'a, F>]) -> [&'a [F]; N] {
-    std::array::from_fn(|i| match reads[i] {
-        Read::Floats(x) => x,
-        Read::Words(_) => unreachable!("operand {i} holds words where the kernel reads floats"),
-    })
-}
-
-/// An operand that a twin reads as floats.
-pub(crate) fn numbers<'a, F>(read: &Read<'a, F>) -> &'a [F] {
-    match read {
-        Read::Floats(x) => x,
-        Read::Words(_) => unreachable!("an operand holds words where the kernel reads floats"),
-    }
-}
-
-/// The written operands, in the order of the list.
-pub(crate) fn written<'a, 'b, F, const N: usize>(
-    writes: &'b mut [&'a mut [F]],
-) -> &'b mut [&'a mut [F]; N] {
-    let n = writes.len();
-    writes
-        .try_into()
-        .unwrap_or_else(|_| unreachable!("{n} written operands where the kernel has {N}"))
-}
-
-/// What a kernel's file declares. A kernel without a twin does not compile.
-pub(crate) trait Twin {
-    type Params: ParamsStruct;
-    const KERNEL: Kernel;
-
-    fn work(p: &Self::Params) -> Work;
-
-    /// How a product's matrices can be loaded, given their sizes; see [`Kernel::loads`].
-    fn loads(_: &Self::Params) -> [Load; 2] {
-        [Load::Scalar; 2]
-    }
-
-    /// The update and the loss of a small network.
-    fn network(_: &Self::Params) -> Option<(Update, RowLoss)> {
-        None
-    }
-
-    /// Elements of each operand that a product of this size needs, in the order of [`Kernel::operands`].
-    fn operand_sizes(_: &Self::Params) -> Vec<u64> {
-        Vec::new()
-    }
-
-    /// The kernel's arithmetic on the CPU. Operands come in the order of [`Kernel::operands`].
-    fn run<F: Scalar>(
-        p: &Self::Params,
-        phi: &Activation,
-        reads: &[Read<'_, F>],
-        writes: &mut [&mut [F]],
-    );
-
-    /// Arithmetic operations and words moved between memory and the processor at least, for the benches.
-    fn cost(p: &Self::Params) -> Cost;
-
-    /// Awkward inputs for the proof; see [`cases`].
-    fn cases(g: &mut cases::Generator) -> Vec<cases::Case>;
-}
-
 /// What a call costs at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cost {
@@ -289,225 +181,214 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
+    pub fn new(flops: u64, words: u64) -> Self {
+        Self { flops, words }
+    }
+
     /// One number for how long a call keeps a device busy, in operations: a word moved takes as long as several.
     pub fn total(self) -> u64 {
         self.flops + 8 * self.words
     }
 }
 
-macro_rules! kernels {
-    ($($(#[$doc:meta])* $module:ident => $kernel:ident),+ $(,)?) => {
-        $($(#[$doc])* pub(crate) mod $module;)+
+/// Elements of a matrix.
+pub(crate) fn area(rows: u32, cols: u32) -> u64 {
+    u64::from(rows) * u64::from(cols)
+}
 
+/// Declares the table. `$` is handed in for the macro that this one makes.
+macro_rules! kernels {
+    (($dollar:tt) $($(#[$doc:meta])* $module:ident: $kernel:ident,)+) => {
         /// Every kernel.
-        pub static ALL: &[Kernel] = &[$(<$module::$kernel as Twin>::KERNEL),+];
+        pub static ALL: &[Kernel] = &[$(Kernel::of::<$module::Params>()),+];
 
         /// A kernel with its parameters.
         #[derive(Debug, Clone, ::core::marker::Copy, PartialEq)]
         pub(crate) enum Call {
-            $($kernel($module::Params)),+
+            $($(#[$doc])* $kernel($module::Params)),+
+        }
+
+        $(impl From<$module::Params> for Call {
+            fn from(p: $module::Params) -> Self {
+                Self::$kernel(p)
+            }
+        })+
+
+        /// What `$body` makes of a call's parameters, whatever the kernel.
+        macro_rules! each {
+            ($dollar call:expr, $dollar p:ident => $dollar body:expr) => {
+                match $dollar call {
+                    $(Call::$kernel($dollar p) => $dollar body),+
+                }
+            };
         }
 
         impl Call {
             pub fn kernel(&self) -> &'static Kernel {
                 match self {
-                    $(Self::$kernel(_) => &<$module::$kernel as Twin>::KERNEL),+
+                    $(Self::$kernel(_) => &const { Kernel::of::<$module::Params>() }),+
                 }
             }
 
-            pub fn words(&self, out: &mut Vec<u32>) {
-                match self {
-                    $(Self::$kernel(p) => p.words(out)),+
-                }
-            }
-
+            /// The same call with its parameters as the GPU holds them, rounded to f32.
             pub fn as_device(&self) -> Self {
                 match self {
                     $(Self::$kernel(p) => Self::$kernel(p.as_device())),+
                 }
             }
-
-            pub fn work(&self) -> Work {
-                match self {
-                    $(Self::$kernel(p) => $module::$kernel::work(p)),+
-                }
-            }
-
-            /// The variant of its kernel's text that this call takes in the chosen form; `vec4` allows vec4 loads.
-            pub fn variant(&self, choice: Option<Choice>, vec4: bool) -> Variant {
-                let loads = match self {
-                    $(Self::$kernel(p) => $module::$kernel::loads(p)),+
-                };
-                let allowed = |load| if load == Load::Vec4 && !vec4 { Load::Scalar } else { load };
-                let network = match self {
-                    $(Self::$kernel(p) => $module::$kernel::network(p)),+
-                };
-                Variant {
-                    product: choice.map(|choice| (choice.form, loads.map(allowed))),
-                    network,
-                }
-            }
-
-            /// Elements of each operand, for products.
-            pub fn operand_sizes(&self) -> Vec<u64> {
-                match self {
-                    $(Self::$kernel(p) => $module::$kernel::operand_sizes(p)),+
-                }
-            }
-
-            pub fn cost(&self) -> Cost {
-                match self {
-                    $(Self::$kernel(p) => $module::$kernel::cost(p)),+
-                }
-            }
-
-            pub fn run_twin<F: Scalar>(
-                &self,
-                phi: &Activation,
-                reads: &[Read<'_, F>],
-                writes: &mut [&mut [F]],
-            ) {
-                match self {
-                    $(Self::$kernel(p) => $module::$kernel::run(p, phi, reads, writes)),+
-                }
-            }
         }
 
         impl Kernel {
-            /// The kernel's awkward cases.
-            pub(crate) fn cases(&self, seed: u64) -> Vec<cases::Case> {
-                let mut generator = cases::Generator::new(seed);
-                $(if self.name == <$module::$kernel as Twin>::KERNEL.name {
-                    return $module::$kernel::cases(&mut generator);
-                })+
-                Vec::new()
+            fn generate(&self, g: &mut cases::Generator) -> Vec<cases::Case> {
+                match self.name {
+                    $(<$module::Params as Declared>::NAME => $module::Params::cases(g),)+
+                    _ => Vec::new(),
+                }
             }
         }
     };
 }
 
 kernels! {
+    ($)
     /// Matrix product with bias and activation: a layer's forward pass.
-    dense_forward => DenseForward,
+    dense_forward: DenseForward,
     /// Tiled matmul with the derivative: one step of the δ recursion.
-    dense_backward_input => DenseBackwardInput,
+    dense_backward_input: DenseBackwardInput,
     /// Tiled outer products summed over rows: a layer's gradients.
-    dense_backward_params => DenseBackwardParams,
+    dense_backward_params: DenseBackwardParams,
     /// The second pass of gradients that were summed in parts.
-    sum_parts => SumParts,
+    sum_parts: SumParts,
     /// Rows through a permutation.
-    gather_rows => GatherRows,
+    gather_rows: GatherRows,
     /// Rows of a data set through a permutation, as numbers.
-    gather_inputs => GatherInputs,
+    gather_inputs: GatherInputs,
     /// Layer normalisation.
-    layer_norm => LayerNorm,
+    layer_norm: LayerNorm,
     /// Its derivative by its input.
-    layer_norm_grad => LayerNormGrad,
+    layer_norm_grad: LayerNormGrad,
     /// The statistics of batch normalisation.
-    batch_norm_stats => BatchNormStats,
+    batch_norm_stats: BatchNormStats,
     /// Batch normalisation.
-    batch_norm => BatchNorm,
+    batch_norm: BatchNorm,
     /// Its derivative by its input.
-    batch_norm_grad => BatchNormGrad,
+    batch_norm_grad: BatchNormGrad,
     /// The gradients of a normalisation's parameters.
-    norm_params_grad => NormParamsGrad,
+    norm_params_grad: NormParamsGrad,
     /// Dropout and the residual connection.
-    dropout => Dropout,
+    dropout: Dropout,
     /// Their derivatives, and the activation's.
-    dropout_grad => DropoutGrad,
+    dropout_grad: DropoutGrad,
     /// Elementwise activation.
-    activation => ElementwiseActivation,
+    activation: ElementwiseActivation,
     /// Elementwise derivative.
-    activation_grad => ActivationGrad,
+    activation_grad: ActivationGrad,
     /// Row-wise softmax.
-    softmax => Softmax,
+    softmax: Softmax,
     /// Softmax's Jacobian times a gradient.
-    softmax_grad => SoftmaxGrad,
-    /// Squared error and its δ.
-    squared_error => SquaredError,
-    /// Huber loss and its δ.
-    huber => Huber,
-    /// Binary cross-entropy from logits and its δ.
-    binary_cross_entropy => BinaryCrossEntropy,
-    /// Cross-entropy of any output activation and its δ.
-    cross_entropy => CrossEntropy,
-    /// Softmax and cross-entropy from logits, fused, and its δ.
-    softmax_cross_entropy => SoftmaxCrossEntropy,
+    softmax_grad: SoftmaxGrad,
+    /// Each row's loss and δ, by the loss's formula.
+    row_loss: RowLoss,
     /// Rows whose largest output is the class.
-    hits => Hits,
+    hits: Hits,
     /// Losses and δ times the weights of their rows.
-    weigh_rows => WeighRows,
+    weigh_rows: WeighRows,
     /// The sum of a batch's losses.
-    loss_sum => LossSum,
+    loss_sum: LossSum,
     /// The squares of a gradient, summed in parts.
-    grad_squares => GradSquares,
+    grad_squares: GradSquares,
     /// The norm of a gradient, and the factor that clips it.
-    grad_norm => GradNorm,
-    /// Stochastic gradient descent.
-    sgd => Sgd,
-    /// Gradient descent with momentum, Nesterov's too.
-    momentum => Momentum,
-    /// RMSprop.
-    rmsprop => RmsProp,
-    /// Adam and AdamW.
-    adam => Adam,
+    grad_norm: GradNorm,
+    /// One step of the optimiser's formula.
+    update: Update,
     /// Whole steps of a small network.
-    small_network => SmallNetwork,
+    small_network: SmallNetwork,
     /// Repeated multiplication and addition: an adapter's peak.
-    multiply_add => MultiplyAdd,
+    multiply_add: MultiplyAdd,
     /// A copy: an adapter's bandwidth.
-    copy => Copy,
+    copy: Copy,
 }
 
-/// What changes from one step to the next while all else stays.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct StepAt {
-    /// Updates asked for so far, this one included.
-    pub step: u32,
-    /// Place in the order of the batch's first row, for data on the device.
-    pub start: u32,
-    /// Place of the batch's loss in the history.
-    pub slot: u32,
-    /// The factor on the gradients' sums, where it differs from step to step.
-    pub grad_scale: Option<f64>,
-    /// Place of the gradient's norm among the norms.
-    pub norm_slot: u32,
-    /// Batches before this one, for dropout; from 2³² on again from 0.
-    pub batch: u32,
+impl Kernel {
+    /// The kernel's awkward cases.
+    pub(crate) fn cases(&self, seed: u64) -> Vec<cases::Case> {
+        self.generate(&mut cases::Generator::new(seed))
+    }
+
+    /// One case of a typical size; with each of the formulas, where it has one. Operands hold an element in place of contents.
+    pub(crate) fn samples(&self) -> Vec<cases::Case> {
+        let mut samples = self.generate(&mut cases::Generator::typical());
+        let mut seen = Vec::new();
+        samples.retain(|case| {
+            let fresh = !seen.contains(&case.call.name());
+            seen.push(case.call.name());
+            fresh
+        });
+        if self.formulas.len() != 1 {
+            samples.truncate(1);
+        }
+        samples
+    }
 }
 
 impl Call {
-    /// This call as part of that step.
-    pub fn at(mut self, at: &StepAt) -> Self {
-        match &mut self {
-            Call::DenseForward(p) if p.format != 0 => p.start = at.start,
-            Call::DenseBackwardParams(p) if p.format != 0 => p.start = at.start,
-            Call::GatherRows(p) => p.start = at.start,
-            Call::GatherInputs(p) => p.start = at.start,
-            Call::Dropout(p) => p.batch = at.batch,
-            Call::DropoutGrad(p) => p.batch = at.batch,
-            Call::LossSum(p) => p.slot = at.slot,
-            Call::GradNorm(p) => p.slot = at.norm_slot,
-            Call::Momentum(p) => p.step = at.step,
-            Call::Adam(p) => p.step = at.step,
-            Call::SmallNetwork(p) => {
-                let p = &mut p.uniform;
-                (p.step, p.start, p.slot) = (at.step, at.start, at.slot);
-            }
-            _ => {}
+    /// The words of its uniform `Params`.
+    pub fn words(&self, at: &StepAt, out: &mut Vec<u32>) {
+        each!(self, p => p.words(at, out));
+    }
+
+    /// Its kernel with its formulas.
+    pub fn name(&self) -> String {
+        let formulas = each!(self, p => p.formulas()).into_iter().flatten();
+        let names = std::iter::once(self.kernel().name).chain(formulas.map(|f| f.name));
+        names.collect::<Vec<_>>().join(" ")
+    }
+
+    pub fn work(&self) -> Work {
+        each!(self, p => p.work())
+    }
+
+    /// The variant of its kernel's text that this call takes in the chosen form; `vec4` allows vec4 loads.
+    pub fn variant(&self, choice: Option<Choice>, vec4: bool) -> Variant {
+        let loads = each!(self, p => p.loads());
+        let allowed = |load| match load {
+            Load::Vec4 if !vec4 => Load::Scalar,
+            load => load,
+        };
+        Variant {
+            product: choice.map(|choice| (choice.form, loads.map(allowed))),
+            formulas: each!(self, p => p.formulas()),
         }
-        if let Some(scale) = at.grad_scale {
-            match &mut self {
-                Call::GradSquares(p) => p.scale = scale,
-                Call::GradNorm(p) => p.scale = scale,
-                Call::Sgd(p) => p.grad_scale = scale,
-                Call::Momentum(p) => p.grad_scale = scale,
-                Call::RmsProp(p) => p.grad_scale = scale,
-                Call::Adam(p) => p.grad_scale = scale,
-                _ => {}
-            }
+    }
+
+    /// Elements of each operand, for products.
+    pub fn operand_sizes(&self) -> Vec<u64> {
+        each!(self, p => p.operand_sizes())
+    }
+
+    pub fn cost(&self) -> Cost {
+        each!(self, p => p.cost())
+    }
+
+    /// Runs the twin on operands in the order of [`Kernel::operands`].
+    pub fn run_twin<'a, F: Scalar>(
+        &self,
+        at: &StepAt,
+        phi: &Activation,
+        reads: &[Read<'a, F>],
+        writes: &mut [&'a mut [F]],
+    ) {
+        /// Infers the kernel from its parameters.
+        fn run<'a, F: Scalar, K: Twin>(
+            p: &K,
+            at: &StepAt,
+            phi: &Activation,
+            reads: &[Read<'a, F>],
+            writes: &mut [&'a mut [F]],
+        ) {
+            p.run((*at).into(), phi, K::operands(reads, writes));
         }
-        self
+        each!(self, p => run(p, at, phi, reads, writes));
     }
 
     /// The same product with no side beyond `most`, alone in its buffers: one panel, a batch that begins its order.
@@ -520,7 +401,6 @@ impl Call {
                 outputs: least(p.outputs),
                 first: 0,
                 stride: least(p.outputs),
-                start: 0,
                 ..p
             }),
             Call::DenseBackwardInput(p) => Call::DenseBackwardInput(dense_backward_input::Params {
@@ -538,7 +418,6 @@ impl Call {
                     outputs: least(p.outputs),
                     first: 0,
                     stride: least(p.outputs),
-                    start: 0,
                     ..p
                 })
             }
@@ -560,4 +439,22 @@ pub(crate) fn batch_elements(format: u32, rows: u32, inputs: u32) -> u64 {
 /// The kernel of this name.
 pub fn find(name: &str) -> Option<&'static Kernel> {
     ALL.iter().find(|k| k.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_and_formula_has_a_sample() {
+        for kernel in ALL {
+            let formulas: usize = kernel.formulas.iter().map(|all| all.len()).sum();
+            let wanted = if kernel.formulas.len() == 1 {
+                formulas
+            } else {
+                1
+            };
+            assert_eq!(kernel.samples().len(), wanted, "{}", kernel.name);
+        }
+    }
 }

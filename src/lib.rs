@@ -56,8 +56,8 @@
 //! | `src/error.rs` | what went wrong, what is allowed, what to do |
 //! | `src/number.rs`, `number/*.rs` | number types, among them `Bounded`, which carries a rounding bound: a kernel's bound comes from there; elementary functions, loops, matrix products |
 //! | `src/data.rs`, `data/*.rs` | data sets, splits, batches; readers, one a file; preparation; streams of data larger than memory |
-//! | `src/config.rs`, `config/*.rs` | what a user says: network, activations, losses, optimisers, schedules, initial weights, tensors |
-//! | `src/kernels.rs`, `kernels/*.rs`, `shaders/*.wgsl` | one kernel a file, in Rust (parameters, operands, twin, awkward cases) and in WGSL; `assemble.rs` puts the text together, `form.rs`, `shaders/form/` and `shaders/operand/` are the forms of the matmul |
+//! | `src/config.rs`, `config/*.rs` | what a user says: network, activations, losses, optimisers, schedules, initial weights, tensors; `activation.rs`, `row_loss.rs` and `update.rs` have the formulas that fragments of WGSL have, too |
+//! | `src/kernels.rs`, `kernels/*.rs`, `shaders/*.wgsl` | one kernel a file, in Rust (its declaration, twin, awkward cases) and in WGSL; `declare.rs` makes structs of a declaration and `assemble.rs` the text, `step.rs` is what changes from step to step, `form.rs`, `shaders/form/` and `shaders/operand/` are the forms of the matmul |
 //! | `src/plan.rs`, `plan/*.rs` | the lowering: `forward.rs`, `loss.rs`, `backward.rs` with the δ recursion, `update.rs`, `small_network.rs` |
 //! | `src/metrics.rs`, `metrics/*.rs` | metrics, and the report made of them |
 //! | `src/exec.rs`, `exec/*.rs` | devices; the CPU executor; recorded choices of kernels; `exec/gpu/` is the only place that names wgpu: a batch becomes device words in its `upload.rs` |

@@ -20,7 +20,7 @@ use crate::config::loss::{Criterion, Loss};
 use crate::config::optimizer::{Optimizer, Rule};
 use crate::config::spec::{Layer, Layout, Mlp, Norm, Slot};
 use crate::error::{Error, Result};
-use crate::kernels::{Call, Format, gather_inputs, gather_rows, part_length, word};
+use crate::kernels::{Format, StepAt, gather_inputs, gather_rows, part_length, word};
 
 pub(crate) use buffers::{BufferSpec, Payload, View};
 pub(crate) use op::Op;
@@ -52,13 +52,13 @@ pub(crate) const HISTORY: usize = 4096;
 
 /// Where the first layer's rows come from: a batch, or a data set on the device through an order.
 #[derive(Debug, Clone, Copy)]
-struct Source {
+struct InputRows {
     x: View,
     order: View,
     format: Option<Format>,
 }
 
-impl Source {
+impl InputRows {
     fn code(&self) -> u32 {
         self.format.map_or(0, Format::code)
     }
@@ -70,14 +70,14 @@ impl Source {
 
 /// What rows bring beside their inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Kind {
+pub(crate) struct RowKind {
     /// Targets are class indices.
     pub labels: bool,
     /// Rows have weights.
     pub weighted: bool,
 }
 
-impl Kind {
+impl RowKind {
     /// The same without weights.
     pub fn unweighted(self) -> Self {
         Self {
@@ -103,8 +103,8 @@ pub(crate) struct ResidentData {
 }
 
 impl ResidentData {
-    pub fn kind(&self) -> Kind {
-        Kind {
+    pub fn kind(&self) -> RowKind {
+        RowKind {
             labels: self.labels,
             weighted: self.weights.is_some(),
         }
@@ -417,14 +417,14 @@ impl Plan {
         )
     }
 
-    /// Whether this view is the place for outputs that nobody wants.
+    /// Whether this view is a place for outputs that nobody wants.
     pub fn is_placeholder(&self, view: View) -> bool {
-        view.buffer == self.placeholder
+        [self.placeholder, self.placeholder2].contains(&view.buffer)
     }
 
     /// Most ops that one submission has: a whole step.
     pub fn max_ops(&self, optimizer: &Optimizer) -> usize {
-        let kind = Kind {
+        let kind = RowKind {
             labels: false,
             weighted: true,
         };
@@ -433,7 +433,7 @@ impl Plan {
             ..Rule::from(*optimizer)
         };
         // Three more for the targets, the weights and the inputs of data on the device.
-        3 + self.gradients(1, 1, kind, false).len() + self.update(&rule, 1, 1.0).len()
+        3 + self.gradients(1, 1, kind, false).len() + self.update(&rule).len()
     }
 
     /// Bytes on a device with room for `rows` rows.
@@ -461,21 +461,34 @@ impl Plan {
         }
     }
 
+    /// Step `step`, from 1, of such a rule with gradients that were summed over rows that weigh so much together. Places are those
+    /// of the first batch.
+    pub fn at(&self, optimizer: &Optimizer, step: u64, weight: f64) -> StepAt {
+        StepAt {
+            // Beyond 2³² steps the corrections that depend on it have long been 1.
+            step: u32::try_from(step).unwrap_or(u32::MAX),
+            grad_scale: self.criterion.batch_scale(weight),
+            lr: optimizer.lr(),
+            shrink: optimizer.shrink(),
+            ..StepAt::default()
+        }
+    }
+
     /// Forward and loss of a batch.
-    pub fn losses(&self, mode: Mode, rows: u32, room: u64, kind: Kind) -> Vec<Op> {
+    pub fn losses(&self, mode: Mode, rows: u32, room: u64, kind: RowKind) -> Vec<Op> {
         let mut ops = self.forward(mode, rows, room);
         ops.extend(self.loss(rows, room, kind));
         ops
     }
 
     /// Forward, loss and backward of a batch.
-    pub fn gradients(&self, rows: u32, room: u64, kind: Kind, accumulate: bool) -> Vec<Op> {
+    pub fn gradients(&self, rows: u32, room: u64, kind: RowKind, accumulate: bool) -> Vec<Op> {
         let mut ops = self.losses(Mode::Training, rows, room, kind);
         ops.extend(self.backward(rows, room, accumulate));
         ops
     }
 
-    /// [`gradients`](Self::gradients) of rows of a data set on the device, from the first of its order; see [`Call::at`].
+    /// [`gradients`](Self::gradients) of rows of a data set on the device, from the first of its order.
     pub fn gradients_of(
         &self,
         data: &ResidentData,
@@ -483,19 +496,14 @@ impl Plan {
         room: u64,
         accumulate: bool,
     ) -> Vec<Op> {
-        let source = Source {
+        let source = InputRows {
             x: data.x,
             order: data.order,
             format: Some(data.format),
         };
         let gather = |cols: u32, from: View, to: usize| {
             Op::new(
-                Call::GatherRows(gather_rows::Params {
-                    rows,
-                    cols,
-                    start: 0,
-                }),
-                Activation::Identity,
+                gather_rows::Params { rows, cols },
                 vec![from, data.order],
                 vec![self.whole(to, room)],
             )
@@ -510,14 +518,12 @@ impl Plan {
             let inputs = self.network.inputs() as u32;
             ops.push(
                 Op::new(
-                    Call::GatherInputs(gather_inputs::Params {
+                    gather_inputs::Params {
                         rows,
                         inputs,
                         format: data.format.code(),
-                        start: 0,
                         scale: data.format.scale(),
-                    }),
-                    Activation::Identity,
+                    },
                     vec![data.x, data.order],
                     vec![self.x_view(room)],
                 )
@@ -555,8 +561,8 @@ impl Plan {
     }
 
     /// The batch that was uploaded.
-    fn batch(&self, room: u64) -> Source {
-        Source {
+    fn batch(&self, room: u64) -> InputRows {
+        InputRows {
             x: self.whole(self.x, room),
             order: self.whole(self.no_order, 0),
             format: None,

@@ -4,8 +4,6 @@
 //! timed by the GPU itself where its clock can be believed. Compare figures only within one run, on an otherwise idle machine;
 //! the benches measure devices in turns.
 
-mod samples;
-
 use std::fmt;
 use std::time::Instant;
 
@@ -16,12 +14,15 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::exec::Executor;
 use crate::exec::device::Device;
+use crate::kernels::cases::{Case, Data};
 use crate::kernels::form::MAX_PARTS_ELEMENTS;
-use crate::kernels::{Access, Call, Choice, Work, copy, dense_forward, multiply_add};
+use crate::kernels::{
+    ALL, Call, Choice, Kernel, StepAt, Work, copy, dense_backward_input, dense_backward_params,
+    dense_forward, multiply_add,
+};
 use crate::plan::{BufferSpec, Op, Payload, View};
 use crate::trainer::{Trainer, check_training, initial_weights, kind, uploads};
 use crate::tune::{self, Bench, REPEATS};
-use samples::{products, sample_calls};
 
 /// What a device reaches when nothing else is in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -106,6 +107,13 @@ pub struct FormTime {
     pub flops: u64,
 }
 
+/// The step of every measurement: one that changes next to nothing, so that numbers stay what they are.
+const AT: StepAt = StepAt {
+    lr: 1e-6,
+    grad_scale: 1e-3,
+    ..StepAt::FIRST
+};
+
 /// Seconds a call of `f`, which does `count` calls' work, from as many calls as fill `seconds`, after one that warms up.
 fn time(seconds: f64, count: usize, mut f: impl FnMut() -> Result<()>) -> Result<f64> {
     f()?;
@@ -139,13 +147,12 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
     let mut rate = |call: Call, reads: &[usize], writes: &[usize], work: u64| -> Result<f64> {
         let op = Op::new(
             call,
-            Activation::Identity,
             reads.iter().map(|b| view(*b)).collect(),
             writes.iter().map(|b| view(*b)).collect(),
         );
         let ops = [op.clone(), op];
         let seconds = time(seconds / 2.0, ops.len(), || {
-            executor.submit(&ops, &[])?;
+            executor.submit(&ops, &[AT], &[])?;
             executor.wait()
         })?;
         Ok(work as f64 / seconds)
@@ -188,36 +195,31 @@ pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
         len: ROOM,
     };
     let numbers = numbers(ROOM);
-    let places_of_row_0 = vec![0; ROOM as usize];
     let mut executor = Executor::new(device, &specs, &[], 0, REPEATS)?;
     let mut times = Vec::new();
-    for call in sample_calls() {
-        let operands = call.kernel().operands;
-        let of_places = matches!(call, Call::GatherRows(_) | Call::Hits(_));
-        for buffer in 0..OPERANDS {
-            // Places and classes come as words, and so do the numbers of a data set; all else as numbers.
-            let read = operands.get(buffer).filter(|o| o.access == Access::Read);
-            let places = read.is_some_and(|o| o.name == "order" || (of_places && o.words));
-            let of_data = matches!(call, Call::SmallNetwork(_) | Call::GatherInputs(_));
-            let words = read.is_some_and(|o| o.words) && of_data;
-            executor.write(
-                view(buffer),
-                if places {
-                    Payload::Words(&places_of_row_0)
-                } else if words {
-                    Payload::Words(bytemuck::cast_slice(&numbers))
-                } else {
-                    Payload::Floats(&numbers)
-                },
-            )?;
+    for Case {
+        call,
+        reads,
+        writes,
+        ..
+    } in ALL.iter().flat_map(Kernel::samples)
+    {
+        for (buffer, data) in reads.iter().chain(&writes).enumerate() {
+            // Words are places, classes, or numbers by their bits: any is as good as another, but must be there.
+            let words;
+            let payload = match data {
+                Data::Floats(_) => Payload::Floats(&numbers),
+                Data::Words(word) => {
+                    words = vec![word[0]; ROOM as usize];
+                    Payload::Words(&words)
+                }
+            };
+            executor.write(view(buffer), payload)?;
         }
-        let reads = operands.iter().filter(|o| o.access == Access::Read).count();
-        let op = Op::new(
-            call,
-            Activation::Tanh,
-            (0..reads).map(view).collect(),
-            (reads..operands.len()).map(view).collect(),
-        );
+        let reads = 0..reads.len();
+        let writes = reads.end..reads.end + writes.len();
+        let (reads, writes) = (reads.map(view), writes.map(view));
+        let op = Op::new(call, reads.collect(), writes.collect()).through(&Activation::Tanh);
         tune::prepare(device, std::slice::from_ref(&op))?;
         times.push(op_time(&mut executor, &op, seconds)?);
     }
@@ -242,7 +244,12 @@ pub fn forms(
         return Ok(Vec::new());
     }
     let mut times = Vec::new();
-    for call in products(rows, inputs, outputs) {
+    let products: [Call; 3] = [
+        dense_forward::Params::whole(rows, inputs, outputs).into(),
+        dense_backward_input::Params::whole(rows, inputs, outputs).into(),
+        dense_backward_params::Params::whole(rows, inputs, outputs).into(),
+    ];
+    for call in products {
         let Work::Product(extents) = call.work() else {
             unreachable!("a product");
         };
@@ -280,13 +287,13 @@ fn numbers(count: u64) -> Vec<f32> {
 fn op_time(executor: &mut Executor, op: &Op, seconds: f64) -> Result<OpTime> {
     // As many as keep a submission short.
     let once = time(0.0, 1, || {
-        executor.submit(std::slice::from_ref(op), &[])?;
+        executor.submit(std::slice::from_ref(op), &[AT], &[])?;
         executor.wait()
     })?;
     let count = ((0.1 / once) as usize).clamp(1, REPEATS);
     let repeated = vec![op.clone(); count];
     let seconds = time(seconds, count, || {
-        executor.submit(&repeated, &[])?;
+        executor.submit(&repeated, &[AT], &[])?;
         executor.wait()
     })?;
     let cost = op.call.cost();
@@ -322,7 +329,7 @@ pub fn ops(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<Vec<OpTim
     let mut executor = Executor::of_plan(trainer.device(), plan, rows, REPEATS.max(ops.len()))?;
     // Real activations, not zeros.
     upload(trainer, batch, &mut executor)?;
-    executor.submit(&ops, &[])?;
+    executor.submit(&ops, &[AT], &[])?;
     let mut times = Vec::new();
     for op in &ops {
         times.push(op_time(&mut executor, op, seconds)?);
@@ -345,14 +352,14 @@ pub fn step_time(trainer: &Trainer, batch: &Dataset, seconds: f64) -> Result<Ste
     let uploads = &uploads(plan, batch, rows)[..];
     // Enough steps between waits that waiting does not count.
     let once = time(0.0, 1, || {
-        executor.submit(&ops, uploads)?;
+        executor.submit(&ops, &[AT], uploads)?;
         executor.wait()
     })?;
     let count = ((0.5 * seconds / once) as usize).clamp(1, 1000);
     let mut many = |ops: &[Op], uploads: &[(View, Payload<'_>)]| {
         time(seconds, count, || {
             for _ in 0..count {
-                executor.submit(ops, uploads)?;
+                executor.submit(ops, &[AT], uploads)?;
             }
             executor.wait()
         })
@@ -386,7 +393,7 @@ fn gpu_time(executor: &mut Executor, ops: &[Op], count: usize) -> Result<Option<
     }
     let start = Instant::now();
     for _ in 0..count {
-        executor.submit(ops, &[])?;
+        executor.submit(ops, &[AT], &[])?;
     }
     executor.wait()?;
     let busy = executor.end_timestamps(start.elapsed())?;
@@ -397,7 +404,7 @@ fn step_ops(trainer: &Trainer, batch: &Dataset) -> Result<Vec<Op>> {
     let plan = trainer.plan();
     let rows = batch.rows() as u32;
     let mut ops = plan.gradients(rows, rows.into(), kind(batch), false);
-    ops.extend(plan.update(&trainer.rule(), 1, batch.total_weight()));
+    ops.extend(plan.update(&trainer.rule()));
     tune::prepare(trainer.device(), &ops)?;
     Ok(ops)
 }

@@ -13,7 +13,7 @@ use check::check_inputs;
 pub(crate) use check::{check_batch, check_batches, check_training, cut};
 pub(crate) use epoch::row_order;
 pub use epoch::{Loaded, Storage};
-pub(crate) use state::{Array, State, architecture};
+pub(crate) use state::{State, StoredArray, architecture};
 
 use std::collections::VecDeque;
 
@@ -28,8 +28,8 @@ use crate::data::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::exec::device::Device;
-use crate::kernels::word;
-use crate::plan::{HISTORY, Kind, Op, Payload, Plan, View};
+use crate::kernels::{StepAt, word};
+use crate::plan::{HISTORY, Op, Payload, Plan, RowKind, View};
 use crate::tune;
 
 /// Rows that evaluation and prediction take at a time, unless training has used larger batches.
@@ -123,7 +123,7 @@ impl Amount {
 struct Template {
     rows: usize,
     room: usize,
-    kind: Kind,
+    kind: RowKind,
     accumulate: bool,
     rule: Rule,
     ops: Vec<Op>,
@@ -282,10 +282,13 @@ impl Trainer {
     fn run_step(
         &mut self,
         amount: Amount,
-        kind: Kind,
+        kind: RowKind,
         uploads: &[(View, Payload<'_>)],
     ) -> Result<()> {
-        let (room, rule) = (self.room, self.rule());
+        let room = self.room;
+        // The learning rate is the step's: ops stay when a schedule changes it.
+        let mut rule = self.rule();
+        rule.optimizer.set_lr(0.0);
         let rows = amount.rows as usize;
         let accumulate = self.pending.rows > 0;
         let total = self.pending.plus(amount).weight;
@@ -306,7 +309,7 @@ impl Trainer {
                     None => {
                         let (rows, room) = (rows as u32, room as u64);
                         let mut ops = self.plan.gradients(rows, room, kind, accumulate);
-                        ops.extend(self.plan.update(&rule, 1, total));
+                        ops.extend(self.plan.update(&rule));
                         tune::prepare(&self.device, &ops)?;
                         ops
                     }
@@ -322,7 +325,7 @@ impl Trainer {
             }
         };
         let at = self.step_at(0, 0, total);
-        let submitted = self.executor.submit_steps(&template.ops, &[at], uploads);
+        let submitted = self.executor.submit(&template.ops, &[at], uploads);
         self.template = Some(template);
         submitted?;
         self.count_rows(amount);
@@ -340,11 +343,10 @@ impl Trainer {
         self.reserve(batch.rows())?;
         let (rows, room) = (batch.rows() as u32, self.room as u64);
         let accumulate = self.pending.rows > 0;
-        let mut ops = self.plan.gradients(rows, room, kind(batch), accumulate);
+        let ops = self.plan.gradients(rows, room, kind(batch), accumulate);
         let amount = Amount::of(batch);
         let at = self.step_at(0, 0, amount.weight);
-        ops.iter_mut().for_each(|op| op.call = op.call.at(&at));
-        self.submit_batch(&ops, batch)?;
+        self.submit_batch(&ops, &at, batch)?;
         self.count_rows(amount);
         Ok(())
     }
@@ -362,10 +364,9 @@ impl Trainer {
         }
         self.pending.check("the micro-batches")?;
         let weight = self.pending.weight;
-        let mut ops = self.plan.update(&self.rule(), self.steps + 1, weight);
+        let ops = self.plan.update(&self.rule());
         let at = self.step_at(0, 0, weight);
-        ops.iter_mut().for_each(|op| op.call = op.call.at(&at));
-        self.executor.submit(&ops, &[])?;
+        self.executor.submit(&ops, &[at], &[])?;
         self.count_update();
         Ok(())
     }
@@ -389,10 +390,10 @@ impl Trainer {
         }
     }
 
-    fn submit_batch(&mut self, ops: &[Op], batch: &Dataset) -> Result<()> {
+    fn submit_batch(&mut self, ops: &[Op], at: &StepAt, batch: &Dataset) -> Result<()> {
         tune::prepare(&self.device, ops)?;
         let uploads = uploads(&self.plan, batch, self.room as u64);
-        self.executor.submit(ops, &uploads)
+        self.executor.submit(ops, &[*at], &uploads)
     }
 
     /// The training loss over all batches since the last call, reduced as the criterion says, each batch with the weights of
@@ -521,8 +522,8 @@ pub(crate) fn initial_weights(
 }
 
 /// What a batch brings.
-pub(crate) fn kind(batch: &Dataset) -> Kind {
-    Kind {
+pub(crate) fn kind(batch: &Dataset) -> RowKind {
+    RowKind {
         labels: matches!(batch.targets(), Targets::Classes(_)),
         weighted: batch.weights().is_some(),
     }

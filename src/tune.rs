@@ -4,15 +4,14 @@
 use std::time::{Duration, Instant};
 
 use crate::check;
-use crate::config::activation::Activation;
 use crate::error::Result;
 use crate::exec::Executor;
 use crate::exec::choices::{Disabled, Measured, MeasuredNetwork, product_name};
-use crate::exec::device::{Device, Kind};
+use crate::exec::device::{Backend, Device};
 use crate::exec::gpu::chooser::can_have_parts;
 use crate::exec::gpu::{Gpu, lock};
 use crate::kernels::form::Extents;
-use crate::kernels::{Access, Call, Choice, FORMS, Work};
+use crate::kernels::{Access, Call, Choice, FORMS, StepAt, Work};
 use crate::plan::{BufferSpec, Op, Payload, View};
 
 /// A measurement lasts so long.
@@ -31,7 +30,7 @@ const LARGEST: u32 = 2048;
 /// # Errors
 /// Of the device.
 pub(crate) fn prepare(device: &Device, ops: &[Op]) -> Result<()> {
-    let Kind::Gpu(gpu) = &device.kind else {
+    let Backend::Gpu(gpu) = &device.kind else {
         return Ok(());
     };
     if !gpu.chooser.on {
@@ -258,12 +257,7 @@ impl Bench {
         let reads = operands.iter().filter(|o| o.access == Access::Read).count();
         Ok(Self {
             executor,
-            op: Op::new(
-                call,
-                Activation::Identity,
-                views[..reads].to_vec(),
-                views[reads..].to_vec(),
-            ),
+            op: Op::new(call, views[..reads].to_vec(), views[reads..].to_vec()),
         })
     }
 
@@ -285,7 +279,7 @@ impl Bench {
         self.op.choice = Some(choice);
         let ops = vec![self.op.clone(); count];
         let start = Instant::now();
-        self.executor.submit(&ops, &[])?;
+        self.executor.submit(&ops, &[StepAt::default()], &[])?;
         self.executor.wait()?;
         Ok(start.elapsed().as_secs_f64() / count as f64)
     }

@@ -1,22 +1,30 @@
-// Softmax and cross-entropy from logits, with class indices: as softmax_cross_entropy.wgsl, one invocation a row.
-
-fn row_loss(r: u32, start: u32) -> f32 {
-    let cols = width(params.layers);
-    let label = target_word(r, start, 0u);
-    var m = -3.4028234e38;
+// -sum over c of t * ln(a),  delta = -t / a * slope.
+// With `entropy`, sum over c of t * ln(t) is added: the Kullback-Leibler divergence, with the same delta.
+// Where t is 0 both terms are 0, whatever finite number a is. Where t > 0 and a <= 0, or the quotient overflows, the loss is
+// infinite and delta 0: nothing spreads, and the update refuses a step whose loss is not finite. It is infinite too
+// where any a is not finite.
+fn loss_of_row(local: u32, r: u32, cols: u32) -> f32 {
+    var sum = 0.0;
     var fault = false;
-    for (var c = 0u; c < cols; c++) {
-        let z = output(r, c);
-        m = max(m, z);
-        fault = fault || !is_finite(z);
+    for (var c = local % LANES; c < cols; c += LANES) {
+        let y = output(r, c);
+        let p = target_at(r, c);
+        var d = 0.0;
+        if (!is_finite(y)) {
+            fault = true;
+        } else if (p > 0.0) {
+            let quotient = p / y * slope(r, c);
+            if (y > 0.0 && is_finite(quotient)) {
+                d = -quotient;
+                sum -= p * log(y);
+                if (params.entropy != 0u) {
+                    sum += p * log(p);
+                }
+            } else {
+                fault = true;
+            }
+        }
+        set_delta(r, c, d);
     }
-    var total = 0.0;
-    for (var c = 0u; c < cols; c++) {
-        total += exp_nonpositive(output(r, c) - m);
-    }
-    let value = (m - output(r, label)) + log(total);
-    for (var c = 0u; c < cols; c++) {
-        set_delta(r, c, exp_nonpositive(output(r, c) - m) / total - select(0.0, 1.0, c == label));
-    }
-    return infinite_if(fault, value);
+    return row_sum(local, infinite_if(fault, sum));
 }

@@ -1,19 +1,11 @@
-// Elements that an invocation of the optimiser's own kernel updates.
-const UPDATES = 8u;
-const STATES = 1u;
+// torch.optim.SGD: v = momentum * v + one_minus_dampening * g, or g at the first step that was not refused;
+// w -= lr * v, or lr * (g + momentum * v) for Nesterov.
+const STATES = 1u; // the velocity
 
-struct Updated {
-    weight: f32,
-    state0: f32, // the velocity
-    state1: f32,
-}
-
-// w and its state after gradient `scale * grad`, at the t-th update that was not refused.
-fn updated(w: f32, grad: f32, scale: f32, velocity: f32, state1: f32, t: f32) -> Updated {
-    let g = update_gradient(w, grad, scale, params.weight_decay);
+fn updated(w: f32, g: f32, state: vec2<f32>, t: f32) -> Updated {
     var v = g;
     if (t > 1.0) {
-        v = params.momentum * velocity + params.one_minus_dampening * g;
+        v = params.momentum * state.x + params.one_minus_dampening * g;
     }
     var direction = v;
     if (params.nesterov != 0u) {

@@ -4,38 +4,154 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::row_loss::LossFormula;
 use crate::config::activation::Activation;
 use crate::error::{Error, Result};
 
-/// A loss L(a, t) of the network's output a (B, C) and the targets t.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Loss {
+/// Declares the losses: a row has its name, what [`Reduction::Mean`] divides by, the targets and the output that it takes, and the
+/// formula of a row.
+macro_rules! losses {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident $({ $(#[$of:meta])* $field:ident = $default:literal })?, $name:literal,
+        mean over $unit:ident, targets: $targets:ident, output: $output:ident,
+        |$with:ident| $formula:expr;
+    )+) => {
+        /// A loss L(a, t) of the network's output a (B, C) and the targets t.
+        #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum Loss {
+            $($(#[$doc])* $variant $({ $(#[$of])* $field: f64 })?,)+
+        }
+
+        impl Loss {
+            /// One of each, for tests that iterate over them.
+            pub fn table() -> [Loss; [$($name),+].len()] {
+                [$(Loss::$variant $({ $field: $default })?),+]
+            }
+
+            /// The loss's name.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $name,)+
+                }
+            }
+
+            fn unit(&self) -> Unit {
+                match self {
+                    $(Self::$variant { .. } => Unit::$unit,)+
+                }
+            }
+
+            pub(crate) fn targets(&self) -> TargetKind {
+                match self {
+                    $(Self::$variant { .. } => TargetKind::$targets,)+
+                }
+            }
+
+            fn output(&self) -> LastLayer {
+                match self {
+                    $(Self::$variant { .. } => LastLayer::$output,)+
+                }
+            }
+
+            fn formula(&self, context: &With) -> LossFormula {
+                match *self {
+                    $(Self::$variant $({ $field })? => {
+                        let $with = context;
+                        $formula
+                    })+
+                }
+            }
+        }
+    };
+}
+
+losses! {
     /// ‖a − t‖² of each row: summed over rows the *total squared error*, averaged over rows the cost ‖a_L − y‖² of the
     /// derivations. [`Reduction::Mean`] divides by B.
-    SquaredError,
+    SquaredError, "squared_error", mean over Rows, targets: Values, output: Any,
+        |with| LossFormula::SquaredError { row_scale: with.row_scale };
     /// (a − t)² of each element: PyTorch's `MSELoss`. [`Reduction::Mean`] divides by B·C.
-    Mse,
+    Mse, "mse", mean over Elements, targets: Values, output: Any,
+        |with| LossFormula::SquaredError { row_scale: with.row_scale };
     /// Huber's loss of each element, quadratic within `delta` and linear beyond: PyTorch's `HuberLoss`.
     /// [`Reduction::Mean`] divides by B·C.
     Huber {
         /// |a − t| at which the two parts meet; PyTorch's default is 1.
-        delta: f64,
-    },
+        delta = 1.0
+    }, "huber", mean over Elements, targets: Values, output: Any,
+        |with| LossFormula::Huber { row_scale: with.row_scale, threshold: delta };
     /// −Σ t·ln softmax(z) of each row, from logits: PyTorch's `CrossEntropyLoss`. Targets are class indices or rows of
     /// probabilities, which need not sum to 1. [`Reduction::Mean`] divides by B.
-    CrossEntropy,
+    CrossEntropy, "cross_entropy", mean over Rows, targets: Classes, output: Logits,
+        |with| with.softmax(0);
     /// −Σ t·ln a of each row, for any output activation but identity; with softmax it is computed from z, exactly as
     /// [`Loss::CrossEntropy`]. Where t > 0 meets a ≤ 0 the loss is infinite and the step is refused
     /// ([`Error::NonFiniteLoss`]). Outputs above 1 make it negative. [`Reduction::Mean`] divides by B.
-    OutputCrossEntropy,
+    OutputCrossEntropy, "output_cross_entropy", mean over Rows, targets: Classes, output: Probabilities,
+        |with| with.entropy_of_output(0);
     /// −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) of each element, from logits: PyTorch's `BCEWithLogitsLoss`. Targets lie in [0, 1].
     /// [`Reduction::Mean`] divides by B·C.
-    BinaryCrossEntropy,
+    BinaryCrossEntropy, "binary_cross_entropy", mean over Elements, targets: Fractions, output: Logits,
+        |with| LossFormula::BinaryCrossEntropy { row_scale: with.row_scale };
     /// Σ t·(ln t − ln a) of each row, the Kullback–Leibler divergence of the targets from the output; otherwise as
     /// [`Loss::OutputCrossEntropy`]. [`Reduction::Mean`] divides by B: PyTorch's `KLDivLoss(reduction="batchmean")`.
-    KlDivergence,
+    KlDivergence, "kl_divergence", mean over Rows, targets: Classes, output: Probabilities,
+        |with| with.entropy_of_output(1);
+}
+
+/// What a formula's constants come from.
+struct With {
+    /// On each row's loss and δ: 1, or 1/C for a mean over elements.
+    row_scale: f64,
+    outputs: f64,
+    label_smoothing: f64,
+    /// Targets are class indices, which have no entropy: ln 1 = 0.
+    labels: bool,
+    /// The output is softmax's, and so its logits are taken.
+    logits: bool,
+}
+
+impl With {
+    fn entropy(&self, entropy: u32) -> u32 {
+        if self.labels { 0 } else { entropy }
+    }
+
+    fn softmax(&self, entropy: u32) -> LossFormula {
+        LossFormula::SoftmaxCrossEntropy {
+            entropy: self.entropy(entropy),
+            keep: 1.0 - self.label_smoothing,
+            share: self.label_smoothing / self.outputs,
+        }
+    }
+
+    fn entropy_of_output(&self, entropy: u32) -> LossFormula {
+        if self.logits {
+            return self.softmax(entropy);
+        }
+        let entropy = self.entropy(entropy);
+        LossFormula::CrossEntropy { entropy }
+    }
+}
+
+/// What a mean is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Rows,
+    Elements,
+}
+
+/// What a loss takes of the last layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastLayer {
+    /// The output of any activation.
+    Any,
+    /// z of an identity layer: the loss gives δ itself, without φ′.
+    Logits,
+    /// The output of any activation but identity; softmax's by its logits.
+    Probabilities,
 }
 
 /// How the losses of a batch become one number.
@@ -98,68 +214,23 @@ impl Loss {
         self.into()
     }
 
-    /// One of each, for tests that iterate over them.
-    pub fn table() -> [Loss; 7] {
-        [
-            Loss::SquaredError,
-            Loss::Mse,
-            Loss::Huber { delta: 1.0 },
-            Loss::CrossEntropy,
-            Loss::OutputCrossEntropy,
-            Loss::BinaryCrossEntropy,
-            Loss::KlDivergence,
-        ]
-    }
-
-    /// The loss's name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Loss::SquaredError => "squared_error",
-            Loss::Mse => "mse",
-            Loss::Huber { .. } => "huber",
-            Loss::CrossEntropy => "cross_entropy",
-            Loss::OutputCrossEntropy => "output_cross_entropy",
-            Loss::BinaryCrossEntropy => "binary_cross_entropy",
-            Loss::KlDivergence => "kl_divergence",
-        }
-    }
-
-    /// Whether the mean is over elements, not rows.
-    fn per_element(&self) -> bool {
-        matches!(
-            self,
-            Loss::Mse | Loss::Huber { .. } | Loss::BinaryCrossEntropy
-        )
-    }
-
-    pub(crate) fn targets(&self) -> TargetKind {
-        match self {
-            Loss::SquaredError | Loss::Mse | Loss::Huber { .. } => TargetKind::Values,
-            Loss::BinaryCrossEntropy => TargetKind::Fractions,
-            Loss::CrossEntropy | Loss::OutputCrossEntropy | Loss::KlDivergence => {
-                TargetKind::Classes
-            }
-        }
-    }
-
     /// Whether the loss reads z of the last layer and gives δ itself, without φ′.
     pub(crate) fn takes_logits(&self, last: &Activation) -> bool {
-        match self {
-            Loss::CrossEntropy | Loss::BinaryCrossEntropy => true,
-            Loss::OutputCrossEntropy | Loss::KlDivergence => *last == Activation::Softmax,
-            _ => false,
+        match self.output() {
+            LastLayer::Any => false,
+            LastLayer::Logits => true,
+            LastLayer::Probabilities => *last == Activation::Softmax,
         }
     }
 
     /// Whether the loss takes logarithms of the output as it is.
     pub(crate) fn takes_probabilities(&self) -> bool {
-        matches!(self, Loss::OutputCrossEntropy | Loss::KlDivergence)
+        self.output() == LastLayer::Probabilities
     }
 
     /// Whether the last layer's activation fits, and the arguments are in range.
     pub(crate) fn check(&self, last: &Activation) -> Result<()> {
-        let logits_alone = matches!(self, Loss::CrossEntropy | Loss::BinaryCrossEntropy);
-        if logits_alone && *last != Activation::Identity {
+        if self.output() == LastLayer::Logits && *last != Activation::Identity {
             let advice = if *self == Loss::CrossEntropy && *last == Activation::Softmax {
                 "it applies softmax itself: use Identity, or keep Softmax and use Loss::OutputCrossEntropy"
             } else if *self == Loss::CrossEntropy {
@@ -233,12 +304,23 @@ impl Criterion {
     }
 
     /// The factor on each row's loss and δ: what a mean over elements still needs after the mean over rows.
-    pub(crate) fn row_scale(&self, outputs: usize) -> f64 {
-        if self.reduction == Reduction::Mean && self.loss.per_element() {
+    fn row_scale(&self, outputs: usize) -> f64 {
+        if self.reduction == Reduction::Mean && self.loss.unit() == Unit::Elements {
             1.0 / outputs as f64
         } else {
             1.0
         }
+    }
+
+    /// What each row's loss and δ are, for an output of this activation.
+    pub(crate) fn formula(&self, last: &Activation, outputs: usize, labels: bool) -> LossFormula {
+        self.loss.formula(&With {
+            row_scale: self.row_scale(outputs),
+            outputs: outputs as f64,
+            label_smoothing: self.label_smoothing,
+            labels,
+            logits: self.loss.takes_logits(last),
+        })
     }
 
     /// The factor on sums over rows that weigh so much together: so many rows, where they have no weights.

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::update::UpdateFormula;
 use crate::error::{Error, Result};
 
 /// Stochastic gradient descent, with momentum and Nesterov's variant: `torch.optim.SGD`.
@@ -189,159 +190,269 @@ impl From<Optimizer> for Rule {
     }
 }
 
-/// Any of the optimisers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Optimizer {
-    /// [`Sgd`].
-    Sgd(Sgd),
-    /// [`RmsProp`].
-    RmsProp(RmsProp),
-    /// [`Adam`].
-    Adam(Adam),
-    /// [`AdamW`].
-    AdamW(AdamW),
-}
+/// Declares the optimisers: a row has the name of a configuration with `lr`, `l1` and `weight_decay`, and whether weights decay
+/// with the gradient or apart from it.
+macro_rules! optimizers {
+    ($($name:ident: $decay:ident;)+) => {
+        /// Any of the optimisers.
+        #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum Optimizer {
+            $(#[doc = concat!("[`", stringify!($name), "`].")] $name($name),)+
+        }
 
-macro_rules! into_optimizer {
-    ($($name:ident),+) => {$(
-        impl From<$name> for Optimizer {
+        $(impl From<$name> for Optimizer {
             fn from(config: $name) -> Self {
                 Self::$name(config)
             }
+        })+
+
+        impl Optimizer {
+            /// The optimiser's name.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name(c) => c.name(),)+
+                }
+            }
+
+            /// The learning rate.
+            pub fn lr(&self) -> f64 {
+                match self {
+                    $(Self::$name(c) => c.lr,)+
+                }
+            }
+
+            /// The L1 penalty.
+            pub fn l1(&self) -> f64 {
+                match self {
+                    $(Self::$name(c) => c.l1,)+
+                }
+            }
+
+            pub(crate) fn set_lr(&mut self, lr: f64) {
+                match self {
+                    $(Self::$name(c) => c.lr = lr,)+
+                }
+            }
+
+            /// How weights change.
+            pub(crate) fn formula(&self) -> UpdateFormula {
+                match self {
+                    $(Self::$name(c) => c.formula(),)+
+                }
+            }
+
+            /// The weight decay, and whether it goes apart from the gradient.
+            fn decay(&self) -> (f64, bool) {
+                match self {
+                    $(Self::$name(c) => (c.weight_decay, optimizers!(@apart $decay)),)+
+                }
+            }
+
+            /// Each optimiser with arguments of which none could be left out, for cases and samples.
+            pub(crate) fn examples() -> Vec<Self> {
+                let mut all = Vec::new();
+                $(all.extend($name::examples().into_iter().map(Self::from));)+
+                all
+            }
+
+            fn check_own(&self) -> Result<()> {
+                match self {
+                    $(Self::$name(c) => c.check(),)+
+                }
+            }
         }
-    )+};
+    };
+    (@apart coupled) => { false };
+    (@apart decoupled) => { true };
 }
-into_optimizer!(Sgd, RmsProp, Adam, AdamW);
+
+optimizers! {
+    Sgd: coupled;
+    RmsProp: coupled;
+    Adam: coupled;
+    AdamW: decoupled;
+}
 
 impl Optimizer {
-    /// The optimiser's name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Optimizer::Sgd(c) if c.nesterov => "sgd with Nesterov momentum",
-            Optimizer::Sgd(c) if c.momentum != 0.0 => "sgd with momentum",
-            Optimizer::Sgd(_) => "sgd",
-            Optimizer::RmsProp(_) => "rmsprop",
-            Optimizer::Adam(_) => "adam",
-            Optimizer::AdamW(_) => "adamw",
+    /// What times w is added to the gradient.
+    pub(crate) fn l2(&self) -> f64 {
+        match self.decay() {
+            (decay, false) => decay,
+            (_, true) => 0.0,
         }
     }
 
-    /// The learning rate.
-    pub fn lr(&self) -> f64 {
-        match self {
-            Optimizer::Sgd(c) => c.lr,
-            Optimizer::RmsProp(c) => c.lr,
-            Optimizer::Adam(c) => c.lr,
-            Optimizer::AdamW(c) => c.lr,
-        }
-    }
-
-    /// The L1 penalty.
-    pub fn l1(&self) -> f64 {
-        match self {
-            Optimizer::Sgd(c) => c.l1,
-            Optimizer::RmsProp(c) => c.l1,
-            Optimizer::Adam(c) => c.l1,
-            Optimizer::AdamW(c) => c.l1,
-        }
-    }
-
-    pub(crate) fn set_lr(&mut self, lr: f64) {
-        match self {
-            Optimizer::Sgd(c) => c.lr = lr,
-            Optimizer::RmsProp(c) => c.lr = lr,
-            Optimizer::Adam(c) => c.lr = lr,
-            Optimizer::AdamW(c) => c.lr = lr,
+    /// What is left of a weight before a step, where it decays apart from the gradient.
+    pub(crate) fn shrink(&self) -> f64 {
+        match self.decay() {
+            (_, false) => 1.0,
+            (decay, true) => 1.0 - self.lr() * decay,
         }
     }
 
     /// Slots of state, each as large as the parameters.
     pub(crate) fn slots(&self) -> usize {
-        match self {
-            Optimizer::Sgd(c) => usize::from(c.momentum != 0.0),
-            Optimizer::RmsProp(_) => 1,
-            Optimizer::Adam(_) | Optimizer::AdamW(_) => 2,
-        }
+        self.formula().states()
     }
 
     /// Whether the arguments are in PyTorch's ranges.
     pub(crate) fn check(&self) -> Result<()> {
-        let at_least_zero = |name: &str, x: f64| -> Result<()> {
-            if x >= 0.0 && (x as f32).is_finite() {
-                return Ok(());
-            }
-            Err(Error::Argument {
-                name: format!("{}'s {name}", self.name()),
-                value: x.to_string(),
-                allowed: "finite and ≥ 0".into(),
-            })
+        let named = |name: &str| format!("{}'s {name}", self.name());
+        at_least_zero(&named("lr"), self.lr())?;
+        at_least_zero(&named("l1"), self.l1())?;
+        self.check_own()?;
+        at_least_zero(&named("weight_decay"), self.decay().0)
+    }
+}
+
+fn argument(name: &str, value: impl ToString, allowed: &str) -> Error {
+    Error::Argument {
+        name: name.into(),
+        value: value.to_string(),
+        allowed: allowed.into(),
+    }
+}
+
+fn at_least_zero(name: &str, x: f64) -> Result<()> {
+    if x >= 0.0 && (x as f32).is_finite() {
+        return Ok(());
+    }
+    Err(argument(name, x, "finite and ≥ 0"))
+}
+
+/// PyTorch allows an eps of 0, and then divides 0 by 0 where an input is dead.
+fn check_eps(name: &str, eps: f64) -> Result<()> {
+    if (eps as f32) >= f32::MIN_POSITIVE && (eps as f32).is_finite() {
+        return Ok(());
+    }
+    let allowed = "finite and at least 1.2e-38, the smallest normal f32";
+    Err(argument(name, eps, allowed))
+}
+
+fn check_share(name: &str, x: f64) -> Result<()> {
+    if (0.0..1.0).contains(&x) && (x as f32) < 1.0 {
+        return Ok(());
+    }
+    Err(argument(name, x, "in [0, 1)"))
+}
+
+impl Sgd {
+    fn examples() -> Vec<Self> {
+        let plain = Self {
+            lr: 0.05,
+            weight_decay: 0.01,
+            ..Self::default()
         };
-        // PyTorch allows 0, and then divides 0 by 0 where an input is dead.
-        let eps_check = |eps: f64| -> Result<()> {
-            if (eps as f32) >= f32::MIN_POSITIVE && (eps as f32).is_finite() {
-                return Ok(());
-            }
-            Err(Error::Argument {
-                name: format!("{}'s eps", self.name()),
-                value: eps.to_string(),
-                allowed: "finite and at least 1.2e-38, the smallest normal f32".into(),
-            })
+        let momentum = Self {
+            momentum: 0.9,
+            dampening: 0.25,
+            ..plain
         };
-        let share = |name: &str, x: f64| -> Result<()> {
-            if (0.0..1.0).contains(&x) && (x as f32) < 1.0 {
-                return Ok(());
-            }
-            Err(Error::Argument {
-                name: format!("{}'s {name}", self.name()),
-                value: x.to_string(),
-                allowed: "in [0, 1)".into(),
-            })
+        let nesterov = Self {
+            dampening: 0.0,
+            nesterov: true,
+            ..momentum
         };
-        at_least_zero("lr", self.lr())?;
-        at_least_zero("l1", self.l1())?;
-        match *self {
-            Optimizer::Sgd(c) => {
-                at_least_zero("momentum", c.momentum)?;
-                at_least_zero("weight_decay", c.weight_decay)?;
-                if !(c.dampening as f32).is_finite() {
-                    at_least_zero("dampening", c.dampening)?;
-                }
-                if c.nesterov && (c.momentum == 0.0 || c.dampening != 0.0) {
-                    return Err(Error::Argument {
-                        name: "nesterov".into(),
-                        value: format!(
-                            "true with momentum {} and dampening {}",
-                            c.momentum, c.dampening
-                        ),
-                        allowed: "used with momentum > 0 and dampening = 0".into(),
-                    });
-                }
-                Ok(())
-            }
-            Optimizer::RmsProp(c) => {
-                share("alpha", c.alpha)?;
-                eps_check(c.eps)?;
-                at_least_zero("weight_decay", c.weight_decay)
-            }
-            Optimizer::Adam(Adam {
-                betas,
-                eps,
-                weight_decay,
-                ..
-            })
-            | Optimizer::AdamW(AdamW {
-                betas,
-                eps,
-                weight_decay,
-                ..
-            }) => {
-                share("beta1", betas.0)?;
-                share("beta2", betas.1)?;
-                eps_check(eps)?;
-                at_least_zero("weight_decay", weight_decay)
-            }
+        vec![plain, momentum, nesterov]
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            c if c.nesterov => "sgd with Nesterov momentum",
+            c if c.momentum != 0.0 => "sgd with momentum",
+            _ => "sgd",
         }
     }
+
+    fn formula(&self) -> UpdateFormula {
+        match self.momentum {
+            0.0 => UpdateFormula::Sgd {},
+            momentum => UpdateFormula::Momentum {
+                momentum,
+                one_minus_dampening: 1.0 - self.dampening,
+                nesterov: u32::from(self.nesterov),
+            },
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let name = self.name();
+        at_least_zero(&format!("{name}'s momentum"), self.momentum)?;
+        if !(self.dampening as f32).is_finite() {
+            at_least_zero(&format!("{name}'s dampening"), self.dampening)?;
+        }
+        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
+            let (momentum, dampening) = (self.momentum, self.dampening);
+            return Err(argument(
+                "nesterov",
+                format!("true with momentum {momentum} and dampening {dampening}"),
+                "used with momentum > 0 and dampening = 0",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl RmsProp {
+    fn examples() -> Vec<Self> {
+        vec![Self {
+            alpha: 0.9,
+            eps: 1e-3,
+            weight_decay: 0.01,
+            ..Self::default()
+        }]
+    }
+
+    fn name(&self) -> &'static str {
+        "rmsprop"
+    }
+
+    fn formula(&self) -> UpdateFormula {
+        UpdateFormula::RmsProp {
+            alpha: self.alpha,
+            one_minus_alpha: 1.0 - self.alpha,
+            eps: self.eps,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        check_share("rmsprop's alpha", self.alpha)?;
+        check_eps("rmsprop's eps", self.eps)
+    }
+}
+
+macro_rules! adam {
+    ($($config:ident, $name:literal;)+) => {$(
+        impl $config {
+            fn examples() -> Vec<Self> {
+                vec![Self {
+                    lr: 0.1,
+                    betas: (0.9, 0.99),
+                    eps: 1e-3,
+                    weight_decay: 0.1,
+                    ..Self::default()
+                }]
+            }
+
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn formula(&self) -> UpdateFormula {
+                UpdateFormula::adam(self.betas, self.eps)
+            }
+
+            fn check(&self) -> Result<()> {
+                check_share(concat!($name, "'s beta1"), self.betas.0)?;
+                check_share(concat!($name, "'s beta2"), self.betas.1)?;
+                check_eps(concat!($name, "'s eps"), self.eps)
+            }
+        }
+    )+};
+}
+adam! {
+    Adam, "adam";
+    AdamW, "adamw";
 }

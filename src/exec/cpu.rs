@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use arrayvec::ArrayVec;
 
 use crate::error::{Error, Result};
-use crate::kernels::{Call, MAX_OPERANDS, Read, StepAt};
+use crate::kernels::{MAX_OPERANDS, Read, StepAt};
 use crate::number::loops::PARALLEL_WORK;
 use crate::number::pool;
 use crate::number::scalar::Scalar;
@@ -14,7 +14,7 @@ use crate::plan::{BufferSpec, Op, Payload, View};
 
 /// Contents of a buffer.
 #[derive(Debug, Clone)]
-enum Storage<F> {
+enum Contents<F> {
     Floats(Vec<F>),
     Words(Vec<u32>),
 }
@@ -22,7 +22,7 @@ enum Storage<F> {
 /// The buffers of a plan in host memory, and the loop that runs its ops on the twins.
 #[derive(Debug)]
 pub(crate) struct CpuExecutor<F> {
-    buffers: Vec<Storage<F>>,
+    buffers: Vec<Contents<F>>,
 }
 
 /// A vector of zeros, or a typed error instead of an abort.
@@ -79,8 +79,8 @@ impl<F: Scalar> CpuExecutor<F> {
         Ok(Self { buffers })
     }
 
-    fn allocate(spec: &BufferSpec, rows: u64) -> Result<Storage<F>> {
-        Ok(Storage::Floats(zeros(
+    fn allocate(spec: &BufferSpec, rows: u64) -> Result<Contents<F>> {
+        Ok(Contents::Floats(zeros(
             spec.len(rows),
             F::of(0.0),
             &spec.name,
@@ -104,17 +104,17 @@ impl<F: Scalar> CpuExecutor<F> {
         let buffer = &mut self.buffers[view.buffer];
         // Targets may be numbers in one batch and class indices in the next.
         match (&*buffer, payload) {
-            (Storage::Floats(x), Payload::Words(_)) => *buffer = Storage::Words(vec![0; x.len()]),
-            (Storage::Words(x), Payload::Floats(_)) => {
-                *buffer = Storage::Floats(vec![F::of(0.0); x.len()]);
+            (Contents::Floats(x), Payload::Words(_)) => *buffer = Contents::Words(vec![0; x.len()]),
+            (Contents::Words(x), Payload::Floats(_)) => {
+                *buffer = Contents::Floats(vec![F::of(0.0); x.len()]);
             }
             _ => {}
         }
         match (buffer, payload) {
-            (Storage::Floats(x), Payload::Floats(data)) => {
+            (Contents::Floats(x), Payload::Floats(data)) => {
                 F::copy(&mut x[at..at + data.len()], data);
             }
-            (Storage::Words(x), Payload::Words(data)) => {
+            (Contents::Words(x), Payload::Words(data)) => {
                 x[at..at + data.len()].copy_from_slice(data);
             }
             _ => unreachable!("the storage was made to fit above"),
@@ -123,7 +123,7 @@ impl<F: Scalar> CpuExecutor<F> {
 
     /// Sets the numbers of a view.
     pub fn set(&mut self, view: View, values: impl Iterator<Item = F>) {
-        let Storage::Floats(x) = &mut self.buffers[view.buffer] else {
+        let Contents::Floats(x) = &mut self.buffers[view.buffer] else {
             unreachable!("a buffer of words has no numbers")
         };
         for (x, value) in x[view.range()].iter_mut().zip(values) {
@@ -134,26 +134,20 @@ impl<F: Scalar> CpuExecutor<F> {
     /// The numbers of a view.
     pub fn floats(&self, view: View) -> &[F] {
         match &self.buffers[view.buffer] {
-            Storage::Floats(x) => &x[view.range()],
-            Storage::Words(_) => unreachable!("a buffer of words has no numbers"),
+            Contents::Floats(x) => &x[view.range()],
+            Contents::Words(_) => unreachable!("a buffer of words has no numbers"),
         }
     }
 
-    /// Copies a batch in and runs ops in order.
-    pub fn submit(&mut self, ops: &[Op], uploads: &[(View, Payload<'_>)]) {
+    /// Copies a batch in and runs ops in order, once for each step.
+    pub fn submit(&mut self, ops: &[Op], steps: &[StepAt], uploads: &[(View, Payload<'_>)]) {
         for &(view, payload) in uploads {
             self.write(view, payload);
         }
-        self.run(ops);
-    }
-
-    /// [`submit`](Self::submit) for several steps.
-    pub fn run_steps(&mut self, ops: &[Op], steps: &[StepAt], uploads: &[(View, Payload<'_>)]) {
-        self.submit(&[], uploads);
         self.in_pool(ops, |this| {
             for at in steps {
                 for op in ops {
-                    this.run_op(op, op.call.at(at));
+                    this.run_op(op, at);
                 }
             }
         });
@@ -179,24 +173,15 @@ impl<F: Scalar> CpuExecutor<F> {
         }
     }
 
-    /// Runs ops in order.
-    pub fn run(&mut self, ops: &[Op]) {
-        self.in_pool(ops, |this| {
-            for op in ops {
-                this.run_op(op, op.call);
-            }
-        });
-    }
-
-    fn run_op(&mut self, op: &Op, call: Call) {
+    fn run_op(&mut self, op: &Op, at: &StepAt) {
         // What an op writes is taken out of the list while it runs; the plan never lets one read a buffer it writes. Nothing
         // here allocates.
         let mut taken: ArrayVec<(usize, Vec<F>), MAX_OPERANDS> = ArrayVec::new();
         for view in &op.writes {
             if taken.iter().all(|(buffer, _)| *buffer != view.buffer) {
                 match &mut self.buffers[view.buffer] {
-                    Storage::Floats(x) => taken.push((view.buffer, std::mem::take(x))),
-                    Storage::Words(_) => unreachable!("no kernel of a plan writes words"),
+                    Contents::Floats(x) => taken.push((view.buffer, std::mem::take(x))),
+                    Contents::Words(_) => unreachable!("no kernel of a plan writes words"),
                 }
             }
         }
@@ -206,8 +191,8 @@ impl<F: Scalar> CpuExecutor<F> {
                 .reads
                 .iter()
                 .map(|view| match &self.buffers[view.buffer] {
-                    Storage::Floats(x) => Read::Floats(&x[view.range()]),
-                    Storage::Words(x) => Read::Words(&x[view.range()]),
+                    Contents::Floats(x) => Read::Floats(&x[view.range()]),
+                    Contents::Words(x) => Read::Words(&x[view.range()]),
                 })
                 .collect();
             let mut writes: ArrayVec<(usize, &mut [F]), MAX_OPERANDS> = ArrayVec::new();
@@ -217,10 +202,10 @@ impl<F: Scalar> CpuExecutor<F> {
             writes.sort_unstable_by_key(|(operand, _)| *operand);
             let mut writes: ArrayVec<&mut [F], MAX_OPERANDS> =
                 writes.into_iter().map(|(_, x)| x).collect();
-            call.run_twin(&op.activation, &reads, &mut writes);
+            op.call.run_twin(at, &op.activation, &reads, &mut writes);
         }));
         for (buffer, contents) in taken {
-            self.buffers[buffer] = Storage::Floats(contents);
+            self.buffers[buffer] = Contents::Floats(contents);
         }
         if let Err(panic) = outcome {
             resume_unwind(panic);

@@ -172,7 +172,7 @@ impl Fault {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub(crate) enum Backend {
     Gpu(Arc<Gpu>),
     Cpu,
     Reference,
@@ -181,7 +181,7 @@ pub(crate) enum Kind {
 /// Where a [`Trainer`](crate::Trainer) runs. Cheap to clone; clones share the GPU.
 #[derive(Debug, Clone)]
 pub struct Device {
-    pub(crate) kind: Kind,
+    pub(crate) kind: Backend,
 }
 
 impl Device {
@@ -228,19 +228,19 @@ impl Device {
     pub async fn open_async(options: &DeviceOptions) -> Result<Self> {
         options.faults.iter().try_for_each(Fault::check)?;
         Ok(Self {
-            kind: Kind::Gpu(Arc::new(gpu::adapter::open(options).await?)),
+            kind: Backend::Gpu(Arc::new(gpu::adapter::open(options).await?)),
         })
     }
 
     /// The CPU path: the same plan in f32 on all cores, matrix products by the `gemm` crate.
     pub fn cpu() -> Self {
-        Self { kind: Kind::Cpu }
+        Self { kind: Backend::Cpu }
     }
 
     /// The f64 reference: the same plan in f64 on plain loops. Slow, and the judge of the others.
     pub fn reference() -> Self {
         Self {
-            kind: Kind::Reference,
+            kind: Backend::Reference,
         }
     }
 
@@ -292,20 +292,20 @@ impl Device {
     /// The adapter, if this is a GPU.
     pub fn adapter(&self) -> Option<AdapterDescription> {
         match &self.kind {
-            Kind::Gpu(gpu) => Some(gpu::adapter::describe(gpu.index, &gpu.info)),
+            Backend::Gpu(gpu) => Some(gpu::adapter::describe(gpu.index, &gpu.info)),
             _ => None,
         }
     }
 
     /// Whether this is a GPU whose adapter is a program on the CPU.
     pub fn is_software(&self) -> bool {
-        matches!(&self.kind, Kind::Gpu(gpu) if gpu.is_software())
+        matches!(&self.kind, Backend::Gpu(gpu) if gpu.is_software())
     }
 
     /// The form of each matrix product that was run on this device so far. Empty on a CPU.
     pub fn choices(&self) -> Choices {
         match &self.kind {
-            Kind::Gpu(gpu) => gpu.choices(),
+            Backend::Gpu(gpu) => gpu.choices(),
             _ => Choices::default(),
         }
     }
@@ -313,7 +313,7 @@ impl Device {
     /// What was measured on this device since it was opened, and what was found unfit for it.
     pub fn tuning_report(&self) -> TuningReport {
         match &self.kind {
-            Kind::Gpu(gpu) => gpu.tuning_report(),
+            Backend::Gpu(gpu) => gpu.tuning_report(),
             _ => TuningReport::default(),
         }
     }
@@ -321,7 +321,7 @@ impl Device {
     /// The forms of the matmul that this device can run. None on a CPU, whose products the `gemm` crate computes.
     pub fn forms(&self) -> Vec<&'static Form> {
         match &self.kind {
-            Kind::Gpu(gpu) => kernels::FORMS
+            Backend::Gpu(gpu) => kernels::FORMS
                 .iter()
                 .filter(|form| gpu.can_run(form))
                 .collect(),
@@ -331,7 +331,7 @@ impl Device {
 
     /// Gives the GPU up at once: every later call on it returns [`Error::DeviceLost`]. Without effect on a CPU.
     pub fn destroy(&self) {
-        if let Kind::Gpu(gpu) = &self.kind {
+        if let Backend::Gpu(gpu) = &self.kind {
             gpu.destroy();
         }
     }
@@ -339,14 +339,14 @@ impl Device {
     /// What decides the bits that it computes, apart from the choice of kernels: adapter and driver, or CPU and threads.
     pub(crate) fn identity(&self) -> String {
         match &self.kind {
-            Kind::Gpu(gpu) => {
+            Backend::Gpu(gpu) => {
                 let adapter = gpu::adapter::describe(gpu.index, &gpu.info);
                 let (name, backend, driver) = (adapter.name, adapter.backend, adapter.driver);
                 format!("{name} ({backend}, {driver})")
             }
-            Kind::Reference => self.to_string(),
+            Backend::Reference => self.to_string(),
             // The gemm crate takes the widest vectors there are, and divides its sums by the number of threads.
-            Kind::Cpu => {
+            Backend::Cpu => {
                 #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
                 let vectors = match () {
                     () if std::arch::is_x86_feature_detected!("avx512f") => " with AVX-512",
@@ -372,7 +372,7 @@ impl Device {
             return other(self.identity());
         }
         match &self.kind {
-            Kind::Gpu(gpu) => match gpu.pin(choices) {
+            Backend::Gpu(gpu) => match gpu.pin(choices) {
                 Ok(()) => Ok(()),
                 Err(difference) => other(format!(
                     "the same adapter, but {difference} (a Device opened anew, with default options, takes the recorded kernels)"
@@ -384,7 +384,7 @@ impl Device {
 
     pub(crate) fn plan_limits(&self) -> Limits {
         match &self.kind {
-            Kind::Gpu(gpu) => gpu.plan_limits(),
+            Backend::Gpu(gpu) => gpu.plan_limits(),
             _ => Limits::host(),
         }
     }
@@ -393,9 +393,9 @@ impl Device {
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Cpu => write!(f, "CPU, f32, {} threads", crate::number::pool::threads()),
-            Kind::Reference => write!(f, "CPU, f64 reference"),
-            Kind::Gpu(gpu) => {
+            Backend::Cpu => write!(f, "CPU, f32, {} threads", crate::number::pool::threads()),
+            Backend::Reference => write!(f, "CPU, f64 reference"),
+            Backend::Gpu(gpu) => {
                 let adapter = gpu::adapter::describe(gpu.index, &gpu.info);
                 write!(
                     f,

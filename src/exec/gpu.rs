@@ -342,7 +342,7 @@ impl Gpu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::device::{Device, Kind};
+    use crate::exec::device::{Backend, Device};
 
     /// What a driver does: the consequences first, the loss a moment later, from another thread.
     #[test]
@@ -359,7 +359,7 @@ mod tests {
         ];
         for failure in failures {
             let device = Device::gpu().expect("the GPU tests need an adapter");
-            let Kind::Gpu(gpu) = &device.kind else {
+            let Backend::Gpu(gpu) = &device.kind else {
                 panic!("{device} is no GPU")
             };
             // Of a device that is there, it keeps its name.
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn a_device_is_not_destroyed_under_a_mapped_buffer() {
         let device = Device::gpu().expect("the GPU tests need an adapter");
-        let Kind::Gpu(gpu) = &device.kind else {
+        let Backend::Gpu(gpu) = &device.kind else {
             panic!("{device} is no GPU")
         };
         let mapped = gpu.mapped().expect("the device is there");

@@ -12,7 +12,7 @@ use crate::config::tensor::{Tensor, Tensors};
 use crate::error::{Error, Result};
 use crate::exec::choices::Choices;
 use crate::plan::HISTORY;
-use crate::trainer::{Array, State};
+use crate::trainer::{State, StoredArray};
 
 const KIND: &str = "checkpoint";
 
@@ -45,7 +45,7 @@ const KIND: &str = "checkpoint";
 pub struct Checkpoint {
     pub(crate) state: State,
     /// Weights, optimiser state, ledger, losses and, where micro-batches wait, gradients: those of [`State::arrays`], in its order.
-    pub(crate) arrays: Vec<Array>,
+    pub(crate) arrays: Vec<StoredArray>,
     version: String,
     /// State of the loop around the trainer: epoch, place in the permutation, schedule, what has been seen so far.
     pub fit: Option<serde_json::Value>,
@@ -73,7 +73,7 @@ pub(crate) const MOST: u64 = 1 << 53;
 const BEST: &str = "best.";
 
 impl Checkpoint {
-    pub(crate) fn new(state: State, arrays: Vec<Array>) -> Self {
+    pub(crate) fn new(state: State, arrays: Vec<StoredArray>) -> Self {
         Self {
             state,
             arrays,

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
 use crate::number::numbers::Numbers;
-use crate::trainer::Array;
+use crate::trainer::StoredArray;
 
 fn bytes(numbers: &Numbers) -> Cow<'_, [u8]> {
     match numbers {
@@ -48,7 +48,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    pub fn array(array: &'a Array) -> Self {
+    pub fn array(array: &'a StoredArray) -> Self {
         Self {
             name: array.name.clone(),
             shape: &array.shape,
@@ -213,7 +213,7 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
     bytes: &[u8],
     kind: &str,
     name: &str,
-) -> Result<(T, HashMap<String, Array>, String)> {
+) -> Result<(T, HashMap<String, StoredArray>, String)> {
     let fail = |problem: String, advice: &str| Error::File {
         file: name.to_owned(),
         problem,
@@ -274,7 +274,7 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
                 return Err(fail(problem, "only F32 and F64 are known here"));
             }
         };
-        let array = Array {
+        let array = StoredArray {
             name: raw.name,
             shape: raw.shape,
             numbers,
@@ -294,10 +294,10 @@ pub(crate) fn elements<const N: usize, T>(bytes: &[u8], of: impl Fn([u8; N]) -> 
 
 /// The array of this name taken out of those of a file, if it is there with this shape.
 pub(crate) fn take(
-    arrays: &mut HashMap<String, Array>,
+    arrays: &mut HashMap<String, StoredArray>,
     name: &str,
     shape: &[usize],
-) -> Option<Array> {
+) -> Option<StoredArray> {
     let found = arrays.get(name)?;
     (found.shape == shape).then(|| arrays.remove(name))?
 }

@@ -14,7 +14,7 @@ use crate::config::tensor::{self, Tensor, Tensors};
 use crate::data::Matrix;
 use crate::error::{Error, Result};
 use crate::exec::device::Device;
-use crate::trainer::{Array, Trainer};
+use crate::trainer::{StoredArray, Trainer};
 
 const KIND: &str = "model";
 
@@ -175,7 +175,7 @@ pub(crate) fn complete(network: &Mlp, weights: Tensors, what: &str) -> Result<Te
 
 /// The network's tensors, with a prefix to their names, from a file's arrays.
 pub(super) fn take_tensors(
-    arrays: &mut HashMap<String, Array>,
+    arrays: &mut HashMap<String, StoredArray>,
     network: &Mlp,
     prefix: &str,
     file: &str,

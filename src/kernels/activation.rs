@@ -1,58 +1,54 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Twin, Work, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
 
-params! {
-    count: u32,
+declare! {
+    "activation" in Elements;
+    params {
+        count: u32,
+    }
+    reads { z: f32 }
+    writes { a: f32 }
 }
 
-pub(crate) struct ElementwiseActivation;
+impl Twin for Params {
+    const ACTIVATION: bool = true;
 
-impl Twin for ElementwiseActivation {
-    type Params = Params;
-    const KERNEL: Kernel = Kernel {
-        name: "activation",
-        source: include_str!("../../shaders/activation.wgsl"),
-        family: Family::Elements,
-        operands: &[read("z"), write("a")],
-        params: <Params as super::ParamsStruct>::FIELDS,
-        activation: true,
-        loads: &[],
-        fragments: &[],
-    };
-
-    fn work(p: &Params) -> Work {
-        Work::Elements { count: p.count }
+    fn work(&self) -> Work {
+        Work::elements(self.count)
     }
 
     /// a = φ(z), elementwise.
-    fn run<F: Scalar>(
-        p: &Params,
-        phi: &Activation,
-        reads: &[Read<'_, F>],
-        writes: &mut [&mut [F]],
-    ) {
-        let [z] = floats(reads);
-        let [a] = written(writes);
+    fn run<F: Scalar>(&self, _: At, phi: &Activation, operands: Operands<'_, F>) {
+        let Operands { z, a } = operands;
         const BLOCK: usize = 4096;
-        let count = p.count as usize;
-        loops::for_rows(&mut a[..count], BLOCK, count.div_ceil(BLOCK), 8 * BLOCK, #[inline(always)] |r, a| {
-            a.copy_from_slice(&z[r * BLOCK..][..a.len()]);
-            phi.apply_to(a);
-        });
+        let count = self.count as usize;
+        loops::for_rows(
+            &mut a[..count],
+            BLOCK,
+            count.div_ceil(BLOCK),
+            8 * BLOCK,
+            #[inline(always)]
+            |r, a| {
+                a.copy_from_slice(&z[r * BLOCK..][..a.len()]);
+                phi.apply_to(a);
+            },
+        );
     }
 
-    fn cost(p: &Params) -> Cost {
-        Cost {
-            flops: u64::from(p.count),
-            words: 2 * u64::from(p.count),
-        }
+    fn cost(&self) -> Cost {
+        Cost::new(u64::from(self.count), 2 * u64::from(self.count))
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
+        for count in g.counts() {
+            let reads = vec![g.floats(count)];
+            let writes = vec![g.untouched(count)];
+            cases.push(Case::new(Params { count }, reads, writes).through(&Activation::Relu));
+        }
         for phi in Activation::table() {
             // A sweep over the range that losses and activations promise to survive, fine near zero.
             let sweep: Vec<f32> = (-2000..=2000)
@@ -60,27 +56,13 @@ impl Twin for ElementwiseActivation {
                     let t = f64::from(i) / 2000.0;
                     (t.signum() * (1e4f64.powf(t.abs()) - 1.0) * (t.abs() * 4.0).min(1.0)) as f32
                 })
+                .chain([f32::INFINITY, f32::NEG_INFINITY, f32::NAN])
                 .collect();
             let p = Params {
                 count: sweep.len() as u32,
             };
             let writes = vec![g.untouched(p.count)];
-            cases.push(Case::new(
-                super::Call::ElementwiseActivation(p),
-                &phi,
-                vec![sweep.into()],
-                writes,
-            ));
-        }
-        for count in g.counts() {
-            let reads = vec![g.floats(count)];
-            let writes = vec![g.untouched(count)];
-            cases.push(Case::new(
-                super::Call::ElementwiseActivation(Params { count }),
-                &Activation::Relu,
-                reads,
-                writes,
-            ));
+            cases.push(Case::new(p, vec![sweep.into()], writes).through(&phi));
         }
         cases
     }

@@ -1,58 +1,54 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Twin, Work, declare};
 use crate::config::activation::{Activation, Saved};
 use crate::number::loops;
 use crate::number::scalar::Scalar;
 
-params! {
-    count: u32,
+declare! {
+    "activation_grad" in Elements;
+    params {
+        count: u32,
+    }
+    reads { grad: f32, saved: f32 }
+    writes { delta: f32 }
 }
 
-pub(crate) struct ActivationGrad;
+impl Twin for Params {
+    const ACTIVATION: bool = true;
 
-impl Twin for ActivationGrad {
-    type Params = Params;
-    const KERNEL: Kernel = Kernel {
-        name: "activation_grad",
-        source: include_str!("../../shaders/activation_grad.wgsl"),
-        family: Family::Elements,
-        operands: &[read("grad"), read("saved"), write("delta")],
-        params: <Params as super::ParamsStruct>::FIELDS,
-        activation: true,
-        loads: &[],
-        fragments: &[],
-    };
-
-    fn work(p: &Params) -> Work {
-        Work::Elements { count: p.count }
+    fn work(&self) -> Work {
+        Work::elements(self.count)
     }
 
     /// delta = grad ⊙ φ′(saved), elementwise.
-    fn run<F: Scalar>(
-        p: &Params,
-        phi: &Activation,
-        reads: &[Read<'_, F>],
-        writes: &mut [&mut [F]],
-    ) {
-        let [grad, saved] = floats(reads);
-        let [delta] = written(writes);
-        let count = p.count as usize;
+    fn run<F: Scalar>(&self, _: At, phi: &Activation, operands: Operands<'_, F>) {
+        let Operands { grad, saved, delta } = operands;
+        let count = self.count as usize;
         const BLOCK: usize = 4096;
-        loops::for_rows(&mut delta[..count], BLOCK, count.div_ceil(BLOCK), BLOCK, #[inline(always)] |b, delta| {
-            delta.copy_from_slice(&grad[b * BLOCK..][..delta.len()]);
-            phi.scale_by_grad(delta, &saved[b * BLOCK..]);
-        });
+        loops::for_rows(
+            &mut delta[..count],
+            BLOCK,
+            count.div_ceil(BLOCK),
+            BLOCK,
+            #[inline(always)]
+            |b, delta| {
+                delta.copy_from_slice(&grad[b * BLOCK..][..delta.len()]);
+                phi.scale_by_grad(delta, &saved[b * BLOCK..]);
+            },
+        );
     }
 
-    fn cost(p: &Params) -> Cost {
-        Cost {
-            flops: 2 * u64::from(p.count),
-            words: 3 * u64::from(p.count),
-        }
+    fn cost(&self) -> Cost {
+        Cost::new(2 * u64::from(self.count), 3 * u64::from(self.count))
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
+        for count in g.counts() {
+            let reads = vec![g.floats(count), g.floats(count)];
+            let writes = vec![g.untouched(count)];
+            cases.push(Case::new(Params { count }, reads, writes).through(&Activation::Relu));
+        }
         for phi in Activation::table() {
             let sweep: Vec<f32> = (-2000..=2000)
                 .map(|i| {
@@ -69,22 +65,7 @@ impl Twin for ActivationGrad {
             };
             let reads = vec![g.fractions(p.count), sweep.into()];
             let writes = vec![g.untouched(p.count)];
-            cases.push(Case::new(
-                super::Call::ActivationGrad(p),
-                &phi,
-                reads,
-                writes,
-            ));
-        }
-        for count in g.counts() {
-            let reads = vec![g.floats(count), g.floats(count)];
-            let writes = vec![g.untouched(count)];
-            cases.push(Case::new(
-                super::Call::ActivationGrad(Params { count }),
-                &Activation::Relu,
-                reads,
-                writes,
-            ));
+            cases.push(Case::new(p, reads, writes).through(&phi));
         }
         cases
     }

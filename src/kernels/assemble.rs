@@ -1,8 +1,9 @@
 //! The text of a kernel that is compiled: nobody writes its parameters and bindings a second time, in WGSL.
 
 use super::form::FORMS;
-use super::{Access, Family, Field, Kernel, MATH, RowLoss, Update, Variant};
+use super::{Access, Family, Kernel, MATH, Variant};
 use crate::config::activation::Activation;
+use crate::config::fragment::Field;
 
 impl Kernel {
     /// The whole text that is compiled: the declarations, the kernel's file, its family's fragment, the form with its loads, the
@@ -18,7 +19,7 @@ impl Kernel {
 
     /// [`wgsl`](Self::wgsl) without the activation.
     pub(crate) fn wgsl_around(&self, variant: &Variant) -> String {
-        let mut text = self.declarations();
+        let mut text = self.declarations(variant);
         text += &format!("{}\n{}\n", self.source, self.family.wgsl());
         if let Some((form, loads)) = variant.product {
             text += form.source;
@@ -31,11 +32,12 @@ impl Kernel {
             }
             text += "\n";
         }
-        let of_network = variant
-            .network
-            .map(|(update, loss)| [update.wgsl(), loss.wgsl()]);
-        let shared = self.fragments.iter().copied();
-        for fragment in shared.chain(of_network.into_iter().flatten()) {
+        let formulas = variant
+            .formulas
+            .iter()
+            .flatten()
+            .map(|formula| formula.wgsl);
+        for fragment in self.shared.iter().copied().chain(formulas) {
             text += fragment;
             text += "\n";
         }
@@ -44,14 +46,24 @@ impl Kernel {
     }
 
     /// `struct Params` and the bindings, from the lists that the host goes by.
-    fn declarations(&self) -> String {
-        let fields = self.params.iter().map(|(name, field)| {
-            let of = match field {
-                Field::U32 => "u32",
-                Field::F32 => "f32",
-            };
-            format!("    {name}: {of},\n")
-        });
+    fn declarations(&self, variant: &Variant) -> String {
+        let constants = variant
+            .formulas
+            .iter()
+            .flatten()
+            .flat_map(|formula| formula.constants);
+        let fields = self
+            .params
+            .iter()
+            .chain(self.step)
+            .chain(constants)
+            .map(|(name, field)| {
+                let of = match field {
+                    Field::U32 => "u32",
+                    Field::F32 => "f32",
+                };
+                format!("    {name}: {of},\n")
+            });
         let bindings = self.operands.iter().enumerate().map(|(i, operand)| {
             let access = match operand.access {
                 Access::Read => "read",
@@ -76,19 +88,21 @@ impl Kernel {
 
     /// Every variant of the text.
     pub fn variants(&self) -> Vec<Variant> {
-        if self.family == Family::Network {
-            let updates = [Update::Sgd, Update::Momentum, Update::RmsProp, Update::Adam];
-            let losses = [RowLoss::CrossEntropy, RowLoss::SquaredError];
-            let pairs = updates.iter().flat_map(|u| losses.map(|loss| (*u, loss)));
-            return pairs
-                .map(|pair| Variant {
-                    network: Some(pair),
-                    ..Variant::default()
-                })
-                .collect();
-        }
         let [a, b] = self.loads else {
-            return vec![Variant::default()];
+            let mut variants = vec![Variant::default()];
+            for (i, fragments) in self.formulas.iter().enumerate() {
+                let with = |fragment| {
+                    move |mut variant: Variant| {
+                        variant.formulas[i] = Some(fragment);
+                        variant
+                    }
+                };
+                let all = fragments.iter();
+                variants = all
+                    .flat_map(|f| variants.iter().copied().map(with(f)))
+                    .collect();
+            }
+            return variants;
         };
         let mut variants = Vec::new();
         for form in FORMS {
@@ -96,7 +110,7 @@ impl Kernel {
                 for (load_b, _) in b.fragments {
                     variants.push(Variant {
                         product: Some((form, [*load_a, *load_b])),
-                        network: None,
+                        ..Variant::default()
                     });
                 }
             }

@@ -3,7 +3,7 @@
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
-use super::{Call, Format};
+use super::{Call, Format, StepAt};
 use crate::config::activation::{Activation, Saved};
 use crate::config::init::{normal, unit};
 
@@ -53,6 +53,17 @@ impl Data {
 }
 
 impl Data {
+    /// The same with an infinity in place of the first of several elements, and a NaN in place of the last.
+    pub fn spoiled(self) -> Self {
+        let Data::Floats(mut x) = self else {
+            return self;
+        };
+        if let [first, .., last] = &mut x[..] {
+            (*first, *last) = (f32::INFINITY, f32::NAN);
+        }
+        Data::Floats(x)
+    }
+
     /// For sums of more than 60,000 terms: leaves about 64 of them non-zero, the last one included. The rounding bound of
     /// so long a sum of full terms would hide a missing one. `k_of` gives an element's place in the sum.
     pub fn thin(&mut self, k: u32, k_of: impl Fn(usize) -> usize) {
@@ -75,6 +86,7 @@ impl Data {
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub call: Call,
+    pub at: StepAt,
     pub activation: Activation,
     pub reads: Vec<Data>,
     /// What the written operands hold before: numbers where the kernel adds to them, guards where it must not look.
@@ -82,29 +94,69 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    pub fn new(call: Call, activation: &Activation, reads: Vec<Data>, writes: Vec<Data>) -> Self {
+    pub fn new(call: impl Into<Call>, reads: Vec<Data>, writes: Vec<Data>) -> Self {
+        let call = call.into();
         let operands = call.kernel().operands;
         debug_assert_eq!(reads.len() + writes.len(), operands.len());
         Self {
             call,
-            activation: activation.clone(),
+            at: StepAt::default(),
+            activation: Activation::Identity,
             reads,
             writes,
         }
     }
+
+    /// The same with this activation.
+    pub fn through(self, activation: &Activation) -> Self {
+        Self {
+            activation: activation.clone(),
+            ..self
+        }
+    }
+
+    /// The same in this step.
+    pub fn at(self, at: StepAt) -> Self {
+        Self { at, ..self }
+    }
 }
 
-/// Seeded contents and the list of awkward shapes.
+/// Seeded contents and the list of awkward shapes; or typical shapes, with one element in place of contents.
 #[derive(Debug)]
 pub(crate) struct Generator {
     rng: ChaCha8Rng,
+    typical: bool,
 }
 
 impl Generator {
     pub fn new(seed: u64) -> Self {
         Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
+            typical: false,
         }
+    }
+
+    /// Shapes that training has, for the profile, which fills the operands itself.
+    pub fn typical() -> Self {
+        Self {
+            typical: true,
+            ..Self::new(0)
+        }
+    }
+
+    /// These shapes, or what is typical for them.
+    pub fn shapes<T: Copy>(&self, awkward: &[T], typical: T) -> Vec<T> {
+        if self.typical {
+            vec![typical]
+        } else {
+            awkward.to_vec()
+        }
+    }
+
+    /// So many elements of an operand.
+    fn elements<T>(&mut self, n: u32, mut next: impl FnMut(&mut ChaCha8Rng, u32) -> T) -> Vec<T> {
+        let n = if self.typical { 1 } else { n };
+        (0..n).map(|i| next(&mut self.rng, i)).collect()
     }
 
     /// Normally distributed numbers, with an exact zero here and there.
@@ -113,15 +165,10 @@ impl Generator {
     }
 
     fn normals(&mut self, n: u32) -> Vec<f32> {
-        (0..n)
-            .map(|i| {
-                if i % 29 == 28 {
-                    0.0
-                } else {
-                    normal(&mut self.rng) as f32
-                }
-            })
-            .collect()
+        self.elements(n, |rng, i| match i % 29 {
+            28 => 0.0,
+            _ => normal(rng) as f32,
+        })
     }
 
     /// Normally distributed numbers times `scale`.
@@ -131,20 +178,13 @@ impl Generator {
 
     /// Numbers in (0, 1).
     pub fn fractions(&mut self, n: u32) -> Data {
-        Data::Floats(
-            (0..n)
-                .map(|_| (unit(&mut self.rng) as f32).max(1e-3))
-                .collect(),
-        )
+        Data::Floats(self.elements(n, |rng, _| (unit(rng) as f32).max(1e-3)))
     }
 
     /// Rows of probabilities, some of them 0.
     pub fn probabilities(&mut self, rows: u32, cols: u32) -> Data {
-        let mut x = vec![0f32; (rows * cols) as usize];
+        let mut x = self.elements(rows * cols, |rng, _| (unit(rng) as f32 - 0.3).max(0.0));
         for row in x.chunks_mut(cols as usize) {
-            for x in row.iter_mut() {
-                *x = (unit(&mut self.rng) as f32 - 0.3).max(0.0);
-            }
             let sum: f32 = row.iter().sum();
             if sum > 0.0 {
                 row.iter_mut().for_each(|x| *x /= sum);
@@ -157,17 +197,13 @@ impl Generator {
 
     /// A class index a row.
     pub fn labels(&mut self, rows: u32, classes: u32) -> Data {
-        Data::Words(
-            (0..rows)
-                .map(|_| (unit(&mut self.rng) * f64::from(classes)) as u32)
-                .collect(),
-        )
+        self.order(rows, classes)
     }
 
     /// `n` places in `rows` rows, in no order.
     pub fn order(&mut self, n: u32, rows: u32) -> Data {
-        let place = |g: &mut Self| (unit(&mut g.rng) * f64::from(rows)) as u32;
-        Data::Words((0..n).map(|_| place(self)).collect())
+        let rows = if self.typical { 1 } else { rows };
+        Data::Words(self.elements(n, |rng, _| (unit(rng) * f64::from(rows)) as u32))
     }
 
     /// Operands for a kernel that reads a batch x (rows, cols): the batch itself (format `None`; `order` is not looked at), or
@@ -182,6 +218,9 @@ impl Generator {
             return [self.floats(rows * cols), Data::Words(vec![GUARD])];
         };
         let held = rows / 2 + 9;
+        if self.typical {
+            return [self.floats(1).into_words(), self.order(1, held)];
+        }
         let mut words = Vec::new();
         for _ in 0..held {
             let row: Vec<f32> = match format {
@@ -197,10 +236,23 @@ impl Generator {
 
     /// A ledger (see shaders/loss_sum.wgsl) whose loss is finite, after two refused updates.
     pub fn ledger(&mut self) -> Data {
-        let mut x = self.normals(8);
+        let mut x: Vec<f32> = (0..8).map(|_| normal(&mut self.rng) as f32).collect();
         // Batches in the first sum, faults, an overflow; the loss; refused updates; the factor that clips.
         x[2..8].copy_from_slice(&[510.0, 3.0, 0.0, 0.75, 2.0, 0.375]);
         Data::Floats(x)
+    }
+
+    /// The states of an optimiser that has so many: a mean if there are two, and a mean square, of a gradient about so large.
+    pub fn states(&mut self, states: usize, count: u32, gradient: f32) -> [Data; 2] {
+        let squares = |g: &mut Self| match g.fractions(count) {
+            Data::Floats(x) => Data::Floats(x.iter().map(|x| x * gradient * gradient).collect()),
+            words => words,
+        };
+        match states {
+            0 => [self.untouched(1), self.untouched(1)],
+            1 => [squares(self), self.untouched(1)],
+            _ => [self.scaled(count, gradient), squares(self)],
+        }
     }
 
     /// z, or φ(z), as the activation's derivative wants it.
@@ -214,13 +266,21 @@ impl Generator {
 
     /// Space that must be written before it is read.
     pub fn untouched(&mut self, n: u32) -> Data {
-        Data::Floats(vec![f32::from_bits(GUARD); n as usize])
+        Data::Floats(self.elements(n, |_, _| f32::from_bits(GUARD)))
+    }
+
+    /// What is there before: numbers where the kernel adds to them.
+    pub fn found(&mut self, accumulate: u32, n: u32) -> Data {
+        match accumulate {
+            0 => self.untouched(n),
+            _ => self.floats(n),
+        }
     }
 
     /// (m, k, n) around every edge: single elements, tiles less and more one, sides of whole vec4s and of others, reductions
     /// and rows beyond 65,535.
     pub fn matmul_shapes(&self) -> Vec<(u32, u32, u32)> {
-        vec![
+        let awkward = [
             (1, 1, 1),
             (1, 17, 1),
             (3, 1, 17),
@@ -236,7 +296,8 @@ impl Generator {
             (2, 65_541, 3),
             (65_541, 2, 3),
             (3, 2, 65_541),
-        ]
+        ];
+        self.shapes(&awkward, (256, 512, 512))
     }
 
     /// (first, stride) of a panel of so many outputs: the whole layer, and one in the middle of it, on whole vec4s where the
@@ -255,12 +316,12 @@ impl Generator {
         let formats = [Format::F32, Format::F16, Format::U8 { scale: 1.0 / 16.0 }];
         let shapes = [(5, 19, 21), (33, 31, 31), (36, 20, 132), (70, 66, 35)];
         let pairs = formats.iter().flat_map(|f| shapes.map(|shape| (*f, shape)));
-        pairs.collect()
+        self.shapes(&pairs.collect::<Vec<_>>(), (Format::F32, (4096, 256, 256)))
     }
 
     /// (rows, columns) for row kernels: every number of lanes, rows beyond 65,535.
     pub fn row_shapes(&self) -> Vec<(u32, u32)> {
-        vec![
+        let awkward = [
             (1, 1),
             (3, 2),
             (17, 10),
@@ -271,12 +332,13 @@ impl Generator {
             (2, 257),
             (3, 4099),
             (65_541, 3),
-        ]
+        ];
+        self.shapes(&awkward, (4096, 256))
     }
 
     /// (rows, columns) for column kernels: around the 16 rows and columns of a workgroup, rows and columns beyond 65,535.
     pub fn column_shapes(&self) -> Vec<(u32, u32)> {
-        vec![
+        let awkward = [
             (2, 1),
             (3, 2),
             (15, 17),
@@ -287,11 +349,12 @@ impl Generator {
             (2, 257),
             (3, 65_541),
             (65_541, 3),
-        ]
+        ];
+        self.shapes(&awkward, (4096, 256))
     }
 
     /// Element counts around the workgroup and beyond one grid dimension of workgroups.
     pub fn counts(&self) -> Vec<u32> {
-        vec![1, 3, 17, 255, 256, 257, 65_541]
+        self.shapes(&[1, 3, 17, 255, 256, 257, 65_541], 1 << 20)
     }
 }

@@ -1,25 +1,27 @@
 use super::cases::{Case, Generator};
 use super::form::Extents;
-use super::{
-    Cost, Family, Kernel, Load, Read, Twin, Work, floats, panel_load, read, row_load, write,
-    written,
-};
+use super::{Cost, Load, Loads, Twin, Work, area, declare, panel_load, row_load};
 use crate::config::activation::Activation;
 use crate::number::scalar::{Mat, Scalar};
 
-params! {
-    rows: u32,
-    inputs: u32,
-    /// Outputs of this panel.
-    outputs: u32,
-    /// The panel's first output.
-    first: u32,
-    /// Outputs of the whole layer.
-    stride: u32,
-    /// Add to the sums of the panels before.
-    accumulate: u32,
-    /// The last panel multiplies by φ′.
-    last: u32,
+declare! {
+    "dense_backward_input" in Product;
+    params {
+        rows: u32,
+        inputs: u32,
+        /// Outputs of this panel.
+        outputs: u32,
+        /// The panel's first output.
+        first: u32,
+        /// Outputs of the whole layer.
+        stride: u32,
+        /// Add to the sums of the panels before.
+        accumulate: u32,
+        /// The last panel multiplies by φ′.
+        last: u32,
+    }
+    reads { delta: f32, weight: f32, saved: f32 }
+    writes { delta_in: f32 }
 }
 
 impl Params {
@@ -37,89 +39,71 @@ impl Params {
     }
 }
 
-pub(crate) struct DenseBackwardInput;
+impl Twin for Params {
+    const ACTIVATION: bool = true;
+    const LOADS: &'static [Loads] = &[super::DELTA_LOADS, super::WEIGHT_LOADS];
 
-impl Twin for DenseBackwardInput {
-    type Params = Params;
-    const KERNEL: Kernel = Kernel {
-        name: "dense_backward_input",
-        source: include_str!("../../shaders/dense_backward_input.wgsl"),
-        family: Family::Product,
-        operands: &[
-            read("delta"),
-            read("weight"),
-            read("saved"),
-            write("delta_in"),
-        ],
-        params: <Params as super::ParamsStruct>::FIELDS,
-        activation: true,
-        loads: &[super::DELTA_LOADS, super::WEIGHT_LOADS],
-        fragments: &[],
-    };
-
-    fn work(p: &Params) -> Work {
+    fn work(&self) -> Work {
         Work::Product(Extents {
-            m: p.rows,
-            n: p.inputs,
-            k: p.outputs,
+            m: self.rows,
+            n: self.inputs,
+            k: self.outputs,
         })
     }
 
-    fn loads(p: &Params) -> [Load; 2] {
+    fn loads(&self) -> [Load; 2] {
         [
-            panel_load(p.stride, p.first, p.outputs),
-            row_load(p.inputs),
+            panel_load(self.stride, self.first, self.outputs),
+            row_load(self.inputs),
         ]
     }
 
     /// delta_in (B, I) = (delta (B, O) · weight (O, I)) ⊙ φ′(saved (B, I)).
-    fn run<F: Scalar>(
-        p: &Params,
-        phi: &Activation,
-        reads: &[Read<'_, F>],
-        writes: &mut [&mut [F]],
-    ) {
-        let [delta, weight, saved] = floats(reads);
-        let [delta_in] = written(writes);
-        let (rows, inputs) = (p.rows as usize, p.inputs as usize);
+    fn run<F: Scalar>(&self, _: At, phi: &Activation, operands: Operands<'_, F>) {
+        let Operands {
+            delta,
+            weight,
+            saved,
+            delta_in,
+        } = operands;
+        let (rows, inputs) = (self.rows as usize, self.inputs as usize);
         F::matmul(
             delta_in,
             inputs,
             rows,
             inputs,
-            p.outputs as usize,
-            Mat::rows(&delta[p.first as usize..], p.stride as usize),
+            self.outputs as usize,
+            Mat::rows(&delta[self.first as usize..], self.stride as usize),
             Mat::rows(weight, inputs),
-            p.accumulate != 0,
+            self.accumulate != 0,
             |r, first, delta_in| {
-                if p.last != 0 {
+                if self.last != 0 {
                     phi.scale_by_grad(delta_in, &saved[r * inputs + first..]);
                 }
             },
         );
     }
 
-    fn operand_sizes(p: &Params) -> Vec<u64> {
-        let area = |r: u32, c: u32| u64::from(r) * u64::from(c);
-        let delta_in = area(p.rows, p.inputs);
+    fn operand_sizes(&self) -> Vec<u64> {
+        let delta_in = area(self.rows, self.inputs);
         vec![
-            area(p.rows, p.stride),
-            area(p.outputs, p.inputs),
+            area(self.rows, self.stride),
+            area(self.outputs, self.inputs),
             delta_in,
             delta_in,
         ]
     }
 
-    fn cost(p: &Params) -> Cost {
+    fn cost(&self) -> Cost {
         let (b, i, o) = (
-            u64::from(p.rows),
-            u64::from(p.inputs),
-            u64::from(p.outputs),
+            u64::from(self.rows),
+            u64::from(self.inputs),
+            u64::from(self.outputs),
         );
-        Cost {
-            flops: 2 * b * i * o,
-            words: b * o + i * o + b * i * (1 + u64::from(p.last) + u64::from(p.accumulate)),
-        }
+        Cost::new(
+            2 * b * i * o,
+            b * o + i * o + b * i * (1 + u64::from(self.last) + u64::from(self.accumulate)),
+        )
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -139,24 +123,17 @@ impl Twin for DenseBackwardInput {
                     last,
                 };
                 let mut delta = g.floats(rows * stride);
-                delta.thin(outputs, |i| (i % stride as usize).wrapping_sub(first as usize));
+                delta.thin(outputs, |i| {
+                    (i % stride as usize).wrapping_sub(first as usize)
+                });
                 delta.poison_columns(stride, first, outputs);
                 let reads = vec![
                     delta,
                     g.floats(inputs * outputs),
                     g.saved(phi, rows * inputs),
                 ];
-                let writes = vec![if accumulate == 0 {
-                    g.untouched(rows * inputs)
-                } else {
-                    g.floats(rows * inputs)
-                }];
-                cases.push(Case::new(
-                    super::Call::DenseBackwardInput(p),
-                    phi,
-                    reads,
-                    writes,
-                ));
+                let writes = vec![g.found(accumulate, rows * inputs)];
+                cases.push(Case::new(p, reads, writes).through(phi));
             }
         };
         for shape in g.matmul_shapes() {

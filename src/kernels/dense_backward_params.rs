@@ -1,30 +1,33 @@
 use super::cases::{Case, Generator};
 use super::form::Extents;
 use super::{
-    batch_elements,
-    Cost, Family, Format, Kernel, Load, Read, Twin, Work, batch_load, batch_rows, numbers,
-    panel_load, read, read_words, write, written,
+    Cost, Format, Load, Loads, StepAt, Twin, Work, area, batch_elements, batch_load, batch_rows,
+    declare, panel_load,
 };
 use crate::config::activation::Activation;
 use crate::number::scalar::{Mat, Scalar};
 
-params! {
-    rows: u32,
-    inputs: u32,
-    /// Outputs of this panel.
-    outputs: u32,
-    /// The panel's first output.
-    first: u32,
-    /// Outputs of the whole layer.
-    stride: u32,
-    /// Add to the gradients that are there.
-    accumulate: u32,
-    /// Of data on the device; 0 for a batch or a layer's output.
-    format: u32,
-    /// Place in the order of the batch's first row.
-    start: u32,
-    /// Of data on the device as u8.
-    scale: f64,
+declare! {
+    "dense_backward_params" in Product;
+    params {
+        rows: u32,
+        inputs: u32,
+        /// Outputs of this panel.
+        outputs: u32,
+        /// The panel's first output.
+        first: u32,
+        /// Outputs of the whole layer.
+        stride: u32,
+        /// Add to the gradients that are there.
+        accumulate: u32,
+        /// Of data on the device; 0 for a batch or a layer's output.
+        format: u32,
+        /// Of data on the device as u8.
+        scale: f64,
+    }
+    step { start: u32 }
+    reads { delta: f32, x: any, order: u32 }
+    writes { grad_weight: f32, grad_bias: f32 }
 }
 
 impl Params {
@@ -38,58 +41,45 @@ impl Params {
             stride: outputs,
             accumulate: 0,
             format: 0,
-            start: 0,
             scale: 1.0,
         }
     }
 }
 
-pub(crate) struct DenseBackwardParams;
+impl Twin for Params {
+    const LOADS: &'static [Loads] = &[super::DELTA_LOADS, super::X_LOADS];
 
-impl Twin for DenseBackwardParams {
-    type Params = Params;
-    const KERNEL: Kernel = Kernel {
-        name: "dense_backward_params",
-        source: include_str!("../../shaders/dense_backward_params.wgsl"),
-        family: Family::Product,
-        operands: &[
-            read("delta"),
-            read("x"),
-            read_words("order"),
-            write("grad_weight"),
-            write("grad_bias"),
-        ],
-        params: <Params as super::ParamsStruct>::FIELDS,
-        activation: false,
-        loads: &[super::DELTA_LOADS, super::X_LOADS],
-        fragments: &[],
-    };
-
-    fn work(p: &Params) -> Work {
+    fn work(&self) -> Work {
         Work::Product(Extents {
-            m: p.outputs,
-            n: p.inputs,
-            k: p.rows,
+            m: self.outputs,
+            n: self.inputs,
+            k: self.rows,
         })
     }
 
-    fn loads(p: &Params) -> [Load; 2] {
+    fn loads(&self) -> [Load; 2] {
         [
-            panel_load(p.stride, p.first, p.outputs),
-            batch_load(p.format, p.inputs),
+            panel_load(self.stride, self.first, self.outputs),
+            batch_load(self.format, self.inputs),
         ]
     }
 
     /// grad_weight (O, I) = deltaᵀ (O, B) · x (B, I),  grad_bias (O) = Σ_rows delta.
-    fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
-        let [delta, x, order] = reads else {
-            unreachable!("operands of another kernel")
-        };
-        let delta = numbers(delta);
-        let [grad_weight, grad_bias] = written(writes);
-        let (rows, inputs, outputs) = (p.rows as usize, p.inputs as usize, p.outputs as usize);
-        let x = batch_rows(x, order, p.format, p.start, (rows, inputs), p.scale);
-        let (first, stride) = (p.first as usize, p.stride as usize);
+    fn run<F: Scalar>(&self, at: At, _: &Activation, operands: Operands<'_, F>) {
+        let Operands {
+            delta,
+            x,
+            order,
+            grad_weight,
+            grad_bias,
+        } = operands;
+        let (rows, inputs, outputs) = (
+            self.rows as usize,
+            self.inputs as usize,
+            self.outputs as usize,
+        );
+        let x = batch_rows(x, order, self.format, at.start, (rows, inputs), self.scale);
+        let (first, stride) = (self.first as usize, self.stride as usize);
         let delta = &delta[first..];
         F::matmul(
             grad_weight,
@@ -99,7 +89,7 @@ impl Twin for DenseBackwardParams {
             rows,
             Mat::rows(delta, stride).transposed(),
             Mat::rows(&x, inputs),
-            p.accumulate != 0,
+            self.accumulate != 0,
             |_, _, _| {},
         );
         F::column_sums(
@@ -107,31 +97,30 @@ impl Twin for DenseBackwardParams {
             delta,
             stride,
             rows,
-            p.accumulate != 0,
+            self.accumulate != 0,
         );
     }
 
-    fn operand_sizes(p: &Params) -> Vec<u64> {
-        let area = |r: u32, c: u32| u64::from(r) * u64::from(c);
+    fn operand_sizes(&self) -> Vec<u64> {
         vec![
-            area(p.rows, p.stride),
-            batch_elements(p.format, p.rows, p.inputs),
-            p.rows.into(),
-            area(p.outputs, p.inputs),
-            p.outputs.into(),
+            area(self.rows, self.stride),
+            batch_elements(self.format, self.rows, self.inputs),
+            self.rows.into(),
+            area(self.outputs, self.inputs),
+            self.outputs.into(),
         ]
     }
 
-    fn cost(p: &Params) -> Cost {
+    fn cost(&self) -> Cost {
         let (b, i, o) = (
-            u64::from(p.rows),
-            u64::from(p.inputs),
-            u64::from(p.outputs),
+            u64::from(self.rows),
+            u64::from(self.inputs),
+            u64::from(self.outputs),
         );
-        Cost {
-            flops: 2 * b * i * o + b * o,
-            words: b * o + b * i + (i * o + o) * (1 + u64::from(p.accumulate)),
-        }
+        Cost::new(
+            2 * b * i * o + b * o,
+            b * o + b * i + (i * o + o) * (1 + u64::from(self.accumulate)),
+        )
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -148,7 +137,6 @@ impl Twin for DenseBackwardParams {
                     stride,
                     accumulate,
                     format: format.map_or(0, Format::code),
-                    start: first,
                     scale: format.map_or(1.0, Format::scale),
                 };
                 let mut delta = g.floats(rows * stride);
@@ -156,22 +144,18 @@ impl Twin for DenseBackwardParams {
                 delta.poison_columns(stride, first, outputs);
                 let [x, order] = g.batch((rows, inputs), format, first);
                 let reads = vec![delta, x, order];
-                let writes = [outputs * inputs, outputs].map(|n| {
-                    if accumulate == 0 {
-                        g.untouched(n)
-                    } else {
-                        g.floats(n)
-                    }
-                });
-                let call = super::Call::DenseBackwardParams(p);
-                cases.push(Case::new(call, &Activation::Identity, reads, writes.into()));
+                let writes = [outputs * inputs, outputs].map(|n| g.found(accumulate, n));
+                cases.push(Case::new(p, reads, writes.into()).at(StepAt {
+                    start: first,
+                    ..StepAt::default()
+                }));
             }
         };
-        for (format, shape) in g.formats() {
-            add(g, shape, Some(format));
-        }
         for shape in g.matmul_shapes() {
             add(g, shape, None);
+        }
+        for (format, shape) in g.formats() {
+            add(g, shape, Some(format));
         }
         cases
     }

@@ -78,6 +78,14 @@ fn lanes_log2(cols: u32) -> u32 {
 }
 
 impl Work {
+    pub fn rows(rows: u32, cols: u32) -> Self {
+        Self::Rows { rows, cols }
+    }
+
+    pub fn elements(count: u32) -> Self {
+        Self::Elements { count }
+    }
+
     /// Override constants; `choice` is for matrix products.
     pub fn constants(self, choice: Option<Choice>) -> Constants {
         match (self, choice) {

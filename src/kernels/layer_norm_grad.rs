@@ -1,71 +1,60 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
 
-params! {
-    rows: u32,
-    cols: u32,
+declare! {
+    "layer_norm_grad" in Rows;
+    params {
+        rows: u32,
+        cols: u32,
+    }
+    reads { delta: f32, u: f32, stats: f32, gamma: f32 }
+    writes { delta_u: f32 }
 }
 
-pub(crate) struct LayerNormGrad;
-
-impl Twin for LayerNormGrad {
-    type Params = Params;
-    const KERNEL: Kernel = Kernel {
-        name: "layer_norm_grad",
-        source: include_str!("../../shaders/layer_norm_grad.wgsl"),
-        family: Family::Rows,
-        operands: &[
-            read("delta"),
-            read("u"),
-            read("stats"),
-            read("gamma"),
-            write("delta_u"),
-        ],
-        params: <Params as super::ParamsStruct>::FIELDS,
-        activation: false,
-        loads: &[],
-        fragments: &[],
-    };
-
-    fn work(p: &Params) -> Work {
-        Work::Rows {
-            rows: p.rows,
-            cols: p.cols,
-        }
+impl Twin for Params {
+    fn work(&self) -> Work {
+        Work::rows(self.rows, self.cols)
     }
 
     /// delta_u (B, C) = inverse·(g − mean(g) − x·mean(g·x)) with g = γ·delta, x = (u − mean)·inverse, and means over each row.
-    fn run<F: Scalar>(
-        p: &Params,
-        _: &Activation,
-        reads: &[Read<'_, F>],
-        writes: &mut [&mut [F]],
-    ) {
-        let [delta, u, stats, gamma] = floats(reads);
-        let [delta_u] = written(writes);
-        let (rows, cols) = (p.rows as usize, p.cols as usize);
+    fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
+        let Operands {
+            delta,
+            u,
+            stats,
+            gamma,
+            delta_u,
+        } = operands;
+        let (rows, cols) = (self.rows as usize, self.cols as usize);
         let (means, inverses) = stats.split_at(rows);
-        let count = F::of(f64::from(p.cols));
-        loops::for_rows(delta_u, cols, rows, 8 * cols, #[inline(always)] |r, delta_u| {
-            let (delta, u) = (&delta[r * cols..][..cols], &u[r * cols..][..cols]);
-            let normal = |c: usize| (u[c] - means[r]) * inverses[r];
-            let mean_g = F::dot_in_lanes(cols, |c| (gamma[c], delta[c])) / count;
-            let mean_gx = F::dot_in_lanes(cols, |c| (gamma[c] * delta[c], normal(c))) / count;
-            for (c, d) in delta_u.iter_mut().enumerate() {
-                *d = inverses[r] * (gamma[c] * delta[c] - mean_g - normal(c) * mean_gx);
-            }
-        });
+        let count = F::of(f64::from(self.cols));
+        loops::for_rows(
+            delta_u,
+            cols,
+            rows,
+            8 * cols,
+            #[inline(always)]
+            |r, delta_u| {
+                let (delta, u) = (&delta[r * cols..][..cols], &u[r * cols..][..cols]);
+                let normal = |c: usize| (u[c] - means[r]) * inverses[r];
+                let mean_g = F::dot_in_lanes(cols, |c| (gamma[c], delta[c])) / count;
+                let mean_gx = F::dot_in_lanes(cols, |c| (gamma[c] * delta[c], normal(c))) / count;
+                for (c, d) in delta_u.iter_mut().enumerate() {
+                    *d = inverses[r] * (gamma[c] * delta[c] - mean_g - normal(c) * mean_gx);
+                }
+            },
+        );
     }
 
-    fn cost(p: &Params) -> Cost {
-        let n = u64::from(p.rows) * u64::from(p.cols);
-        Cost {
-            flops: 12 * n,
-            words: 3 * n + u64::from(p.cols) + 2 * u64::from(p.rows),
-        }
+    fn cost(&self) -> Cost {
+        let n = area(self.rows, self.cols);
+        Cost::new(
+            12 * n,
+            3 * n + u64::from(self.cols) + 2 * u64::from(self.rows),
+        )
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -74,8 +63,8 @@ impl Twin for LayerNormGrad {
             let n = rows * cols;
             let reads = vec![g.floats(n), g.floats(n), g.floats(2 * rows), g.floats(cols)];
             let writes = vec![g.untouched(n)];
-            let call = super::Call::LayerNormGrad(Params { rows, cols });
-            cases.push(Case::new(call, &Activation::Identity, reads, writes));
+            let p = Params { rows, cols };
+            cases.push(Case::new(p, reads, writes));
         }
         cases
     }

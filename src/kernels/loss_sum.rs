@@ -1,43 +1,38 @@
 use super::cases::{self, Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, word, write, written};
+use super::{Cost, StepAt, Twin, Work, declare, word};
 use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
-params! {
-    rows: u32,
-    /// Add to the loss since the last update.
-    accumulate: u32,
-    /// The batch's place in the history.
-    slot: u32,
+declare! {
+    "loss_sum" in Rows;
+    params {
+        rows: u32,
+        /// Add to the loss since the last update.
+        accumulate: u32,
+    }
+    step { slot: u32 }
+    reads { loss: f32 }
+    writes { ledger: f32, history: f32 }
 }
 
-pub(crate) struct LossSum;
+impl Twin for Params {
+    const SHARED: &'static [&'static str] = &[super::LEDGER];
 
-impl Twin for LossSum {
-    type Params = Params;
-    const KERNEL: Kernel = Kernel {
-        name: "loss_sum",
-        source: include_str!("../../shaders/loss_sum.wgsl"),
-        family: Family::Rows,
-        operands: &[read("loss"), write("ledger"), write("history")],
-        params: <Params as super::ParamsStruct>::FIELDS,
-        activation: false,
-        loads: &[],
-        fragments: &[super::LEDGER],
-    };
-
-    fn work(_: &Params) -> Work {
+    fn work(&self) -> Work {
         // One workgroup with all its lanes on one row, whatever the number of losses: the order of the sum is fixed.
-        Work::Rows { rows: 1, cols: 256 }
+        Work::rows(1, 256)
     }
 
     /// ledger[0] += Σ loss and ledger[2] += 1 if finite, moved into ledger[1] every 512 batches, else ledger[3] += 1;
     /// history[slot] = Σ loss;  ledger[6] += 1 when a new window begins after one that was not finite;  ledger[5] (+)= Σ loss.
-    fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
-        let [loss] = floats(reads);
-        let [ledger, history] = written(writes);
-        let total = F::sum(loss[..p.rows as usize].iter().copied());
-        history[p.slot as usize] = total;
+    fn run<F: Scalar>(&self, at: At, _: &Activation, operands: Operands<'_, F>) {
+        let Operands {
+            loss,
+            ledger,
+            history,
+        } = operands;
+        let total = F::sum(loss[..self.rows as usize].iter().copied());
+        history[at.slot as usize] = total;
         let sum = ledger[word::RECENT] + total;
         if total.value().is_finite() && sum.value().is_finite() {
             ledger[word::RECENT] = sum;
@@ -50,7 +45,7 @@ impl Twin for LossSum {
         } else {
             ledger[word::FAULTS] += F::of(1.0);
         }
-        ledger[word::WINDOW] = if p.accumulate != 0 {
+        ledger[word::WINDOW] = if self.accumulate != 0 {
             total + ledger[word::WINDOW]
         } else {
             if !ledger[word::WINDOW].value().is_finite() {
@@ -60,31 +55,27 @@ impl Twin for LossSum {
         };
     }
 
-    fn cost(p: &Params) -> Cost {
-        Cost {
-            flops: u64::from(p.rows),
-            words: u64::from(p.rows),
-        }
+    fn cost(&self) -> Cost {
+        Cost::new(u64::from(self.rows), u64::from(self.rows))
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
         for rows in g.counts() {
             for accumulate in [0, 1] {
-                let reads = vec![g.floats(rows)];
+                let losses = g.floats(rows);
+                let reads = vec![if rows == 17 { losses.spoiled() } else { losses }];
                 let mut ledger = g.ledger();
                 // Once the first sum is full after this batch.
                 if let cases::Data::Floats(ledger) = &mut ledger {
                     ledger[word::BATCHES] += f32::from(accumulate as u8);
                 }
                 let writes = vec![ledger, g.untouched(5)];
-                let slot = 4 * accumulate;
-                let call = super::Call::LossSum(Params {
-                    rows,
-                    accumulate,
-                    slot,
-                });
-                cases.push(Case::new(call, &Activation::Identity, reads, writes));
+                let p = Params { rows, accumulate };
+                cases.push(Case::new(p, reads, writes).at(StepAt {
+                    slot: 4 * accumulate,
+                    ..StepAt::default()
+                }));
             }
         }
         cases

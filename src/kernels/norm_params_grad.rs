@@ -1,54 +1,39 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
-params! {
-    rows: u32,
-    cols: u32,
-    /// The statistics are those of rows, not of columns.
-    by_row: u32,
-    /// Add to the gradients that are there.
-    accumulate: u32,
+declare! {
+    "norm_params_grad" in Columns;
+    params {
+        rows: u32,
+        cols: u32,
+        /// The statistics are those of rows, not of columns.
+        by_row: u32,
+        /// Add to the gradients that are there.
+        accumulate: u32,
+    }
+    reads { delta: f32, u: f32, stats: f32 }
+    writes { sums: f32, grad_gamma: f32, grad_beta: f32 }
 }
 
-pub(crate) struct NormParamsGrad;
-
-impl Twin for NormParamsGrad {
-    type Params = Params;
-    const KERNEL: Kernel = Kernel {
-        name: "norm_params_grad",
-        source: include_str!("../../shaders/norm_params_grad.wgsl"),
-        family: Family::Columns,
-        operands: &[
-            read("delta"),
-            read("u"),
-            read("stats"),
-            write("sums"),
-            write("grad_gamma"),
-            write("grad_beta"),
-        ],
-        params: <Params as super::ParamsStruct>::FIELDS,
-        activation: false,
-        loads: &[],
-        fragments: &[],
-    };
-
-    fn work(p: &Params) -> Work {
-        Work::Columns { cols: p.cols }
+impl Twin for Params {
+    fn work(&self) -> Work {
+        Work::Columns { cols: self.cols }
     }
 
     /// sums (2, C) = Σ_rows delta and Σ_rows delta·x with x = (u − mean)·inverse;  grad_beta (+)= the first, grad_gamma the second.
-    fn run<F: Scalar>(
-        p: &Params,
-        _: &Activation,
-        reads: &[Read<'_, F>],
-        writes: &mut [&mut [F]],
-    ) {
-        let [delta, u, stats] = floats(reads);
-        let [sums, grad_gamma, grad_beta] = written(writes);
-        let (rows, cols) = (p.rows as usize, p.cols as usize);
-        let by_row = p.by_row != 0;
+    fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
+        let Operands {
+            delta,
+            u,
+            stats,
+            sums,
+            grad_gamma,
+            grad_beta,
+        } = operands;
+        let (rows, cols) = (self.rows as usize, self.cols as usize);
+        let by_row = self.by_row != 0;
         let (means, inverses) = stats.split_at(if by_row { rows } else { cols });
         let (sum, product) = sums.split_at_mut(cols);
         F::sums_over_rows(sum, rows, |r, c| delta[r * cols + c]);
@@ -59,17 +44,18 @@ impl Twin for NormParamsGrad {
         });
         for (grads, sums) in [(grad_gamma, &*product), (grad_beta, &*sum)] {
             for (grad, &sum) in grads.iter_mut().zip(sums) {
-                *grad = if p.accumulate != 0 { *grad + sum } else { sum };
+                *grad = if self.accumulate != 0 {
+                    *grad + sum
+                } else {
+                    sum
+                };
             }
         }
     }
 
-    fn cost(p: &Params) -> Cost {
-        let n = u64::from(p.rows) * u64::from(p.cols);
-        Cost {
-            flops: 5 * n,
-            words: 2 * n + 4 * u64::from(p.cols),
-        }
+    fn cost(&self) -> Cost {
+        let n = area(self.rows, self.cols);
+        Cost::new(5 * n, 2 * n + 4 * u64::from(self.cols))
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -96,8 +82,7 @@ impl Twin for NormParamsGrad {
                 });
                 let mut writes = vec![g.untouched(2 * cols)];
                 writes.extend(grads);
-                let call = super::Call::NormParamsGrad(p);
-                cases.push(Case::new(call, &Activation::Identity, reads, writes));
+                cases.push(Case::new(p, reads, writes));
             }
         }
         cases

@@ -95,20 +95,16 @@ fn quantised(x: f32, scale: f64) -> Option<u8> {
 /// The rows of a batch as a twin reads them: `x` itself, or, with the `format` of data on a device, rows
 /// `order[start..start + rows]`.
 pub(crate) fn batch_rows<'a, F: Scalar>(
-    x: &Read<'a, F>,
-    order: &Read<'_, F>,
+    x: Read<'a, F>,
+    order: &[u32],
     format: u32,
     start: u32,
     (rows, cols): (usize, usize),
     scale: f64,
 ) -> Cow<'a, [F]> {
-    let words = match (x, order, format) {
-        (Read::Floats(x), _, 0) => return Cow::Borrowed(x),
-        (Read::Words(words), Read::Words(order), 1..=3) => (words, order),
-        _ => unreachable!("operands of another format"),
-    };
-    let (words, order) = words;
+    let words = x.words();
     let format = match format {
+        0 => return Cow::Borrowed(x.floats()),
         1 => Format::F32,
         2 => Format::F16,
         _ => Format::U8 { scale },

@@ -1,15 +1,18 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
 
-params! {
-    rows: u32,
-    cols: u32,
+declare! {
+    "softmax" in Rows;
+    params {
+        rows: u32,
+        cols: u32,
+    }
+    reads { z: f32 }
+    writes { a: f32 }
 }
-
-pub(crate) struct Softmax;
 
 /// exp(z − m) of a row with m its largest element: softmax's numerators. m is a constant here: softmax does not depend
 /// on it, so a device that holds a slightly different maximum computes the same function.
@@ -20,47 +23,35 @@ pub(super) fn shifted_exp<F: Scalar>(z: &[F], m: F, out: &mut [F]) {
     }
 }
 
-impl Twin for Softmax {
-    type Params = Params;
-    const KERNEL: Kernel = Kernel {
-        name: "softmax",
-        source: include_str!("../../shaders/softmax.wgsl"),
-        family: Family::Rows,
-        operands: &[read("z"), write("a")],
-        params: <Params as super::ParamsStruct>::FIELDS,
-        activation: false,
-        loads: &[],
-        fragments: &[],
-    };
-
-    fn work(p: &Params) -> Work {
-        Work::Rows {
-            rows: p.rows,
-            cols: p.cols,
-        }
+impl Twin for Params {
+    fn work(&self) -> Work {
+        Work::rows(self.rows, self.cols)
     }
 
     /// a (B, C) = exp(z − m)/Σ_row exp(z − m), m = max_row z.
-    fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
-        let [z] = floats(reads);
-        let [a] = written(writes);
-        let (rows, cols) = (p.rows as usize, p.cols as usize);
-        loops::for_rows(a, cols, rows, 8 * cols, #[inline(always)] |r, a| {
-            let z = &z[r * cols..][..cols];
-            shifted_exp(z, F::max_of(z), a);
-            let total = F::sum_of(a);
-            for a in a {
-                *a = *a / total;
-            }
-        });
+    fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
+        let Operands { z, a } = operands;
+        let (rows, cols) = (self.rows as usize, self.cols as usize);
+        loops::for_rows(
+            a,
+            cols,
+            rows,
+            8 * cols,
+            #[inline(always)]
+            |r, a| {
+                let z = &z[r * cols..][..cols];
+                shifted_exp(z, F::max_of(z), a);
+                let total = F::sum_of(a);
+                for a in a {
+                    *a = *a / total;
+                }
+            },
+        );
     }
 
-    fn cost(p: &Params) -> Cost {
-        let n = u64::from(p.rows) * u64::from(p.cols);
-        Cost {
-            flops: 4 * n,
-            words: 2 * n,
-        }
+    fn cost(&self) -> Cost {
+        let n = area(self.rows, self.cols);
+        Cost::new(4 * n, 2 * n)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -69,8 +60,8 @@ impl Twin for Softmax {
             for scale in [1.0, 1e4] {
                 let reads = vec![g.scaled(rows * cols, scale)];
                 let writes = vec![g.untouched(rows * cols)];
-                let call = super::Call::Softmax(Params { rows, cols });
-                cases.push(Case::new(call, &Activation::Identity, reads, writes));
+                let p = Params { rows, cols };
+                cases.push(Case::new(p, reads, writes));
             }
         }
         cases

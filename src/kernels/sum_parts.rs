@@ -1,73 +1,71 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Family, Kernel, Read, Twin, Work, floats, read, write, written};
+use super::{Cost, Twin, Work, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
 
-params! {
-    /// Elements of the weight.
-    weights: u32,
-    biases: u32,
-    parts: u32,
-    /// Add to the gradients that are there.
-    accumulate: u32,
+declare! {
+    "sum_parts" in Elements;
+    params {
+        /// Elements of the weight.
+        weights: u32,
+        biases: u32,
+        parts: u32,
+        /// Add to the gradients that are there.
+        accumulate: u32,
+    }
+    reads { part_weight: f32, part_bias: f32 }
+    writes { grad_weight: f32, grad_bias: f32 }
 }
 
-pub(crate) struct SumParts;
-
-impl Twin for SumParts {
-    type Params = Params;
-    const KERNEL: Kernel = Kernel {
-        name: "sum_parts",
-        source: include_str!("../../shaders/sum_parts.wgsl"),
-        family: Family::Elements,
-        operands: &[
-            read("part_weight"),
-            read("part_bias"),
-            write("grad_weight"),
-            write("grad_bias"),
-        ],
-        params: <Params as super::ParamsStruct>::FIELDS,
-        activation: false,
-        loads: &[],
-        fragments: &[],
-    };
-
-    fn work(p: &Params) -> Work {
-        Work::Elements {
-            count: p.weights + p.biases,
-        }
+impl Twin for Params {
+    fn work(&self) -> Work {
+        Work::elements(self.weights + self.biases)
     }
 
     /// grad_weight (+)= Σ_p part_weight[p],  grad_bias (+)= Σ_p part_bias[p].
-    fn run<F: Scalar>(p: &Params, _: &Activation, reads: &[Read<'_, F>], writes: &mut [&mut [F]]) {
-        let [part_weight, part_bias] = floats(reads);
-        let [grad_weight, grad_bias] = written(writes);
-        let parts = p.parts as usize;
+    fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
+        let Operands {
+            part_weight,
+            part_bias,
+            grad_weight,
+            grad_bias,
+        } = operands;
+        let parts = self.parts as usize;
         let sum = |out: &mut [F], x: &[F], count: usize| {
-            loops::for_rows(out, 1, count, parts, #[inline(always)] |e, out| {
-                let before = (p.accumulate != 0).then_some(out[0]);
-                let terms = (0..parts).map(|part| x[part * count + e]);
-                out[0] = F::sum(terms.chain(before));
-            });
+            loops::for_rows(
+                out,
+                1,
+                count,
+                parts,
+                #[inline(always)]
+                |e, out| {
+                    let before = (self.accumulate != 0).then_some(out[0]);
+                    let terms = (0..parts).map(|part| x[part * count + e]);
+                    out[0] = F::sum(terms.chain(before));
+                },
+            );
         };
-        sum(grad_weight, part_weight, p.weights as usize);
-        sum(grad_bias, part_bias, p.biases as usize);
+        sum(grad_weight, part_weight, self.weights as usize);
+        sum(grad_bias, part_bias, self.biases as usize);
     }
 
-    fn cost(p: &Params) -> Cost {
-        let count = u64::from(p.weights) + u64::from(p.biases);
-        let parts = u64::from(p.parts);
-        Cost {
-            flops: (parts - 1) * count,
-            words: (parts + 1 + u64::from(p.accumulate)) * count,
-        }
+    fn cost(&self) -> Cost {
+        let count = u64::from(self.weights) + u64::from(self.biases);
+        let parts = u64::from(self.parts);
+        Cost::new(
+            (parts - 1) * count,
+            (parts + 1 + u64::from(self.accumulate)) * count,
+        )
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
-        for (weights, biases) in [(1, 1), (255, 3), (256, 257), (66_000, 300)] {
-            for (parts, accumulate) in [(1, 0), (2, 1), (5, 0), (32, 1)] {
+        for (weights, biases) in g.shapes(
+            &[(1, 1), (255, 3), (256, 257), (66_000, 300)],
+            (512 * 512, 512),
+        ) {
+            for (parts, accumulate) in g.shapes(&[(1, 0), (2, 1), (5, 0), (32, 1)], (4, 0)) {
                 let p = Params {
                     weights,
                     biases,
@@ -75,15 +73,8 @@ impl Twin for SumParts {
                     accumulate,
                 };
                 let reads = vec![g.floats(parts * weights), g.floats(parts * biases)];
-                let writes = [weights, biases].map(|n| {
-                    if accumulate == 0 {
-                        g.untouched(n)
-                    } else {
-                        g.floats(n)
-                    }
-                });
-                let call = super::Call::SumParts(p);
-                cases.push(Case::new(call, &Activation::Identity, reads, writes.into()));
+                let writes = [weights, biases].map(|n| g.found(accumulate, n));
+                cases.push(Case::new(p, reads, writes.into()));
             }
         }
         cases

@@ -1,9 +1,9 @@
-//! The texts that a kernel comes in: the form of a product and the loads of its matrices; the update and the loss of a small
-//! network.
+//! The texts that a kernel comes in: the form of a product and the loads of its matrices; the formulas of an update and a loss.
 
 use std::fmt;
 
 use super::form::Form;
+use crate::config::fragment::Fragment;
 
 /// How a kernel of the family [`Family::Product`](super::Family::Product) loads one of its matrices, four elements at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,77 +96,24 @@ pub(crate) fn batch_load(format: u32, cols: u32) -> Load {
     }
 }
 
-/// One text of a kernel, apart from its activation. Kernels of other families than [`Family::Product`](super::Family::Product) have one.
+/// One text of a kernel, apart from its activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Variant {
     /// The form of a product, and how its two matrices are loaded, in the order of [`Kernel::loads`](super::Kernel::loads).
     pub product: Option<(&'static Form, [Load; 2])>,
-    /// The update and the loss of a small network.
-    pub network: Option<(Update, RowLoss)>,
+    /// The fragments of its formulas, one of each kind in [`Kernel::formulas`](super::Kernel::formulas).
+    pub formulas: [Option<&'static Fragment>; 2],
 }
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.product {
-            Some((form, [a, b])) => write!(f, "{} with {a:?} and {b:?} loads", form.name),
-            None => match self.network {
-                Some((update, loss)) => write!(f, "{update:?} on {loss:?}"),
-                None => f.write_str("plain"),
-            },
+        if let Some((form, [a, b])) = self.product {
+            return write!(f, "{} with {a:?} and {b:?} loads", form.name);
         }
-    }
-}
-
-/// The update of one weight: a fragment that the optimisers' own kernels and small_network share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Update {
-    /// Stochastic gradient descent.
-    Sgd,
-    /// With momentum, Nesterov's too.
-    Momentum,
-    /// RMSprop.
-    RmsProp,
-    /// Adam and AdamW.
-    Adam,
-}
-
-impl Update {
-    pub(crate) const fn wgsl(self) -> &'static str {
-        match self {
-            Update::Sgd => include_str!("../../shaders/update/sgd.wgsl"),
-            Update::Momentum => include_str!("../../shaders/update/momentum.wgsl"),
-            Update::RmsProp => include_str!("../../shaders/update/rmsprop.wgsl"),
-            Update::Adam => include_str!("../../shaders/update/adam.wgsl"),
-        }
-    }
-
-    /// Slots of state.
-    pub(crate) fn slots(self) -> u32 {
-        match self {
-            Update::Sgd => 0,
-            Update::Momentum | Update::RmsProp => 1,
-            Update::Adam => 2,
-        }
-    }
-}
-
-/// Elements that an invocation of an optimiser's kernel updates: UPDATES in `shaders/update/`.
-pub(crate) const UPDATES: u32 = 8;
-
-/// A loss that small_network computes, one invocation a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RowLoss {
-    /// Softmax and cross-entropy from logits, with class indices.
-    CrossEntropy,
-    /// Squared error of an identity output.
-    SquaredError,
-}
-
-impl RowLoss {
-    pub(super) fn wgsl(self) -> &'static str {
-        match self {
-            RowLoss::CrossEntropy => include_str!("../../shaders/row_loss/cross_entropy.wgsl"),
-            RowLoss::SquaredError => include_str!("../../shaders/row_loss/squared_error.wgsl"),
+        let names = self.formulas.iter().flatten().map(|formula| formula.name);
+        match names.collect::<Vec<_>>().join(" and ").as_str() {
+            "" => f.write_str("plain"),
+            names => f.write_str(names),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The δ recursion: it stands here and nowhere else.
 
-use super::{Mode, NormBuffers, Op, Plan, Source, View};
+use super::{InputRows, Mode, NormBuffers, Op, Plan, View};
 use crate::config::activation::Activation;
 use crate::config::spec::Norm;
 use crate::kernels::threefry::Mask;
 use crate::kernels::{
-    Call, batch_norm_grad, dense_backward_input, dense_backward_params, dropout_grad,
-    layer_norm_grad, loss_sum, norm_params_grad,
+    batch_norm_grad, dense_backward_input, dense_backward_params, dropout_grad, layer_norm_grad,
+    loss_sum, norm_params_grad,
 };
 
 impl Plan {
@@ -18,19 +18,14 @@ impl Plan {
 
     pub(super) fn backward_from(
         &self,
-        source: &Source,
+        source: &InputRows,
         rows: u32,
         room: u64,
         accumulate: bool,
     ) -> Vec<Op> {
         let accumulate = u32::from(accumulate);
         let mut ops = vec![Op::new(
-            Call::LossSum(loss_sum::Params {
-                rows,
-                accumulate,
-                slot: 0,
-            }),
-            Activation::Identity,
+            loss_sum::Params { rows, accumulate },
             vec![self.whole(self.losses, room)],
             vec![self.ledger_view(), self.history_view()],
         )];
@@ -46,7 +41,7 @@ impl Plan {
             let delta = self.whole(delta, room);
             let input = match l {
                 0 => *source,
-                _ => Source {
+                _ => InputRows {
                     x: self.whole(self.layers[l - 1].h, room),
                     ..self.batch(room)
                 },
@@ -55,7 +50,7 @@ impl Plan {
             for (p, panel) in panels.iter().enumerate() {
                 ops.push(
                     Op::new(
-                        Call::DenseBackwardParams(dense_backward_params::Params {
+                        dense_backward_params::Params {
                             rows,
                             inputs,
                             outputs: panel.outputs,
@@ -63,10 +58,8 @@ impl Plan {
                             stride,
                             accumulate,
                             format: input.code(),
-                            start: 0,
                             scale: input.scale(),
-                        }),
-                        Activation::Identity,
+                        },
                         vec![delta, input.x, input.order],
                         vec![
                             Self::slot(self.grads, panel.weight),
@@ -92,7 +85,7 @@ impl Plan {
             for (p, panel) in panels.iter().enumerate() {
                 ops.push(
                     Op::new(
-                        Call::DenseBackwardInput(dense_backward_input::Params {
+                        dense_backward_input::Params {
                             rows,
                             inputs,
                             outputs: panel.outputs,
@@ -100,8 +93,7 @@ impl Plan {
                             stride,
                             accumulate: u32::from(p > 0),
                             last: u32::from(p + 1 == panels.len()),
-                        }),
-                        phi.clone(),
+                        },
                         vec![
                             delta,
                             Self::slot(self.weights, panel.weight),
@@ -109,6 +101,7 @@ impl Plan {
                         ],
                         vec![self.whole(to, room)],
                     )
+                    .through(&phi)
                     .of_layer(l)
                     .part_of(Self::part_number(panels.len(), p)),
                 );
@@ -127,20 +120,19 @@ impl Plan {
         let total = buffers.total.unwrap_or(self.placeholder);
         Some(
             Op::new(
-                Call::DropoutGrad(dropout_grad::Params {
+                dropout_grad::Params {
                     count: rows * layer.outputs as u32,
                     add_skip: u32::from(skip.is_some()),
                     store_total: u32::from(buffers.total.is_some()),
                     key0: key[0],
                     key1: key[1],
-                    batch: 0,
                     threshold: Mask::threshold(p),
                     scale: 1.0 / (1.0 - p),
-                }),
-                layer.activation.clone(),
+                },
                 vec![grad, skip.unwrap_or(grad), self.saved(l, room)],
                 vec![self.whole(total, room), self.whole(buffers.delta, room)],
             )
+            .through(&layer.activation)
             .of_layer(l),
         )
     }
@@ -161,29 +153,27 @@ impl Plan {
         let sums = self.whole(norm.sums, room);
         let [gamma, _] = self.norm_parameters(self.weights, l);
         let [grad_gamma, grad_beta] = self.norm_parameters(self.grads, l);
-        let mut op = |call: Call, reads: Vec<View>, writes: Vec<View>| {
-            ops.push(Op::new(call, Activation::Identity, reads, writes).of_layer(l));
-        };
         let by_row = u32::from(norm.norm == Norm::Layer);
-        let call = Call::NormParamsGrad(norm_params_grad::Params {
+        let params = norm_params_grad::Params {
             rows,
             cols,
             by_row,
             accumulate,
-        });
-        let reads = vec![delta, u, stats];
-        op(call, reads, vec![sums, grad_gamma, grad_beta]);
+        };
+        let to = vec![sums, grad_gamma, grad_beta];
+        ops.push(Op::new(params, vec![delta, u, stats], to).of_layer(l));
         let to = vec![self.whole(norm.delta_u, room)];
-        match norm.norm {
+        let op = match norm.norm {
             Norm::Layer => {
-                let call = Call::LayerNormGrad(layer_norm_grad::Params { rows, cols });
-                op(call, vec![delta, u, stats, gamma], to);
+                let p = layer_norm_grad::Params { rows, cols };
+                Op::new(p, vec![delta, u, stats, gamma], to)
             }
             Norm::Batch => {
-                let call = Call::BatchNormGrad(batch_norm_grad::Params { rows, cols });
-                op(call, vec![delta, u, stats, sums, gamma], to);
+                let p = batch_norm_grad::Params { rows, cols };
+                Op::new(p, vec![delta, u, stats, sums, gamma], to)
             }
-        }
+        };
+        ops.push(op.of_layer(l));
     }
 
     /// ∂L/∂h of layer l, where it has a residual connection: what that carries to its input.

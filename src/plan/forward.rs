@@ -1,12 +1,10 @@
 //! The forward pass: x → z, a, h, layer by layer.
 
-use super::{Mode, NormBuffers, Op, Plan, Source, View};
+use super::{InputRows, Mode, NormBuffers, Op, Plan, View};
 use crate::config::activation::Activation;
 use crate::config::spec::Norm;
 use crate::kernels::threefry::Mask;
-use crate::kernels::{
-    Call, batch_norm, batch_norm_stats, dense_forward, dropout, layer_norm, softmax,
-};
+use crate::kernels::{batch_norm, batch_norm_stats, dense_forward, dropout, layer_norm, softmax};
 
 impl Plan {
     /// x → z, a, h, layer by layer. `room` is the number of rows that buffers have room for.
@@ -16,7 +14,7 @@ impl Plan {
 
     pub(super) fn forward_from(
         &self,
-        source: &Source,
+        source: &InputRows,
         mode: Mode,
         rows: u32,
         room: u64,
@@ -48,7 +46,7 @@ impl Plan {
             for (p, panel) in panels.iter().enumerate() {
                 ops.push(
                     Op::new(
-                        Call::DenseForward(dense_forward::Params {
+                        dense_forward::Params {
                             rows,
                             inputs: self.network.inputs_of(l) as u32,
                             outputs: panel.outputs,
@@ -56,10 +54,8 @@ impl Plan {
                             stride: layer.outputs as u32,
                             store_z: u32::from(dense_z.is_some()),
                             format: input.code(),
-                            start: 0,
                             scale: input.scale(),
-                        }),
-                        dense_phi.clone(),
+                        },
                         vec![
                             input.x,
                             input.order,
@@ -71,6 +67,7 @@ impl Plan {
                             self.whole(dense_a, room),
                         ],
                     )
+                    .through(&dense_phi)
                     .of_layer(l)
                     .part_of(Self::part_number(panels.len(), p)),
                 );
@@ -81,11 +78,10 @@ impl Plan {
             if softmax {
                 ops.push(
                     Op::new(
-                        Call::Softmax(softmax::Params {
+                        softmax::Params {
                             rows,
                             cols: layer.outputs as u32,
-                        }),
-                        Activation::Identity,
+                        },
                         vec![self.whole(a, room)],
                         vec![self.whole(phi_to, room)],
                     )
@@ -97,16 +93,14 @@ impl Plan {
                 let (key, p) = self.dropout_of(l, mode);
                 ops.push(
                     Op::new(
-                        Call::Dropout(dropout::Params {
+                        dropout::Params {
                             count: rows * layer.outputs as u32,
                             residual: u32::from(layer.residual),
                             key0: key[0],
                             key1: key[1],
-                            batch: 0,
                             threshold: Mask::threshold(p),
                             scale: 1.0 / (1.0 - p),
-                        }),
-                        Activation::Identity,
+                        },
                         vec![
                             a,
                             if layer.residual {
@@ -120,7 +114,7 @@ impl Plan {
                     .of_layer(l),
                 );
             }
-            input = Source {
+            input = InputRows {
                 x: self.whole(buffers.h, room),
                 ..self.batch(room)
             };
@@ -144,25 +138,23 @@ impl Plan {
         let u = self.whole(norm.u, room);
         let stats = self.whole(norm.stats, room);
         let [gamma, beta] = self.norm_parameters(self.weights, l);
-        let mut op = |call: Call, activation: Activation, reads: Vec<View>, writes: Vec<View>| {
-            ops.push(Op::new(call, activation, reads, writes).of_layer(l));
-        };
         let z = self.whole(z.unwrap_or(self.placeholder), room);
         let a = self.whole(a, room);
         let Some(running) = norm.running else {
-            let call = Call::LayerNorm(layer_norm::Params {
+            let p = layer_norm::Params {
                 rows,
                 cols,
                 store_z,
                 eps,
-            });
-            op(call, phi, vec![u, gamma, beta], vec![stats, z, a]);
+            };
+            let op = Op::new(p, vec![u, gamma, beta], vec![stats, z, a]);
+            ops.push(op.through(&phi).of_layer(l));
             return;
         };
         let running = self.whole(running, room);
         let evaluation = mode == Mode::Evaluation;
         if !evaluation {
-            let call = Call::BatchNormStats(batch_norm_stats::Params {
+            let p = batch_norm_stats::Params {
                 rows,
                 cols,
                 eps,
@@ -170,18 +162,19 @@ impl Plan {
                 keep: 1.0 - Norm::MOMENTUM,
                 // A batch of one row was refused.
                 unbias: f64::from(rows) / f64::from(rows.max(2) - 1),
-            });
-            op(call, Activation::Identity, vec![u], vec![stats, running]);
+            };
+            ops.push(Op::new(p, vec![u], vec![stats, running]).of_layer(l));
         }
-        let call = Call::BatchNorm(batch_norm::Params {
+        let p = batch_norm::Params {
             rows,
             cols,
             running: u32::from(evaluation),
             store_z,
             eps,
-        });
+        };
         let stats = if evaluation { running } else { stats };
-        op(call, phi, vec![u, stats, gamma, beta], vec![z, a]);
+        let op = Op::new(p, vec![u, stats, gamma, beta], vec![z, a]);
+        ops.push(op.through(&phi).of_layer(l));
     }
 
     /// γ and β of layer l, or their gradients, in segments from this one on.

@@ -22,16 +22,24 @@ pub(crate) struct Op {
 }
 
 impl Op {
-    /// An op that belongs to no layer, computed as the device chooses.
-    pub fn new(call: Call, activation: Activation, reads: Vec<View>, writes: Vec<View>) -> Self {
+    /// An op that belongs to no layer, with the identity, computed as the device chooses.
+    pub fn new(call: impl Into<Call>, reads: Vec<View>, writes: Vec<View>) -> Self {
         Self {
-            call,
-            activation,
+            call: call.into(),
+            activation: Activation::Identity,
             reads,
             writes,
             layer: None,
             choice: None,
             part: None,
+        }
+    }
+
+    /// The same with this activation.
+    pub fn through(self, activation: &Activation) -> Self {
+        Self {
+            activation: activation.clone(),
+            ..self
         }
     }
 
@@ -64,7 +72,7 @@ impl Op {
 
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.call.kernel().name)?;
+        f.write_str(&self.call.name())?;
         if let Some(layer) = self.layer {
             write!(f, ", layer {layer}")?;
         }

@@ -1,30 +1,24 @@
 //! A step of a small network as one op.
 
-use super::{HISTORY, Kind, Op, Plan, ResidentData};
+use super::{HISTORY, Op, Plan, ResidentData, RowKind};
 use crate::config::activation::{Activation, Saved};
 use crate::config::optimizer::Rule;
 use crate::config::spec::Layer;
-use crate::kernels::small_network::SmallNetworkSpec;
-use crate::kernels::{Call, RowLoss, small_network};
+use crate::kernels::{row_loss, small_network, update};
 use arrayvec::ArrayVec;
 
 impl Plan {
     /// A step of the whole network as one op, where it is small and plain enough for that: parameters in one segment, one
-    /// activation for all hidden layers whose derivative comes from its output, an identity output, rows without weights, no norms, and
-    /// a loss that small_network computes. From the batch that was uploaded, or from data on the device; see [`Call::at`].
+    /// activation for all hidden layers whose derivative comes from its output, an identity output, rows without weights, and no
+    /// norms. From the batch that was uploaded, or from data on the device.
     pub fn small_network(
         &self,
         data: Option<&ResidentData>,
         rows: u32,
         room: u64,
-        Kind { labels, weighted }: Kind,
+        RowKind { labels, weighted }: RowKind,
         rule: &Rule,
     ) -> Option<Op> {
-        let Rule {
-            ref optimizer,
-            clip,
-            ..
-        } = *rule;
         if weighted || rule.takes_norms() {
             return None;
         }
@@ -44,38 +38,17 @@ impl Plan {
             return None;
         }
         let cols = last.outputs as u32;
-        let call = self.criterion.call(&last.activation, rows, cols, labels);
-        let (row_loss, row_scale) = match call {
-            Call::SoftmaxCrossEntropy(p) if p.labels != 0 && p.share == 0.0 => {
-                (RowLoss::CrossEntropy, 1.0)
-            }
-            Call::SquaredError(p) => (RowLoss::SquaredError, p.scale),
-            _ => return None,
-        };
         let mut widths = ArrayVec::<u32, { small_network::MAX_LAYERS + 1 }>::new();
         widths.push(self.network.inputs() as u32);
         widths.extend(layers.iter().map(|layer| layer.outputs as u32));
-        let spec = SmallNetworkSpec {
-            rows,
-            widths: &widths,
-            row_loss,
-            row_scale,
-            target_words: if labels { 1 } else { cols },
-            format: data.map(|data| data.format),
-            optimizer,
-            clip,
-            grad_scale: self.criterion.batch_scale(f64::from(rows)),
-            count: self.layout.segments[0] as u32,
-            history_length: HISTORY as u32,
-        };
-        let state = |slot: usize, placeholder: usize| {
-            let buffer = if slot < optimizer.slots() {
-                self.states + slot
-            } else {
-                placeholder
-            };
-            self.whole(buffer, 0)
-        };
+        let p = small_network::Params::new(
+            &widths,
+            data.map(|data| data.format),
+            row_loss::Params::new(&self.criterion, &last.activation, rows, cols, labels),
+            update::Params::new(rule, self.layout.segments[0] as u32),
+            HISTORY as u32,
+        );
+        let [state0, state1] = self.state(rule, 0);
         let (x, order, targets) = match data {
             Some(data) => (data.x, data.order, data.targets),
             None => (
@@ -84,18 +57,18 @@ impl Plan {
                 self.targets_view(room),
             ),
         };
-        Some(Op::new(
-            spec.call(),
-            phi,
+        let op = Op::new(
+            p,
             vec![x, order, targets],
             vec![
                 self.whole(self.weights, 0),
                 self.whole(self.grads, 0),
-                state(0, self.placeholder),
-                state(1, self.placeholder2),
+                state0,
+                state1,
                 self.ledger_view(),
                 self.history_view(),
             ],
-        ))
+        );
+        Some(op.through(&phi))
     }
 }

@@ -453,7 +453,7 @@ impl Trainer {
                     _ => 1,
                 };
                 if let Some(Call::SmallNetwork(p)) = small.as_ref().map(|op| op.call) {
-                    let loops = self.device.plan_limits().iterations / p.uniform.iterations();
+                    let loops = self.device.plan_limits().iterations / p.iterations();
                     most = most.min(loops.max(1) as usize);
                 }
                 steps.clear();
@@ -467,13 +467,14 @@ impl Trainer {
                 }
                 match &mut small {
                     Some(op) => {
-                        if let Call::SmallNetwork(p) = &mut op.call {
-                            p.uniform.steps = steps.len() as u32;
-                        }
+                        let at = StepAt {
+                            steps: steps.len() as u32,
+                            ..steps[0]
+                        };
                         let op = std::slice::from_ref(op);
-                        self.executor.submit_steps(op, &steps[..1], uploads)?;
+                        self.executor.submit(op, &[at], uploads)?;
                     }
-                    None => self.executor.submit_steps(&ops, &steps, uploads)?,
+                    None => self.executor.submit(&ops, &steps, uploads)?,
                 }
                 uploads = &[];
                 for amount in &amounts {
@@ -488,20 +489,20 @@ impl Trainer {
     fn resident_ops(&self, place: &ResidentData, rows: usize) -> Vec<Op> {
         let room = self.room as u64;
         let mut ops = self.plan.gradients_of(place, rows as u32, room, false);
-        ops.extend(self.plan.update(&self.rule(), 1, rows as f64));
+        ops.extend(self.plan.update(&self.rule()));
         ops
     }
 
     /// The `later`-th step from now on, with rows that weigh so much together.
     pub(super) fn step_at(&self, later: u64, start: u32, weight: f64) -> StepAt {
         StepAt {
-            // Beyond 2³² steps the corrections that depend on it have long been 1.
-            step: u32::try_from(self.steps + later + 1).unwrap_or(u32::MAX),
             start,
             slot: ((self.batches + later) % HISTORY as u64) as u32,
-            grad_scale: Some(self.plan.criterion.batch_scale(weight)),
             norm_slot: ((self.norms.0 + later) % HISTORY as u64) as u32,
             batch: (self.batches + later) as u32,
+            ..self
+                .plan
+                .at(&self.optimizer, self.steps + later + 1, weight)
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{Amount, EVALUATION_ROWS, Trainer, check_batch, check_inputs, kind, weighted_sum};
 use crate::data::{Dataset, Matrix};
 use crate::error::{Error, Result, shortest};
+use crate::kernels::StepAt;
 use crate::metrics::{Evaluation, Sums};
 use crate::plan::{Mode, Payload};
 use crate::{metrics, tune};
@@ -52,7 +53,7 @@ impl Trainer {
                 ops.push(self.plan.hits(rows, room));
                 views.push(self.plan.hits_view(room).head(rows.into()));
             }
-            self.submit_batch(&ops, &chunk)?;
+            self.submit_batch(&ops, &StepAt::default(), &chunk)?;
             let read = self.executor.read_f64(&views).await?;
             loss += weighted_sum(&chunk, &read[0]);
             match (&mut sums, read.get(1)) {
@@ -138,7 +139,8 @@ impl Trainer {
             let ops = self.plan.forward(Mode::Evaluation, rows, room);
             tune::prepare(&self.device, &ops)?;
             let upload = (self.plan.x_view(room), Payload::Floats(chunk));
-            self.executor.submit(&ops, &[upload])?;
+            self.executor
+                .submit(&ops, &[StepAt::default()], &[upload])?;
             let view = self.plan.output_view(room).head(u64::from(rows) * cols);
             out.extend(self.executor.read_f64(&[view]).await?.remove(0));
         }

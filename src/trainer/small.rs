@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::{Trainer, initial_weights};
 use crate::error::Result;
 use crate::exec::Executor;
-use crate::kernels::{Call, StepAt};
-use crate::plan::{Kind, Op, Payload, ResidentData};
+use crate::kernels::StepAt;
+use crate::plan::{Op, Payload, ResidentData, RowKind};
 use crate::tune;
 
 /// Steps that a measurement takes at once.
@@ -20,7 +20,7 @@ impl Trainer {
         &self,
         data: Option<&ResidentData>,
         rows: usize,
-        kind: Kind,
+        kind: RowKind,
     ) -> Result<Option<Op>> {
         let Executor::Gpu(executor) = &self.executor else {
             return Ok(None);
@@ -51,10 +51,10 @@ impl Trainer {
     }
 
     /// Seconds a step in one workgroup, and op by op.
-    fn measure(&self, small: &Op, rows: u32, kind: Kind) -> Result<(f64, f64)> {
+    fn measure(&self, small: &Op, rows: u32, kind: RowKind) -> Result<(f64, f64)> {
         let plan = &self.plan;
         let mut ops = plan.gradients(rows, self.room as u64, kind, false);
-        ops.extend(plan.update(&self.rule(), 1, f64::from(rows)));
+        ops.extend(plan.update(&self.rule()));
         let room = self.room as u64;
         tune::prepare(&self.device, &ops)?;
         let count = STEPS as usize * ops.len();
@@ -67,23 +67,17 @@ impl Trainer {
             .map(|i| (i * 7919 % 1999) as f32 / 1000.0 - 1.0)
             .collect();
         executor.write(x, Payload::Floats(&numbers))?;
-        let mut small = small.clone();
-        if let Call::SmallNetwork(p) = &mut small.call {
-            p.uniform.steps = STEPS;
-        }
-        let at = StepAt {
-            step: 1,
-            ..StepAt::default()
-        };
-        let small = [small];
+        let at = plan.at(&self.optimizer, 1, f64::from(rows));
+        let at_once = StepAt { steps: STEPS, ..at };
         let steps = [at; STEPS as usize];
-        let ways: [(&[Op], &[StepAt]); 2] = [(&small, &[at]), (&ops, &steps)];
+        let ways: [(&[Op], &[StepAt]); 2] =
+            [(std::slice::from_ref(small), &[at_once]), (&ops, &steps)];
         let mut least = [f64::INFINITY; 2];
         // In turns: other work on the machine slows both or none. The first compiles.
         for _ in 0..TURNS {
             for ((ops, steps), least) in ways.iter().zip(&mut least) {
                 let start = Instant::now();
-                executor.submit_steps(ops, steps, &[])?;
+                executor.submit(ops, steps, &[])?;
                 executor.wait()?;
                 *least = least.min(start.elapsed().as_secs_f64() / f64::from(STEPS));
             }

@@ -14,7 +14,7 @@ use crate::plan::{HISTORY, View};
 
 /// A named array.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Array {
+pub(crate) struct StoredArray {
     pub name: String,
     pub shape: Vec<usize>,
     pub numbers: Numbers,
@@ -94,7 +94,7 @@ pub(crate) fn architecture(network: &Mlp, criterion: Criterion, optimizer: &Opti
 
 impl Trainer {
     /// All that decides how training goes on, with the arrays that belong to it.
-    pub(crate) async fn state(&mut self) -> Result<(State, Vec<Array>)> {
+    pub(crate) async fn state(&mut self) -> Result<(State, Vec<StoredArray>)> {
         let state = State {
             network: self.plan.network.clone(),
             criterion: self.plan.criterion,
@@ -123,7 +123,7 @@ impl Trainer {
             } else if name == NORMS {
                 numbers = numbers.picked(&slots(self.norms.0, self.norms.1));
             }
-            Array {
+            StoredArray {
                 name,
                 shape,
                 numbers,
@@ -156,7 +156,7 @@ impl Trainer {
     }
 
     /// Takes a state of this architecture, with its arrays.
-    pub(crate) fn take(&mut self, state: &State, arrays: &[Array]) -> Result<()> {
+    pub(crate) fn take(&mut self, state: &State, arrays: &[StoredArray]) -> Result<()> {
         state.optimizer.check()?;
         state.clip.check()?;
         self.optimizer = state.optimizer;
@@ -173,7 +173,7 @@ impl Trainer {
         self.history.reserve(HISTORY - self.history.len());
         self.template = None;
         let views = self.checkpoint_views(state);
-        for (Array { name, numbers, .. }, views) in arrays.iter().zip(views) {
+        for (StoredArray { name, numbers, .. }, views) in arrays.iter().zip(views) {
             if name == LOSSES {
                 let ring = numbers.placed(&self.history_slots(), HISTORY);
                 self.executor.write_numbers(&views, &ring)?;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::exec::cpu::CpuExecutor;
 use crate::exec::device::Device;
-use crate::kernels::{Call, activation as elementwise, activation_grad};
+use crate::kernels::{Call, StepAt, activation as elementwise, activation_grad};
 use crate::number::bounded::Bounded;
 use crate::plan::{BufferSpec, Op, Payload, View};
 
@@ -45,15 +45,12 @@ pub fn activation(device: &Device, phi: &Activation) -> Result<Report> {
         offset: 0,
         len: n as u64,
     };
-    let op = |call, reads, write| Op::new(call, phi.clone(), reads, vec![view(write)]);
+    let op = |call: Call, reads, write| Op::new(call, reads, vec![view(write)]).through(phi);
+    let at = StepAt::default();
     let ops = [
+        op(elementwise::Params { count }.into(), vec![view(0)], 3),
         op(
-            Call::ElementwiseActivation(elementwise::Params { count }),
-            vec![view(0)],
-            3,
-        ),
-        op(
-            Call::ActivationGrad(activation_grad::Params { count }),
+            activation_grad::Params { count }.into(),
             vec![view(1), view(2)],
             4,
         ),
@@ -64,8 +61,8 @@ pub fn activation(device: &Device, phi: &Activation) -> Result<Report> {
         executor.write(view(buffer), Payload::Floats(data))?;
         reference.write(view(buffer), Payload::Floats(data));
     }
-    executor.submit(&ops, &[])?;
-    reference.run(&ops);
+    executor.submit(&ops, &[at], &[])?;
+    reference.submit(&ops, &[at], &[]);
     let results = pollster::block_on(executor.read_f64(&[view(3), view(4)]))?;
     let mut checks = Vec::new();
     // The fragment itself runs on a GPU only.

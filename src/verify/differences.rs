@@ -8,7 +8,8 @@ use crate::config::init::unit;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::exec::cpu::CpuExecutor;
-use crate::plan::{Kind, Mode, Plan, View};
+use crate::kernels::StepAt;
+use crate::plan::{Mode, Plan, RowKind, View};
 use crate::trainer::{Trainer, check_training, kind, uploads};
 
 /// Parameters checked in each tensor; all, where it has no more.
@@ -50,7 +51,7 @@ pub fn finite_differences(trainer: &mut Trainer, batch: &Dataset) -> Result<Repo
     };
     let loss = probe.loss().abs();
     let backward = plan.backward(rows as u32, rows, false);
-    probe.reference.run(&backward);
+    probe.reference.submit(&backward, &[StepAt::default()], &[]);
     let gradients: Vec<Vec<f64>> = plan
         .parameter_views(true)
         .iter()
@@ -121,7 +122,7 @@ struct Probe<'a> {
     plan: &'a Plan,
     reference: CpuExecutor<f64>,
     rows: u64,
-    kind: Kind,
+    kind: RowKind,
     /// On the sum of the rows' losses.
     scale: f64,
 }
@@ -131,7 +132,7 @@ impl Probe<'_> {
     fn loss(&mut self) -> f64 {
         let rows = self.rows as u32;
         let ops = self.plan.losses(Mode::Training, rows, self.rows, self.kind);
-        self.reference.run(&ops);
+        self.reference.submit(&ops, &[StepAt::default()], &[]);
         let losses = self.reference.floats(self.plan.losses_view(self.rows));
         losses.iter().sum::<f64>() * self.scale
     }

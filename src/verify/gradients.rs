@@ -5,6 +5,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::exec::Executor;
 use crate::exec::cpu::CpuExecutor;
+use crate::kernels::StepAt;
 use crate::number::bounded::Bounded;
 use crate::plan::{Mode, Op, Payload, Plan, View};
 use crate::trainer::{Trainer, check_training, kind, uploads};
@@ -48,24 +49,25 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
     }
 
     let weight = batch.total_weight();
+    let at = plan.at(optimizer, 1, weight);
     let ops = plan.gradients(rows as u32, rows, kind(batch), false);
     tune::prepare(trainer.device(), &ops)?;
     let output = plan.output_view(rows);
     let mut checks = Vec::new();
     if plan.differs_in_evaluation() {
         for op in &plan.forward(Mode::Evaluation, rows as u32, rows) {
-            let check = judge_op(plan, op, &mut device, &mut judge)?;
+            let check = judge_op(plan, op, &at, &mut device, &mut judge)?;
             let name = format!("{}, in evaluation", check.name);
             checks.push(Check { name, ..check });
-            whole.run(&[device.held(op)]);
+            run_held(op, &at, &device, &mut whole);
         }
         let result = pollster::block_on(device.read_f64(&[output]))?.concat();
         let name = "output in evaluation, whole plan".into();
         checks.push(Check::compare(name, &result, whole.floats(output)));
     }
     for op in &ops {
-        checks.push(judge_op(plan, op, &mut device, &mut judge)?);
-        whole.run(&[device.held(op)]);
+        checks.push(judge_op(plan, op, &at, &mut device, &mut judge)?);
+        run_held(op, &at, &device, &mut whole);
     }
     // Before the update, which leaves them alone.
     let result = pollster::block_on(device.read_f64(&[output]))?.concat();
@@ -74,14 +76,15 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
     checks.extend(check_gradients(trainer, &mut device, &whole, weight)?);
     // Twice, because the first finds no state yet; and a micro-batch on top of the gradients that are there.
     for step in 1..=2 {
-        for op in &plan.update(&trainer.rule(), step, weight) {
-            let check = judge_op(plan, op, &mut device, &mut judge)?;
+        let at = plan.at(optimizer, step, weight);
+        for op in &plan.update(&trainer.rule()) {
+            let check = judge_op(plan, op, &at, &mut device, &mut judge)?;
             let name = format!("{}, update {step}", check.name);
             checks.push(Check { name, ..check });
         }
     }
     for op in &plan.backward(rows as u32, rows, true) {
-        let check = judge_op(plan, op, &mut device, &mut judge)?;
+        let check = judge_op(plan, op, &at, &mut device, &mut judge)?;
         let name = format!("{}, summed", check.name);
         checks.push(Check { name, ..check });
     }
@@ -97,13 +100,20 @@ pub fn gradients(trainer: &mut Trainer, batch: &Dataset) -> Result<Report> {
     })
 }
 
+/// Runs an op on the reference with its numbers as the device holds them.
+fn run_held(op: &Op, at: &StepAt, device: &Executor, whole: &mut CpuExecutor<Bounded>) {
+    let (held, held_at) = device.held(std::slice::from_ref(op), at);
+    whole.submit(&held, &[held_at], &[]);
+}
+
 fn judge_op(
     plan: &Plan,
     op: &Op,
+    at: &StepAt,
     device: &mut Executor,
     judge: &mut CpuExecutor<Bounded>,
 ) -> Result<Check> {
-    let judged = judge_ops(plan, std::slice::from_ref(op), device, judge)?;
+    let judged = judge_ops(plan, std::slice::from_ref(op), at, device, judge)?;
     Ok(Check {
         name: op.to_string(),
         ..judged.check

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::check::{self, Check, Report};
 use crate::config::activation::Activation;
 use crate::error::{Error, Result};
-use crate::exec::device::{Device, Kind};
+use crate::exec::device::{Backend, Device};
 use crate::kernels::cases::Case;
 use crate::kernels::{self, ALL, Call, Choice, FORMS, Work};
 
@@ -124,7 +124,7 @@ pub fn kernels_with_progress(
 /// The ways to compute a case on this device: a product in every form that can run here and covers it, and gradients also in
 /// parts. The activations are one fragment that no form looks into: each is tried in two forms, in turn.
 fn choices(device: &Device, case: &Case, index: usize) -> Vec<Option<Choice>> {
-    let Kind::Gpu(gpu) = &device.kind else {
+    let Backend::Gpu(gpu) = &device.kind else {
         return vec![None];
     };
     if !gpu.can_bind(&case.call) {

@@ -67,14 +67,25 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
         runs.iter_mut().for_each(|run| run.write(view, part));
     }
 
+    // One word of the ledger is the loss of a batch alone.
+    let ledger = plan.ledger_view();
+    let loss_view = View {
+        offset: ledger.offset + word::WINDOW as u64,
+        len: 1,
+        ..ledger
+    };
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let mut steps: Option<Check> = None;
     let mut curve = Vec::new();
     let mut envelope = 0.0;
     for (step, batch) in batches.iter().enumerate() {
         let mut bounds: HashMap<View, Vec<Bounded>> = HashMap::new();
-        let (ops, forward_ops, loss_view, scale) =
-            step_ops(plan, trainer, batch, step as u64 + 1, room);
+        let (ops, forward_ops) = step_ops(plan, trainer, batch, room);
+        let at = StepAt {
+            // Dropout goes on from mask to mask.
+            batch: step as u32,
+            ..plan.at(optimizer, step as u64 + 1, batch.total_weight())
+        };
         tune::prepare(trainer.device(), &ops)?;
         for (view, payload) in uploads(plan, batch, room) {
             device.write(view, payload)?;
@@ -85,11 +96,11 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
         // backward part starts from the device's own activations.
         let (forward, backward) = ops.split_at(forward_ops);
         for part in [forward, backward] {
-            let judged = judge_ops(plan, part, &mut device, &mut judge)?;
+            let judged = judge_ops(plan, part, &at, &mut device, &mut judge)?;
             merge(&mut steps, judged.check, step);
             bounds.extend(judged.expected);
         }
-        runs.iter_mut().for_each(|run| run.run(&ops));
+        runs.iter_mut().for_each(|run| run.submit(&ops, &[at], &[]));
         let own_bound = |view: View| bounds[&view].iter().map(|x| x.err);
         let segments = plan.weight_segments();
         let weight_bounds: Vec<f64> = segments.iter().flat_map(|v| own_bound(*v)).collect();
@@ -97,15 +108,15 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
             perturb(run, &segments, &weight_bounds, &mut rng);
         }
 
-        let loss = |run: &CpuExecutor<f64>| run.floats(loss_view)[0] * scale;
+        let loss = |run: &CpuExecutor<f64>| run.floats(loss_view)[0] * at.grad_scale;
         // The loss of this step itself: each row's, and their sum's.
         let rows: f64 = own_bound(plan.losses_view(room)).take(batch.rows()).sum();
         let total = bounds[&plan.ledger_view()][word::WINDOW].err;
-        let own = (rows + total) * scale;
+        let own = (rows + total) * at.grad_scale;
         for run in &runs[1..] {
             envelope = f64::max(envelope, (loss(run) - loss(&runs[0])).abs());
         }
-        let got = judge.floats(loss_view)[0].value * scale;
+        let got = judge.floats(loss_view)[0].value * at.grad_scale;
         curve.push((got, loss(&runs[0]), envelope + own));
     }
 
@@ -151,35 +162,14 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
     })
 }
 
-/// The ops of a step, how many of them make up the forward part, where its loss is found, and what that is to be multiplied by.
-fn step_ops(
-    plan: &Plan,
-    trainer: &Trainer,
-    batch: &Dataset,
-    step: u64,
-    room: u64,
-) -> (Vec<Op>, usize, View, f64) {
+/// The ops of a step, and how many of them make up the forward part.
+fn step_ops(plan: &Plan, trainer: &Trainer, batch: &Dataset, room: u64) -> (Vec<Op>, usize) {
     let rows = batch.rows() as u32;
     let mut ops = plan.losses(Mode::Training, rows, room, kind(batch));
     let forward = ops.len();
     ops.extend(plan.backward(rows, room, false));
-    ops.extend(plan.update(&trainer.rule(), step, batch.total_weight()));
-    let at = StepAt {
-        step: step as u32,
-        // Dropout goes on from mask to mask.
-        batch: step as u32 - 1,
-        ..StepAt::default()
-    };
-    ops.iter_mut().for_each(|op| op.call = op.call.at(&at));
-    // One word of the ledger is the loss of this batch alone.
-    let ledger = plan.ledger_view();
-    let loss = View {
-        offset: ledger.offset + word::WINDOW as u64,
-        len: 1,
-        ..ledger
-    };
-    let scale = plan.criterion.batch_scale(batch.total_weight());
-    (ops, forward, loss, scale)
+    ops.extend(plan.update(&trainer.rule()));
+    (ops, forward)
 }
 
 fn floats<F: Scalar>(executor: &CpuExecutor<F>, views: &[View]) -> Vec<F> {

@@ -145,7 +145,7 @@ fn wrong_options_are_named_before_anything_is_done() {
     );
     says(&bad(at, "bench --widths 0", 2), &["--widths"]);
     says(&bad(at, "bench --device cpu", 2), &["measured anyway"]);
-    let kernel = "verify --device cpu --kernel squared_error";
+    let kernel = "verify --device cpu --kernel row_loss";
     for idle in ["m.safetensors", "--hidden 8", "--activation tanh"] {
         let said = bad(at, &format!("{kernel} {idle}"), 2);
         says(&said, &["cannot be used with"]);

@@ -204,10 +204,7 @@ fn devices_verify_and_bench_tell_what_there_is() {
         &good(at, "verify --no-kernels --device cpu"),
         &["passed", "on CPU, f32"],
     );
-    let told = json(&good(
-        at,
-        "verify --kernel squared_error --device cpu --json",
-    ));
+    let told = json(&good(at, "verify --kernel row_loss --device cpu --json"));
     assert_eq!(told["passed"], true);
     let told = json(&good(at, "bench --widths 8 --seconds 0.01 --json"));
     assert!(

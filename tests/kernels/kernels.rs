@@ -61,13 +61,13 @@ fn every_twin_keeps_to_its_bound_in_f64() {
 #[test]
 fn progress_tells_of_each_case_before_it_runs() {
     let options = verify::KernelOptions {
-        kernel: Some("squared_error".into()),
+        kernel: Some("row_loss".into()),
         ..verify::KernelOptions::default()
     };
     let device = Device::cpu();
     let mut seen = Vec::new();
     let report = verify::kernels_with_progress(&device, &options, |p| {
-        assert_eq!(p.kernel, "squared_error");
+        assert_eq!(p.kernel, "row_loss");
         assert_eq!((p.kernels_done, p.kernels), (0, 1));
         seen.push((p.cases_done, p.cases));
     })

@@ -66,7 +66,7 @@ fn every_shader_file_is_in_the_table() {
             "blocks",
             "elements",
             "ledger",
-            "update_gradient",
+            "update_element",
             "subgroup",
             "threefry",
             "columns",

@@ -1462,9 +1462,9 @@ fn gpu_with_fault(fault: Fault) -> wgrad::Result<Device> {
 #[test]
 fn a_fault_that_cannot_be_planted_is_refused() {
     refused!(
-        gpu_with_fault(Fault::new("adam", "no such text", "x")),
+        gpu_with_fault(Fault::new("update", "no such text", "x")),
         Error::Argument { .. },
-        ["kernel adam", "\"no such text\"", "occurs in the kernel"]
+        ["kernel update", "\"no such text\"", "occurs in the kernel"]
     );
     refused!(
         gpu_with_fault(Fault::new("dense_foward", "+", "-")),
@@ -1476,14 +1476,14 @@ fn a_fault_that_cannot_be_planted_is_refused() {
 /// The last op of a step, so that everything before it is ready to go out.
 #[test]
 fn a_kernel_that_does_not_compile_is_named_and_nothing_runs() {
-    let device = gpu_with_fault(Fault::new("adam", "fn adam(", "fn adam(,")).unwrap();
+    let device = gpu_with_fault(Fault::new("update", "fn update(", "fn update(,")).unwrap();
     let mut trainer = classifier(&device);
     let before = bits(&mut trainer);
     for _ in 0..2 {
         refused!(
             trainer.step(&classes(4)),
             Error::Kernel { .. },
-            ["kernel adam", "does not compile", "expected"]
+            ["kernel update", "does not compile", "expected"]
         );
     }
     assert_eq!(bits(&mut trainer), before);

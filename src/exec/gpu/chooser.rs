@@ -105,7 +105,7 @@ impl Gpu {
         // Some drivers stop long loops.
         self.small_network != Some(false)
             && self.can_bind(call)
-            && p.uniform.iterations() <= self.plan_limits().iterations
+            && p.iterations() <= self.plan_limits().iterations
     }
 
     /// Whether the network of this name is trained whole in one workgroup, where that is known.

@@ -18,14 +18,14 @@ use crate::plan::{BufferSpec, Op, Payload, View};
 
 /// What a dispatch needs besides its parameters; made once for each op of the plan.
 #[derive(Debug)]
-struct Prepared {
+struct Bound {
     pipeline: Arc<Pipeline>,
     bind_group: wgpu::BindGroup,
 }
 
 /// A compiled kernel with its operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct PreparedKey {
+struct BoundKey {
     kernel: &'static str,
     variant: Variant,
     activation: ActivationKey,
@@ -36,7 +36,7 @@ struct PreparedKey {
 /// One dispatch on its way into a submission.
 #[derive(Debug)]
 struct Dispatch {
-    prepared: Arc<Prepared>,
+    prepared: Arc<Bound>,
     groups: [u32; 3],
     cost: u64,
 }
@@ -75,7 +75,7 @@ pub(crate) struct GpuExecutor {
     buffers: Buffers,
     next_data: usize,
     params: GpuBuffer,
-    prepared: HashMap<PreparedKey, Arc<Prepared>>,
+    prepared: HashMap<BoundKey, Arc<Bound>>,
     ring: Ring,
     readback: Readback,
     /// Of the passes, while they are timed.
@@ -207,18 +207,9 @@ impl GpuExecutor {
         Ok(())
     }
 
-    /// Uploads the batch and runs ops in order. Returns when they are submitted: at once, or, where a single submission
-    /// would keep the device busy for too long, in several.
-    pub fn submit(&mut self, ops: &[Op], uploads: &[(View, Payload<'_>)]) -> Result<()> {
-        self.begin(ops)?;
-        for op in ops {
-            self.expand(op, op.call)?;
-        }
-        self.send(uploads)
-    }
-
-    /// [`submit`](Self::submit) for several steps of the same ops.
-    pub fn submit_steps(
+    /// Uploads the batch and runs ops in order, once for each step. Returns when they are submitted: at once, or, where a single
+    /// submission would keep the device busy for too long, in several.
+    pub fn submit(
         &mut self,
         ops: &[Op],
         steps: &[StepAt],
@@ -227,7 +218,7 @@ impl GpuExecutor {
         self.begin(ops)?;
         for at in steps {
             for op in ops {
-                self.expand(op, op.call.at(at))?;
+                self.expand(op, at)?;
             }
         }
         self.send(uploads)
@@ -394,36 +385,39 @@ impl GpuExecutor {
     }
 
     /// Appends an op's dispatches with their parameters.
-    fn expand(&mut self, op: &Op, call: Call) -> Result<()> {
-        let choice = self.choose(op, &call);
-        match (call, choice) {
+    fn expand(&mut self, op: &Op, at: &StepAt) -> Result<()> {
+        let choice = self.choose(op, &op.call);
+        match (op.call, choice) {
             (Call::DenseBackwardParams(p), Some(Choice { parts, .. })) if parts > 1 => {
                 let (weights, biases) = (p.outputs * p.inputs, p.outputs);
                 let part_views = part_views(parts, weights, biases);
                 let first =
                     Call::DenseBackwardParams(dense_backward_params::Params { accumulate: 0, ..p });
-                self.dispatch(first, &op.activation, choice, &op.reads, &part_views)?;
+                self.dispatch(first, at, &op.activation, choice, &op.reads, &part_views)?;
                 let second = Call::SumParts(sum_parts::Params {
                     weights,
                     biases,
                     parts,
                     accumulate: p.accumulate,
                 });
-                self.dispatch(second, &op.activation, None, &part_views, &op.writes)
+                self.dispatch(second, at, &op.activation, None, &part_views, &op.writes)
             }
-            (call, choice) => self.dispatch(call, &op.activation, choice, &op.reads, &op.writes),
+            (call, choice) => {
+                self.dispatch(call, at, &op.activation, choice, &op.reads, &op.writes)
+            }
         }
     }
 
     fn dispatch(
         &mut self,
         call: Call,
+        at: &StepAt,
         activation: &Activation,
         choice: Option<Choice>,
         reads: &[View],
         writes: &[View],
     ) -> Result<()> {
-        call.words(&mut self.words);
+        call.words(at, &mut self.words);
         let end = self
             .words
             .len()
@@ -434,7 +428,7 @@ impl GpuExecutor {
         for (operand, view) in operands.iter_mut().zip(reads.iter().chain(writes)) {
             *operand = Some(*view);
         }
-        let key = PreparedKey {
+        let key = BoundKey {
             kernel: kernel.name,
             variant: call.variant(choice, self.gpu.vec4),
             activation: activation.key(),
@@ -448,7 +442,7 @@ impl GpuExecutor {
         self.dispatches.push(Dispatch {
             prepared,
             groups: call.work().groups(choice),
-            cost: call.cost().total(),
+            cost: call.cost().total() * u64::from(at.steps),
         });
         Ok(())
     }
@@ -458,8 +452,8 @@ impl GpuExecutor {
         &mut self,
         kernel: &'static Kernel,
         activation: &Activation,
-        key: PreparedKey,
-    ) -> Result<Arc<Prepared>> {
+        key: BoundKey,
+    ) -> Result<Arc<Bound>> {
         let pipeline = self
             .gpu
             .pipeline(kernel, key.variant, activation, key.constants)?;
@@ -491,7 +485,7 @@ impl GpuExecutor {
             });
         self.created += 2;
         self.gpu.check()?;
-        let prepared = Arc::new(Prepared {
+        let prepared = Arc::new(Bound {
             pipeline,
             bind_group,
         });

@@ -16,7 +16,7 @@ const MAPPED: u8 = 1;
 const FAILED: u8 = 2;
 
 #[derive(Debug)]
-struct Slot {
+struct Staging {
     buffer: GpuBuffer,
     state: Arc<AtomicU8>,
     submission: Option<wgpu::SubmissionIndex>,
@@ -26,7 +26,7 @@ struct Slot {
     done: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Slot {
+impl Staging {
     /// Asks for the buffer back, for the host to write.
     fn map(&self) {
         self.state.store(IN_FLIGHT, Ordering::SeqCst);
@@ -44,7 +44,7 @@ impl Slot {
 /// A ring of mapped buffers.
 #[derive(Debug)]
 pub(super) struct Ring {
-    slots: Vec<Slot>,
+    slots: Vec<Staging>,
     next: usize,
     /// When the last submission that was looked at was done.
     last_done: Option<Instant>,
@@ -56,7 +56,7 @@ impl Ring {
         let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
         let buffers = gpu.create_buffers("the upload buffers", &sizes, usage)?;
         let slots = buffers.into_iter().map(|buffer| {
-            let slot = Slot {
+            let slot = Staging {
                 buffer,
                 state: Arc::default(),
                 submission: None,
