@@ -117,11 +117,11 @@ pub enum Error {
         allowed: String,
     },
 
-    /// The targets are of a kind that the loss does not take.
-    #[error("{loss} takes {expected}, but the data has {got}: {advice}")]
+    /// The targets are of a kind that cannot be taken here.
+    #[error("{what} takes {expected}, but the data has {got}: {advice}")]
     Targets {
-        /// The loss.
-        loss: String,
+        /// What takes targets of another kind: a loss, a method, or what is made of the data.
+        what: String,
         /// What it takes.
         expected: String,
         /// What came.

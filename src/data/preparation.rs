@@ -415,7 +415,7 @@ impl Preparation {
         match &self.target {
             TargetEncoding::Values { standardizer, .. } => standardizer.inverse(answers),
             other => Err(Error::Targets {
-                loss: "inverse_target".into(),
+                what: "inverse_target".into(),
                 expected: "targets that are values".into(),
                 got: other.to_string(),
                 advice: "take the name of the largest output's class".into(),

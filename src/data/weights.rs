@@ -149,7 +149,7 @@ impl Dataset {
         match &self.targets {
             Targets::Classes(labels) => Ok(labels),
             Targets::Values(_) => Err(Error::Targets {
-                loss: what.into(),
+                what: what.into(),
                 expected: "class indices".into(),
                 got: "rows of numbers".into(),
                 advice: "make the data with Dataset::classes, or give each row its weight by with_weights".into(),

@@ -35,7 +35,7 @@ impl<'a> Prepared<'a> {
         preparation.check_width()?;
         if let TargetEncoding::None = preparation.target {
             return Err(Error::Targets {
-                loss: "apply".into(),
+                what: "apply".into(),
                 expected: "a preparation that was fitted with targets".into(),
                 got: "none".into(),
                 advice: "use apply_inputs".into(),
@@ -49,7 +49,7 @@ impl<'a> Prepared<'a> {
             };
             if let Some(got) = got {
                 return Err(Error::Targets {
-                    loss: "the preparation".into(),
+                    what: "the preparation".into(),
                     expected: preparation.target.to_string(),
                     got: got.into(),
                     advice: "give the targets that the training data had".into(),
@@ -140,7 +140,7 @@ impl<'a> Prepared<'a> {
     pub fn values(&self, rows: Range<usize>) -> Result<Matrix<f64>> {
         let TargetEncoding::Values { columns, .. } = &self.preparation.target else {
             return Err(Error::Targets {
-                loss: "values".into(),
+                what: "values".into(),
                 expected: "targets that are values".into(),
                 got: self.preparation.target.to_string(),
                 advice: "read the data set: its labels are class indices".into(),
