@@ -91,29 +91,18 @@ impl<T: Real> Matrix<T> {
     /// ```
     pub fn new(cols: usize, data: Vec<T>) -> Result<Self> {
         if cols == 0 {
-            return Err(Error::Shape {
-                what: "a matrix".into(),
-                got: format!("{} elements in 0 columns", data.len()),
-                expected: "at least one column".into(),
-                advice: "give whole rows".into(),
-            });
+            let got = format!("{} elements in 0 columns", data.len());
+            let expected = "at least one column";
+            return Err(Error::shape("a matrix", got, expected, "give whole rows"));
         }
         if !data.len().is_multiple_of(cols) {
-            return Err(Error::Shape {
-                what: "a matrix".into(),
-                got: format!("{} elements", data.len()),
-                expected: format!("a multiple of {cols} elements"),
-                advice: "give whole rows".into(),
-            });
+            let got = format!("{} elements", data.len());
+            let expected = format!("a multiple of {cols} elements");
+            return Err(Error::shape("a matrix", got, expected, "give whole rows"));
         }
         if let Some(i) = data.iter().position(|&x| !x.into().is_finite()) {
-            return Err(Error::Value {
-                what: "a matrix".into(),
-                value: data[i].into(),
-                row: i / cols,
-                col: i % cols,
-                allowed: "finite".into(),
-            });
+            let value = data[i].into();
+            return Err(Error::value("a matrix", value, (i, cols), "finite"));
         }
         Ok(Self { cols, data })
     }
@@ -125,17 +114,13 @@ impl<T: Real> Matrix<T> {
     pub fn from_rows<R: AsRef<[T]>>(rows: &[R]) -> Result<Self> {
         let cols = rows.first().map_or(0, |row| row.as_ref().len());
         if let Some(r) = rows.iter().position(|row| row.as_ref().len() != cols) {
-            return Err(Error::Shape {
-                what: format!("row {r}"),
-                got: format!("{} columns", rows[r].as_ref().len()),
-                expected: format!("{cols} columns as row 0 has"),
-                advice: "rows must have one length".into(),
-            });
+            let got = format!("{} columns", rows[r].as_ref().len());
+            let expected = format!("{cols} columns as row 0 has");
+            let advice = "rows must have one length";
+            return Err(Error::shape(format!("row {r}"), got, expected, advice));
         }
         if rows.is_empty() {
-            return Err(Error::EmptyData {
-                what: "the matrix".into(),
-            });
+            return Err(Error::empty("the matrix"));
         }
         let data = rows.iter().flat_map(|row| row.as_ref()).copied().collect();
         Self::new(cols, data)
@@ -179,13 +164,10 @@ impl<T: Real> Matrix<T> {
     pub fn to_f32(&self) -> Result<Matrix> {
         let data: Vec<f32> = self.data.iter().map(|&x| f32::nearest(x.into())).collect();
         if let Some(i) = data.iter().position(|x| !x.is_finite()) {
-            return Err(Error::Value {
-                what: "a matrix to be rounded to f32".into(),
-                value: self.data[i].into(),
-                row: i / self.cols,
-                col: i % self.cols,
-                allowed: "within ±3.4028235e38: scale the numbers first".into(),
-            });
+            let what = "a matrix to be rounded to f32";
+            let value = self.data[i].into();
+            let allowed = "within ±3.4028235e38: scale the numbers first";
+            return Err(Error::value(what, value, (i, self.cols), allowed));
         }
         Ok(Matrix {
             cols: self.cols,
@@ -268,15 +250,13 @@ impl Dataset {
 
     fn new(inputs: Matrix, targets: Targets) -> Result<Self> {
         if inputs.rows() == 0 {
-            return Err(Error::EmptyData { what: "x".into() });
+            return Err(Error::empty("x"));
         }
         if inputs.rows() != targets.rows() {
-            return Err(Error::Shape {
-                what: "targets".into(),
-                got: format!("{} rows", targets.rows()),
-                expected: format!("{} rows as x has", inputs.rows()),
-                advice: "every row of x needs one target".into(),
-            });
+            let got = format!("{} rows", targets.rows());
+            let expected = format!("{} rows as x has", inputs.rows());
+            let advice = "every row of x needs one target";
+            return Err(Error::shape("targets", got, expected, advice));
         }
         Ok(Self {
             inputs,
@@ -329,11 +309,13 @@ impl Dataset {
 
     /// Adds the rows of a data set of the same columns.
     fn append(&mut self, next: &Self) -> Result<()> {
-        let differ = |got: String| Error::Shape {
-            what: "rows to be added to a data set".into(),
-            got,
-            expected: "inputs and targets as it has".into(),
-            advice: "give parts of one data set".into(),
+        let differ = |got: String| {
+            Error::shape(
+                "rows to be added to a data set",
+                got,
+                "inputs and targets as it has",
+                "give parts of one data set",
+            )
         };
         if next.inputs.cols != self.inputs.cols {
             return Err(differ(format!("{} inputs", next.inputs.cols)));
@@ -419,10 +401,12 @@ pub(crate) fn stratified(
     fraction: f64,
     seed: u64,
 ) -> Result<(Vec<usize>, Vec<usize>)> {
-    let bad = |value: String| Error::Argument {
-        name: "the fraction of a split".into(),
-        value,
-        allowed: "in (0, 1), and leave rows for both parts".into(),
+    let bad = |value: String| {
+        Error::argument(
+            "the fraction of a split",
+            value,
+            "in (0, 1), and leave rows for both parts",
+        )
     };
     if !(fraction > 0.0 && fraction < 1.0) {
         return Err(bad(fraction.to_string()));

@@ -545,6 +545,69 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Error {
     }
 }
 
+/// The errors that are made in many places.
+impl Error {
+    pub(crate) fn argument(
+        name: impl Into<String>,
+        value: impl ToString,
+        allowed: impl Into<String>,
+    ) -> Self {
+        let value = value.to_string();
+        let (name, allowed) = (name.into(), allowed.into());
+        Self::Argument {
+            name,
+            value,
+            allowed,
+        }
+    }
+
+    pub(crate) fn shape(
+        what: impl Into<String>,
+        got: impl Into<String>,
+        expected: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self::Shape {
+            what: what.into(),
+            got: got.into(),
+            expected: expected.into(),
+            advice: advice.into(),
+        }
+    }
+
+    pub(crate) fn empty(what: impl Into<String>) -> Self {
+        Self::EmptyData { what: what.into() }
+    }
+
+    /// Of the element `i` of a matrix of `cols` columns.
+    pub(crate) fn value(
+        what: impl Into<String>,
+        value: impl Into<f64>,
+        (i, cols): (usize, usize),
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self::Value {
+            what: what.into(),
+            value: value.into(),
+            row: i / cols,
+            col: i % cols,
+            allowed: allowed.into(),
+        }
+    }
+
+    pub(crate) fn file(
+        file: impl Into<String>,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self::File {
+            file: file.into(),
+            problem: problem.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
 /// The message, so that `unwrap` and a `main` that returns the error tell what to do.
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -110,11 +110,7 @@ macro_rules! estimator {
                 callback: impl for<'f> FnMut(&mut Fit<'f>, &Event) -> Result<ControlFlow<()>>,
             ) -> Result<(Trainer, History)> {
                 if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
-                    return Err(Error::Argument {
-                        name: "alpha".into(),
-                        value: self.alpha.to_string(),
-                        allowed: "finite and ≥ 0".into(),
-                    });
+                    return Err(Error::argument("alpha", self.alpha, "finite and ≥ 0"));
                 }
                 let hidden = self.hidden.iter();
                 let network = hidden.fold(Mlp::new(data.inputs().cols()), |network, &width| {

@@ -167,17 +167,13 @@ pub(crate) fn hits(outputs: &[f64], cols: usize, targets: &Targets) -> Vec<f64> 
 /// Whether there is a prediction for each target, and a target at all.
 fn check_rows(what: &str, predicted: usize, targets: usize) -> Result<()> {
     if targets == 0 {
-        return Err(Error::EmptyData {
-            what: "targets".into(),
-        });
+        return Err(Error::empty("targets"));
     }
     if predicted != targets {
-        return Err(Error::Shape {
-            what: what.into(),
-            got: format!("{predicted} rows"),
-            expected: format!("{targets} rows as the targets have"),
-            advice: "every target needs one prediction".into(),
-        });
+        let got = format!("{predicted} rows");
+        let expected = format!("{targets} rows as the targets have");
+        let advice = "every target needs one prediction";
+        return Err(Error::shape(what, got, expected, advice));
     }
     Ok(())
 }

@@ -32,16 +32,11 @@ impl Array {
     pub(crate) fn new(name: String, layout: ArrayLayout, bytes: Bytes) -> Result<Self> {
         let need = layout.bytes(&name)?;
         if layout.shape.is_empty() {
-            return Err(Error::File {
-                file: name,
-                problem: "is a single number".into(),
-                advice: "give an array with a row for each sample".into(),
-            });
+            let advice = "give an array with a row for each sample";
+            return Err(Error::file(name, "is a single number", advice));
         }
         if layout.shape.contains(&0) {
-            return Err(Error::EmptyData {
-                what: format!("{name} {:?}", layout.shape),
-            });
+            return Err(Error::empty(format!("{name} {:?}", layout.shape)));
         }
         if need != bytes.len() {
             let problem = format!(
@@ -55,11 +50,7 @@ impl Array {
             } else {
                 "more follows than is stated: the file is damaged, or has something else behind the array"
             };
-            return Err(Error::File {
-                file: name,
-                problem,
-                advice: advice.into(),
-            });
+            return Err(Error::file(name, problem, advice));
         }
         let cols = layout.shape[1..].iter().product();
         let columns = (layout.fortran && layout.shape.len() > 1).then(|| {
@@ -219,13 +210,10 @@ impl Array {
                         "save numpy.char.decode(x, 'latin-1'), or of the encoding that it has",
                     ),
                 };
-                Err(Error::File {
-                    file: self.name.clone(),
-                    problem: format!(
-                        "has an element, number {i} (from 0) in the file, that is no text in {encoding}"
-                    ),
-                    advice: advice.into(),
-                })
+                let problem = format!(
+                    "has an element, number {i} (from 0) in the file, that is no text in {encoding}"
+                );
+                Err(Error::file(self.name.clone(), problem, advice))
             }
         }
     }
@@ -235,11 +223,9 @@ impl Array {
         if !self.is_text() {
             return Ok(());
         }
-        Err(Error::File {
-            file: self.name.clone(),
-            problem: format!("has elements of {}, but numbers are needed", self.element),
-            advice: "save numbers, with .astype('float64') if the text is numbers".into(),
-        })
+        let problem = format!("has elements of {}, but numbers are needed", self.element);
+        let advice = "save numbers, with .astype('float64') if the text is numbers";
+        Err(Error::file(self.name.clone(), problem, advice))
     }
 
     /// Rows as numbers, as exact as the file has them.
@@ -301,11 +287,8 @@ impl Array {
         self.check_numbers()?;
         let scale = f64::from(scale as f32);
         if !scale.is_finite() {
-            return Err(Error::Argument {
-                name: "the scale of an array".into(),
-                value: scale.to_string(),
-                allowed: "finite as an f32".into(),
-            });
+            let name = "the scale of an array";
+            return Err(Error::argument(name, scale, "finite as an f32"));
         }
         let mut data = reserved(&self.name, rows.len(), self.cols)?;
         self.for_each(rows.clone(), |x| {
@@ -333,12 +316,10 @@ impl Array {
         self.check(&rows)?;
         self.check_numbers()?;
         if self.cols != 1 {
-            return Err(Error::Shape {
-                what: self.name.clone(),
-                got: format!("{:?}", self.shape),
-                expected: format!("[{}]", self.rows()),
-                advice: "classes are one whole number for each row".into(),
-            });
+            let got = format!("{:?}", self.shape);
+            let expected = format!("[{}]", self.rows());
+            let advice = "classes are one whole number for each row";
+            return Err(Error::shape(self.name.clone(), got, expected, advice));
         }
         let mut labels: Vec<u32> = reserved(&self.name, rows.len(), 1)?;
         let mut bad = None;
@@ -394,11 +375,11 @@ impl fmt::Display for Array {
 
 pub(crate) fn check_rows(name: &str, rows: &Range<usize>, have: usize) -> Result<()> {
     if rows.start >= rows.end || rows.end > have {
-        return Err(Error::Argument {
-            name: format!("the rows of {name}"),
-            value: format!("{rows:?}"),
-            allowed: format!("within 0..{have}, and not empty"),
-        });
+        return Err(Error::argument(
+            format!("the rows of {name}"),
+            format!("{rows:?}"),
+            format!("within 0..{have}, and not empty"),
+        ));
     }
     Ok(())
 }

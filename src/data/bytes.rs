@@ -40,11 +40,8 @@ impl Bytes {
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {
-            return Err(Error::File {
-                file: path.display().to_string(),
-                problem: "is a folder".into(),
-                advice: "name a file in it".into(),
-            });
+            let file = path.display().to_string();
+            return Err(Error::file(file, "is a folder", "name a file in it"));
         }
         if metadata.is_file() && metadata.len() >= mapped_from {
             // SAFETY: the map is read-only. That its bytes stay as they are while it is used cannot be promised on any
@@ -89,10 +86,12 @@ impl Bytes {
             return Ok(self);
         }
         let mut decoder = MultiGzDecoder::new(&*self);
-        let bytes = read_limited(&mut decoder, limit, |error| Error::File {
-            file: file.into(),
-            problem: format!("is damaged or cut short within its gzip ({error})"),
-            advice: "get the file again".into(),
+        let bytes = read_limited(&mut decoder, limit, |error| {
+            Error::file(
+                file,
+                format!("is damaged or cut short within its gzip ({error})"),
+                "get the file again",
+            )
         })?;
         Ok(bytes.into())
     }

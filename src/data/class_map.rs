@@ -69,9 +69,7 @@ impl ClassMap {
     pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Result<Self> {
         let mut names: Vec<String> = names.into_iter().map(Into::into).collect();
         if names.is_empty() {
-            return Err(Error::EmptyData {
-                what: "a list of classes".into(),
-            });
+            return Err(Error::empty("a list of classes"));
         }
         names.sort_unstable();
         names.dedup();
@@ -200,11 +198,9 @@ impl TryFrom<StoredClasses> for ClassMap {
             }
         };
         if classes.len() != count {
-            return Err(Error::Argument {
-                name: "a list of classes".into(),
-                value: format!("{count} names, of which {} differ", classes.len()),
-                allowed: "names that differ".into(),
-            });
+            let name = "a list of classes";
+            let value = format!("{count} names, of which {} differ", classes.len());
+            return Err(Error::argument(name, value, "names that differ"));
         }
         Ok(classes)
     }

@@ -122,12 +122,12 @@ impl ArrayLayout {
     pub fn bytes(&self, name: &str) -> Result<usize> {
         let size = Some(self.element.bytes());
         let bytes = self.shape.iter().fold(size, |n, &dim| n?.checked_mul(dim));
-        bytes
-            .filter(|&n| n <= isize::MAX as usize)
-            .ok_or_else(|| Error::File {
-                file: name.into(),
-                problem: format!("states the shape {:?}, which no memory holds", self.shape),
-                advice: "the file is damaged, get it again".into(),
-            })
+        bytes.filter(|&n| n <= isize::MAX as usize).ok_or_else(|| {
+            Error::file(
+                name,
+                format!("states the shape {:?}, which no memory holds", self.shape),
+                "the file is damaged, get it again",
+            )
+        })
     }
 }

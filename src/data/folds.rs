@@ -29,11 +29,8 @@ impl Dataset {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn folds(&self, k: usize, seed: u64) -> Result<Folds<'_>> {
-        let bad = |value: String, allowed: String| Error::Argument {
-            name: "the number of folds".into(),
-            value,
-            allowed,
-        };
+        let bad =
+            |value: String, allowed: String| Error::argument("the number of folds", value, allowed);
         if k < 2 || k > self.rows() {
             let allowed = format!("from 2 to the number of rows, {}", self.rows());
             return Err(bad(k.to_string(), allowed));
@@ -76,11 +73,10 @@ impl Dataset {
     ) -> Result<(Self, Self, Self)> {
         let rest = 1.0 - train;
         if !(validation > 0.0 && validation < rest) {
-            return Err(Error::Argument {
-                name: "the validation part of a split".into(),
-                value: format!("{validation}, beside {train} for training"),
-                allowed: "above 0, and leave rows to test on".into(),
-            });
+            let name = "the validation part of a split";
+            let value = format!("{validation}, beside {train} for training");
+            let allowed = "above 0, and leave rows to test on";
+            return Err(Error::argument(name, value, allowed));
         }
         let (train, rest_rows) = self.split(train, seed)?;
         let (validation, test) = rest_rows.split(validation / rest, seed.wrapping_add(1))?;

@@ -98,11 +98,7 @@ fn known(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
 }
 
 fn refused(file: &str, problem: impl Into<String>, advice: &str) -> Error {
-    Error::File {
-        file: file.into(),
-        problem: problem.into(),
-        advice: advice.into(),
-    }
+    Error::file(file, problem, advice)
 }
 
 /// An error for a file that is known and not read, by its first bytes.

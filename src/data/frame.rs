@@ -238,14 +238,12 @@ impl<'a> Frame<'a> {
         if c >= from {
             return Ok(c);
         }
-        Err(Error::Argument {
-            name: format!("the target {}", self.column_label(c)),
-            value: "a column of inputs".into(),
-            allowed: format!(
-                "one of the targets, which stand by themselves: columns {from} to {}, counted on behind the inputs",
-                self.cols - 1
-            ),
-        })
+        let name = format!("the target {}", self.column_label(c));
+        let allowed = format!(
+            "one of the targets, which stand by themselves: columns {from} to {}, counted on behind the inputs",
+            self.cols - 1
+        );
+        Err(Error::argument(name, "a column of inputs", allowed))
     }
 
     fn unknown(&self, column: &ColumnRef) -> Error {

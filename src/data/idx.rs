@@ -10,10 +10,12 @@ use crate::error::{Error, Result};
 
 /// The layout that a file's first bytes tell, and where the data begins.
 pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(ArrayLayout, usize)> {
-    let bad = |problem: String| Error::File {
-        file: name.into(),
-        problem,
-        advice: "give an IDX file as MNIST's are, gzip or not, or get the file again".into(),
+    let bad = |problem: String| {
+        Error::file(
+            name,
+            problem,
+            "give an IDX file as MNIST's are, gzip or not, or get the file again",
+        )
     };
     let wrong = || {
         bad(format!(

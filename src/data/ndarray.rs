@@ -93,10 +93,12 @@ impl Dataset {
         L: Copy + std::fmt::Display + TryInto<u32>,
     {
         let label = |(row, &label): (usize, &L)| {
-            label.try_into().map_err(|_| Error::Argument {
-                name: format!("the label of row {row}"),
-                value: label.to_string(),
-                allowed: "a class index, from 0 and below 2^32".into(),
+            label.try_into().map_err(|_| {
+                Error::argument(
+                    format!("the label of row {row}"),
+                    label,
+                    "a class index, from 0 and below 2^32",
+                )
             })
         };
         let labels = labels.iter().enumerate().map(label);

@@ -18,21 +18,18 @@ const HEADER: usize = 10_000;
 const DEPTH: usize = 4;
 
 fn damaged(name: &str, problem: impl Into<String>) -> Error {
-    Error::File {
-        file: name.into(),
-        problem: problem.into(),
-        advice: "get the file again, or write it with numpy.save".into(),
-    }
+    Error::file(
+        name,
+        problem,
+        "get the file again, or write it with numpy.save",
+    )
 }
 
 /// The layout that a file's first bytes tell, and where the data begins.
 pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(ArrayLayout, usize)> {
     if !bytes.starts_with(MAGIC) {
-        return Err(Error::File {
-            file: name.into(),
-            problem: format!("is not NPY: it begins with {}", first_bytes(bytes)),
-            advice: "write it with numpy.save".into(),
-        });
+        let problem = format!("is not NPY: it begins with {}", first_bytes(bytes));
+        return Err(Error::file(name, problem, "write it with numpy.save"));
     }
     let cut = || {
         damaged(
@@ -148,13 +145,11 @@ fn unsupported(name: &str, descr: &str) -> Error {
         }
         _ => "save numbers or text",
     };
-    Error::File {
-        file: name.into(),
-        problem: format!(
-            "has elements of type {descr:?}, but bool, integers, floats and text are read"
-        ),
-        advice: advice.into(),
-    }
+    Error::file(
+        name,
+        format!("has elements of type {descr:?}, but bool, integers, floats and text are read"),
+        advice,
+    )
 }
 
 /// Characters or bytes of text that an element may have.

@@ -18,11 +18,11 @@ pub(crate) struct Archive<'a> {
 }
 
 fn damaged(file: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::File {
-        file: file.into(),
-        problem: format!("is not an NPZ archive, or is damaged ({error})"),
-        advice: "get the file again, or write it with numpy.savez".into(),
-    }
+    Error::file(
+        file,
+        format!("is not an NPZ archive, or is damaged ({error})"),
+        "get the file again, or write it with numpy.savez",
+    )
 }
 
 impl<'a> Archive<'a> {

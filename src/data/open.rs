@@ -74,19 +74,17 @@ impl DataFile {
                 Some(_) => ", and that both have a header or neither has",
                 None => "",
             };
-            return Err(Error::Shape {
-                what: targets.file().into(),
-                got: targets.extent(),
-                expected: match &inputs {
-                    Part::Table(table) => format!("{} rows, as {} has", table.rows(), table.file()),
-                    Part::Array(x) => {
-                        format!("{} rows, as {} {:?} has", x.rows(), x.name(), x.shape())
-                    }
-                },
-                advice: format!(
-                    "every row of inputs needs one target: see that the files belong together{headers}"
-                ),
-            });
+            let got = targets.extent();
+            let expected = match &inputs {
+                Part::Table(table) => format!("{} rows, as {} has", table.rows(), table.file()),
+                Part::Array(x) => {
+                    format!("{} rows, as {} {:?} has", x.rows(), x.name(), x.shape())
+                }
+            };
+            let advice = format!(
+                "every row of inputs needs one target: see that the files belong together{headers}"
+            );
+            return Err(Error::shape(targets.file(), got, expected, advice));
         }
         Ok(Self {
             inputs,
@@ -125,11 +123,11 @@ impl DataFile {
                 }
                 Self::new(inputs, Some(targets), options.task)
             }
-            _ => Err(Error::Argument {
-                name: "the number of data files".into(),
-                value: paths.len().to_string(),
-                allowed: "one, or two that have inputs and targets".into(),
-            }),
+            _ => Err(Error::argument(
+                "the number of data files",
+                paths.len(),
+                "one, or two that have inputs and targets",
+            )),
         }
     }
 
@@ -215,10 +213,12 @@ impl DataFile {
     /// [`Preparation`] makes numbers.
     pub fn dataset(&self, rows: Range<usize>, scale: f64) -> Result<Dataset> {
         let inputs = self.inputs.numbers()?.matrix(rows.clone(), scale)?;
-        let targets = self.targets.as_ref().ok_or_else(|| Error::File {
-            file: self.inputs.file().into(),
-            problem: "has no targets".into(),
-            advice: "give the array of targets too".into(),
+        let targets = self.targets.as_ref().ok_or_else(|| {
+            Error::file(
+                self.inputs.file(),
+                "has no targets",
+                "give the array of targets too",
+            )
         })?;
         let targets = targets.numbers()?;
         let classes = match self.task {
@@ -325,14 +325,15 @@ fn kind_by_bytes(bytes: &[u8]) -> Option<FileKind> {
 
 fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(FileKind, Bytes)> {
     let by_name = kind_by_name(path);
-    let unknown = |bytes: &[u8]| Error::File {
-        file: file.into(),
-        problem: format!(
-            "is of no kind that is read: it begins with {}",
-            npy::first_bytes(bytes)
-        ),
-        advice: "give CSV, NPY, NPZ, IDX or safetensors, with the extension that tells which"
-            .into(),
+    let unknown = |bytes: &[u8]| {
+        Error::file(
+            file,
+            format!(
+                "is of no kind that is read: it begins with {}",
+                npy::first_bytes(bytes)
+            ),
+            "give CSV, NPY, NPZ, IDX or safetensors, with the extension that tells which",
+        )
     };
     if !bytes.starts_with(GZIP) {
         foreign::check(file, &bytes)?;
@@ -353,19 +354,15 @@ fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(FileKind, Bytes)
             FileKind::Npy => npy::length(file, first),
             FileKind::Idx => idx::length(file, first),
             FileKind::Table => Ok(UNPACKED_TABLE),
-            FileKind::Npz | FileKind::Safetensors => Err(Error::File {
-                file: file.into(),
-                problem: "is in gzip".into(),
-                advice: "unpack it with gunzip".into(),
-            }),
+            FileKind::Npz | FileKind::Safetensors => {
+                Err(Error::file(file, "is in gzip", "unpack it with gunzip"))
+            }
         }
     })?;
     if kind == Some(FileKind::Table) && unpacked.len() as u64 > UNPACKED_TABLE {
-        return Err(Error::File {
-            file: file.into(),
-            problem: format!("has more than {} when unpacked", Size(UNPACKED_TABLE)),
-            advice: "unpack it with gunzip, so that it need not be in memory".into(),
-        });
+        let problem = format!("has more than {} when unpacked", Size(UNPACKED_TABLE));
+        let advice = "unpack it with gunzip, so that it need not be in memory";
+        return Err(Error::file(file, problem, advice));
     }
     Ok((kind.ok_or_else(|| unknown(&unpacked))?, unpacked))
 }
@@ -404,12 +401,11 @@ fn one(
 }
 
 fn not_one_array(file: &str) -> Error {
-    Error::File {
-        file: file.into(),
-        problem: "is no file of one array".into(),
-        advice: "give NPY, IDX or a table; NPZ and safetensors hold inputs and targets in one file"
-            .into(),
-    }
+    Error::file(
+        file,
+        "is no file of one array",
+        "give NPY, IDX or a table; NPZ and safetensors hold inputs and targets in one file",
+    )
 }
 
 /// Names of the arrays of inputs and targets.

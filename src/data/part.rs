@@ -57,10 +57,12 @@ impl Part {
 
     /// The array, where nothing else will do.
     pub(crate) fn numbers(&self) -> Result<&Array> {
-        self.array().ok_or_else(|| Error::File {
-            file: self.file().into(),
-            problem: "is a table".into(),
-            advice: "fit a Preparation, which makes numbers of it".into(),
+        self.array().ok_or_else(|| {
+            Error::file(
+                self.file(),
+                "is a table",
+                "fit a Preparation, which makes numbers of it",
+            )
         })
     }
 

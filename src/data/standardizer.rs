@@ -35,7 +35,7 @@ impl Standardizer {
     /// [`Error::EmptyData`] without rows.
     pub fn fit<T: Real>(x: &Matrix<T>) -> Result<Self> {
         if x.rows() == 0 {
-            return Err(Error::EmptyData { what: "x".into() });
+            return Err(Error::empty("x"));
         }
         let mut moments = vec![Moments::default(); x.cols()];
         for row in 0..x.rows() {
@@ -106,12 +106,10 @@ impl Standardizer {
     ) -> Result<Matrix<B>> {
         let cols = self.cols();
         if x.cols() != cols {
-            return Err(Error::Shape {
-                what: "a matrix to be standardised".into(),
-                got: format!("{} columns", x.cols()),
-                expected: format!("{cols} columns"),
-                advice: "it takes what it was fitted on".into(),
-            });
+            let what = "a matrix to be standardised";
+            let got = format!("{} columns", x.cols());
+            let advice = "it takes what it was fitted on";
+            return Err(Error::shape(what, got, format!("{cols} columns"), advice));
         }
         let each = |(i, &x): (usize, &A)| B::nearest(f(i % cols, x.into()));
         Matrix::new(cols, x.data().iter().enumerate().map(each).collect())

@@ -94,11 +94,9 @@ impl<'a> Stream<'a> {
             return Err(Error::BatchSize { batch, rows });
         }
         if window < batch {
-            return Err(Error::Argument {
-                name: "the window of a stream".into(),
-                value: format!("{window} rows"),
-                allowed: format!("at least a batch, {batch} rows"),
-            });
+            let name = "the window of a stream";
+            let allowed = format!("at least a batch, {batch} rows");
+            return Err(Error::argument(name, format!("{window} rows"), allowed));
         }
         Ok(Self {
             source,

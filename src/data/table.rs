@@ -148,14 +148,11 @@ impl Table {
             }
         };
         if quote.is_some() && quote == delimiter {
-            return Err(Error::Argument {
-                name: "the delimiter".into(),
-                value: format!(
-                    "{:?}, as the quotation mark",
-                    options.quote.unwrap_or_default()
-                ),
-                allowed: "another character".into(),
-            });
+            let value = format!(
+                "{:?}, as the quotation mark",
+                options.quote.unwrap_or_default()
+            );
+            return Err(Error::argument("the delimiter", value, "another character"));
         }
         let mut table = Self {
             file,
@@ -236,9 +233,8 @@ impl Table {
         self.rows = count - usize::from(self.names.is_some());
         self.kept = kept.map(Arc::new);
         if self.rows == 0 {
-            return Err(Error::EmptyData {
-                what: format!("{}, which has a header only,", self.file),
-            });
+            let what = format!("{}, which has a header only,", self.file);
+            return Err(Error::empty(what));
         }
         if self.names.is_none() && !said {
             evidence.add_first(&self.missing);
@@ -247,11 +243,11 @@ impl Table {
     }
 
     fn empty(&self) -> Error {
-        Error::File {
-            file: self.file.clone(),
-            problem: "is empty".into(),
-            advice: "give a table with a line for each sample".into(),
-        }
+        Error::file(
+            self.file.clone(),
+            "is empty",
+            "give a table with a line for each sample",
+        )
     }
 
     /// Says whether the first line is a header, and takes the names from it.
@@ -334,16 +330,15 @@ impl Table {
                         None => place,
                     }
                 };
-                Error::File {
-                    file: self.file.clone(),
-                    problem: format!(
+                Error::file(
+                    self.file.clone(),
+                    format!(
                         "has numbers with a decimal comma and with a decimal point: {}, and {}",
                         told(&comma),
                         told(&point)
                     ),
-                    advice: "say which of them is the decimal mark; the other column is one of text then"
-                        .into(),
-                }
+                    "say which of them is the decimal mark; the other column is one of text then",
+                )
             }
         }
     }
@@ -508,11 +503,8 @@ impl Table {
     /// [`Error::Argument`] if there is no such row; [`Error::File`] if the file changed meanwhile.
     pub fn row(&self, row: usize) -> Result<Vec<String>> {
         if row >= self.rows {
-            return Err(Error::Argument {
-                name: "a row of a table".into(),
-                value: row.to_string(),
-                allowed: format!("below {}", self.rows),
-            });
+            let allowed = format!("below {}", self.rows);
+            return Err(Error::argument("a row of a table", row, allowed));
         }
         let mut values = Vec::new();
         self.for_rows(row..row + 1, |row| {
@@ -564,9 +556,9 @@ impl Table {
 
 /// The error of a file that another program writes to while it is read.
 pub(crate) fn changed(file: &str, what: &str) -> Error {
-    Error::File {
-        file: file.into(),
-        problem: format!("changed while it was read ({what})"),
-        advice: "let no other program write to it meanwhile".into(),
-    }
+    Error::file(
+        file,
+        format!("changed while it was read ({what})"),
+        "let no other program write to it meanwhile",
+    )
 }

@@ -8,10 +8,12 @@ use super::element::{ArrayLayout, Element};
 use crate::error::{Error, Result};
 
 fn parsed<'a>(file: &str, bytes: &'a Bytes) -> Result<SafeTensors<'a>> {
-    SafeTensors::deserialize(bytes).map_err(|error| Error::File {
-        file: file.into(),
-        problem: format!("is not safetensors, or is damaged ({error})"),
-        advice: "get the file again".into(),
+    SafeTensors::deserialize(bytes).map_err(|error| {
+        Error::file(
+            file,
+            format!("is not safetensors, or is damaged ({error})"),
+            "get the file again",
+        )
     })
 }
 
@@ -27,10 +29,12 @@ pub(crate) fn names(file: &str, bytes: &Bytes) -> Result<Vec<String>> {
 pub(crate) fn read(file: &str, bytes: &Bytes, name: &str) -> Result<Array> {
     let label = format!("{file}, tensor {name:?}");
     let tensors = parsed(file, bytes)?;
-    let tensor = tensors.tensor(name).map_err(|error| Error::File {
-        file: label.clone(),
-        problem: format!("cannot be read ({error})"),
-        advice: "get the file again".into(),
+    let tensor = tensors.tensor(name).map_err(|error| {
+        Error::file(
+            label.clone(),
+            format!("cannot be read ({error})"),
+            "get the file again",
+        )
     })?;
     let element = match tensor.dtype() {
         Dtype::BOOL => Element::Bool,
@@ -47,13 +51,9 @@ pub(crate) fn read(file: &str, bytes: &Bytes, name: &str) -> Result<Array> {
         Dtype::F32 => Element::F32,
         Dtype::F64 => Element::F64,
         other => {
-            return Err(Error::File {
-                file: label,
-                problem: format!(
-                    "has elements of type {other:?}, but bool, integers and floats are read"
-                ),
-                advice: "save it as float32".into(),
-            });
+            let problem =
+                format!("has elements of type {other:?}, but bool, integers and floats are read");
+            return Err(Error::file(label, problem, "save it as float32"));
         }
     };
     let layout = ArrayLayout {

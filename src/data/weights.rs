@@ -31,12 +31,10 @@ impl Dataset {
     /// [`Error::Shape`] if there are not as many as rows; [`Error::Value`] if one is neither 0 nor within 1e-18 and 1e18.
     pub fn with_weights(mut self, weights: Vec<f32>) -> Result<Self> {
         if weights.len() != self.rows() {
-            return Err(Error::Shape {
-                what: "the weights of rows".into(),
-                got: format!("{}", weights.len()),
-                expected: format!("{}", self.rows()),
-                advice: "give one for each row".into(),
-            });
+            let got = format!("{}", weights.len());
+            let expected = format!("{}", self.rows());
+            let advice = "give one for each row";
+            return Err(Error::shape("the weights of rows", got, expected, advice));
         }
         let sound = |w: f32| w == 0.0 || (LEAST..=MOST).contains(&w);
         if let Some(row) = weights.iter().position(|&w| !sound(w)) {

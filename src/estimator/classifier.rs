@@ -113,12 +113,10 @@ impl FittedClassifier {
     pub fn score<L: Display>(&mut self, x: &Matrix<impl Real>, labels: &[L]) -> Result<f64> {
         let predicted = self.predict_classes(x)?;
         if predicted.len() != labels.len() {
-            return Err(Error::Shape {
-                what: "labels".into(),
-                got: format!("{} rows", labels.len()),
-                expected: format!("{} rows as x has", predicted.len()),
-                advice: "every row of x needs one label".into(),
-            });
+            let got = format!("{} rows", labels.len());
+            let expected = format!("{} rows as x has", predicted.len());
+            let advice = "every row of x needs one label";
+            return Err(Error::shape("labels", got, expected, advice));
         }
         let rows = predicted.iter().zip(labels);
         let right =
@@ -146,11 +144,11 @@ fn wide(row: &[f32]) -> Vec<f64> {
 fn indices(classes: &ClassMap, names: &[String]) -> Result<Vec<u32>> {
     let index = |(row, name): (usize, &String)| match classes.index(name) {
         Some(index) => Ok(index as u32),
-        None => Err(Error::Argument {
-            name: format!("the label of row {row}"),
-            value: format!("{name:?}"),
-            allowed: format!("one of the training data's: {}", classes.names().join(", ")),
-        }),
+        None => Err(Error::argument(
+            format!("the label of row {row}"),
+            format!("{name:?}"),
+            format!("one of the training data's: {}", classes.names().join(", ")),
+        )),
     };
     names.iter().enumerate().map(index).collect()
 }

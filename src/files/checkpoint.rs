@@ -183,11 +183,9 @@ impl Checkpoint {
             && state.norms.1 <= HISTORY
             && state.norms.1 as u64 <= state.norms.0;
         if !sound {
-            return Err(Error::File {
-                file: file.to_owned(),
-                problem: "its counters do not come from training".into(),
-                advice: "another program has made it: take the original".into(),
-            });
+            let problem = "its counters do not come from training";
+            let advice = "another program has made it: take the original";
+            return Err(Error::file(file, problem, advice));
         }
         let mut arrays = Vec::new();
         for (name, shape) in state.arrays() {

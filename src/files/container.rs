@@ -214,11 +214,7 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
     kind: &str,
     name: &str,
 ) -> Result<(T, HashMap<String, Array>, String)> {
-    let fail = |problem: String, advice: &str| Error::File {
-        file: name.to_owned(),
-        problem,
-        advice: advice.into(),
-    };
+    let fail = |problem: String, advice: &str| Error::file(name, problem, advice);
     let damaged = "it was cut short, is damaged or is something else: take another copy";
     let (start, metadata) = parse(bytes).map_err(|problem| fail(problem, damaged))?;
     let note = metadata.metadata().as_ref().and_then(|m| m.get(KEY));

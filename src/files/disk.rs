@@ -29,11 +29,11 @@ fn advice(error: &io::Error) -> &'static str {
 
 /// An error of the file system while writing.
 pub(crate) fn write_error(path: &Path, error: &io::Error) -> Error {
-    Error::File {
-        file: path.display().to_string(),
-        problem: format!("it cannot be written ({error})"),
-        advice: advice(error).into(),
-    }
+    Error::file(
+        path.display().to_string(),
+        format!("it cannot be written ({error})"),
+        advice(error),
+    )
 }
 
 /// The folder that a path is in.
@@ -118,11 +118,9 @@ impl Replacement {
         let path = path.as_ref();
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(name) = name else {
-            return Err(Error::File {
-                file: path.display().to_string(),
-                problem: "this is no name for a file".into(),
-                advice: "give a path that ends in a file's name, in Unicode".into(),
-            });
+            let problem = "this is no name for a file";
+            let advice = "give a path that ends in a file's name, in Unicode";
+            return Err(Error::file(path.display().to_string(), problem, advice));
         };
         let folder = folder_of(path);
         sweep(folder, |of| of == name);
@@ -211,11 +209,7 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 pub(crate) fn read_safetensors(path: &Path) -> Result<Vec<u8>> {
     let io = |error: io::Error| unreadable(path, &error);
     let fail = |problem: String, advice: &str| {
-        Err(Error::File {
-            file: path.display().to_string(),
-            problem,
-            advice: advice.into(),
-        })
+        Err(Error::file(path.display().to_string(), problem, advice))
     };
     // Before it is opened: opening a pipe waits for its writer.
     if !fs::metadata(path).map_err(io)?.is_file() {

@@ -69,9 +69,9 @@ impl Estimated {
 }
 
 fn refused(problem: String) -> Error {
-    Error::File {
-        file: "the model".into(),
+    Error::file(
+        "the model",
         problem,
-        advice: "give the file that save() of such an estimator wrote, or use Model".into(),
-    }
+        "give the file that save() of such an estimator wrote, or use Model",
+    )
 }

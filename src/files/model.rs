@@ -196,13 +196,11 @@ pub(super) fn take_tensors(
 
 /// A file whose tensors are not those that its description calls for.
 pub(super) fn absent(file: &str, name: &str, shape: &[usize]) -> Error {
-    Error::File {
-        file: file.to_owned(),
-        problem: format!(
-            "it has no tensor {name:?} of shape {shape:?}, which its network calls for"
-        ),
-        advice: "another program has changed it: take the original".into(),
-    }
+    Error::file(
+        file,
+        format!("it has no tensor {name:?} of shape {shape:?}, which its network calls for"),
+        "another program has changed it: take the original",
+    )
 }
 
 /// A tensor on its way into a file under another name.

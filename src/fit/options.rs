@@ -163,11 +163,7 @@ impl FitOptions<'_> {
             if ok {
                 return Ok(());
             }
-            Err(Error::Argument {
-                name: name.into(),
-                value,
-                allowed: allowed.into(),
-            })
+            Err(Error::argument(name, value, allowed))
         };
         let some = |name: &str, value: u64| ask(value > 0, name, value.to_string(), "1 or more");
         some("epochs", self.epochs)?;

@@ -70,10 +70,12 @@ impl FitState {
     /// # Errors
     /// [`Error::File`] if it has none, or one that no fit can be in.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
-        let missing = |problem: String| Error::File {
-            file: "the checkpoint".into(),
-            problem,
-            advice: "give one that was saved in the course of a fit".into(),
+        let missing = |problem: String| {
+            Error::file(
+                "the checkpoint",
+                problem,
+                "give one that was saved in the course of a fit",
+            )
         };
         let value = checkpoint.fit.clone();
         let value = value.ok_or_else(|| missing("it has no state of a fit".into()))?;

@@ -342,11 +342,7 @@ impl Averages {
         check_labels(targets, classes)?;
         check_labels(predicted, classes)?;
         if !(0.0..=1.0).contains(&zero_division) {
-            return Err(Error::Argument {
-                name: "zero_division".into(),
-                value: zero_division.to_string(),
-                allowed: "in [0, 1]".into(),
-            });
+            return Err(Error::argument("zero_division", zero_division, "in [0, 1]"));
         }
         let mut counts = Counts::new(classes);
         for (&p, &t) in predicted.iter().zip(targets) {

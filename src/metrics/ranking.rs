@@ -13,11 +13,7 @@ pub fn top_k_accuracy(scores: &Matrix, targets: &[u32], k: usize) -> Result<f64>
     check_rows("scores", scores.rows(), targets.len())?;
     check_labels(targets, scores.cols())?;
     if k == 0 {
-        return Err(Error::Argument {
-            name: "k".into(),
-            value: "0".into(),
-            allowed: "1 or more".into(),
-        });
+        return Err(Error::argument("k", "0", "1 or more"));
     }
     let rows = targets.iter().enumerate();
     let hits = rows.filter(|&(r, &t)| rank(scores.row(r), t as usize) < k);
@@ -81,13 +77,12 @@ pub fn log_loss(probabilities: &Matrix, targets: &[u32]) -> Result<f64> {
     check_labels(targets, probabilities.cols())?;
     let data = probabilities.data();
     if let Some(i) = data.iter().position(|p| !(0.0..=1.0).contains(p)) {
-        return Err(Error::Value {
-            what: "probabilities".into(),
-            value: shortest(data[i]),
-            row: i / probabilities.cols(),
-            col: i % probabilities.cols(),
-            allowed: "in [0, 1]".into(),
-        });
+        return Err(Error::value(
+            "probabilities",
+            shortest(data[i]),
+            (i, probabilities.cols()),
+            "in [0, 1]",
+        ));
     }
     let rows = targets.iter().enumerate();
     let sum: f64 = rows

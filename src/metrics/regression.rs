@@ -47,12 +47,10 @@ impl Regression {
     pub fn new<P: Real, T: Real>(predicted: &Matrix<P>, targets: &Matrix<T>) -> Result<Self> {
         check_rows("predictions", predicted.rows(), targets.rows())?;
         if predicted.cols() != targets.cols() {
-            return Err(Error::Shape {
-                what: "predictions".into(),
-                got: format!("{} columns", predicted.cols()),
-                expected: format!("{} columns as the targets have", targets.cols()),
-                advice: "every output needs one prediction".into(),
-            });
+            let got = format!("{} columns", predicted.cols());
+            let expected = format!("{} columns as the targets have", targets.cols());
+            let advice = "every output needs one prediction";
+            return Err(Error::shape("predictions", got, expected, advice));
         }
         let mut sums = RegressionSums::new(targets);
         for r in 0..targets.rows() {

@@ -149,12 +149,12 @@ impl Preparation {
 
     pub(super) fn check_width(&self) -> Result<usize> {
         match self.input_width() {
-            0 => Err(Error::Shape {
-                what: "a preparation".into(),
-                got: "no columns of inputs".into(),
-                expected: "at least one".into(),
-                advice: "fit one to training data".into(),
-            }),
+            0 => Err(Error::shape(
+                "a preparation",
+                "no columns of inputs",
+                "at least one",
+                "fit one to training data",
+            )),
             width => Ok(width),
         }
     }
@@ -199,12 +199,10 @@ impl Preparation {
             Encoding::Number { .. } => false,
         };
         if frame.has_numbers(0) && self.inputs.iter().any(names) {
-            return Err(Error::Shape {
-                what: frame.label().into(),
-                got: format!("{} columns of numbers", frame.cols()),
-                expected: format!("what the training data had: {self}"),
-                advice: "give the same columns in the same order".into(),
-            });
+            let got = format!("{} columns of numbers", frame.cols());
+            let expected = format!("what the training data had: {self}");
+            let advice = "give the same columns in the same order";
+            return Err(Error::shape(frame.label(), got, expected, advice));
         }
         let all_named = columns().chain(targets).all(|column| column.name.is_some());
         if frame.is_named() && all_named {
@@ -244,22 +242,19 @@ impl Preparation {
                 true => String::new(),
                 false => format!(", or {narrow} without the targets"),
             };
-            return Err(Error::Shape {
-                what: frame.label().into(),
-                got: format!("{} columns{}", frame.cols(), frame.cut()),
-                expected: match apart && !with_targets {
-                    true => format!("{narrow} columns, as the training data had: {self}"),
-                    false => {
-                        format!(
-                            "{} columns, as the training data had{without}: {self}",
-                            self.width
-                        )
-                    }
-                },
-                advice:
-                    "without a header, columns are known by their order: give them as they were"
-                        .into(),
-            });
+            let got = format!("{} columns{}", frame.cols(), frame.cut());
+            let expected = match apart && !with_targets {
+                true => format!("{narrow} columns, as the training data had: {self}"),
+                false => {
+                    format!(
+                        "{} columns, as the training data had{without}: {self}",
+                        self.width
+                    )
+                }
+            };
+            let advice =
+                "without a header, columns are known by their order: give them as they were";
+            return Err(Error::shape(frame.label(), got, expected, advice));
         }
         Ok(places)
     }

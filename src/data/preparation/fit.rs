@@ -46,11 +46,10 @@ impl Preparation {
         match rows.iter().find(|&&row| row >= kept) {
             None if !rows.is_empty() => {}
             bad => {
-                return Err(Error::Argument {
-                    name: "the rows to fit a preparation to".into(),
-                    value: bad.map_or("none".into(), usize::to_string),
-                    allowed: format!("rows below {kept}, at least one"),
-                });
+                let name = "the rows to fit a preparation to";
+                let value = bad.map_or("none".into(), usize::to_string);
+                let allowed = format!("rows below {kept}, at least one");
+                return Err(Error::argument(name, value, allowed));
             }
         }
         rows.iter()
@@ -262,14 +261,12 @@ impl Fitting<'_> {
             Missing::Constant(text) => match number(text.trim()).filter(|x| x.is_finite()) {
                 Some(_) => Some(text.trim().into()),
                 None if self.lacking => {
-                    return Err(Error::Argument {
-                        name: format!(
-                            "the constant for missing values of {}",
-                            self.roles.label(self.column)
-                        ),
-                        value: format!("{text:?}"),
-                        allowed: "a finite number, since the column's values are numbers".into(),
-                    });
+                    let name = format!(
+                        "the constant for missing values of {}",
+                        self.roles.label(self.column)
+                    );
+                    let allowed = "a finite number, since the column's values are numbers";
+                    return Err(Error::argument(name, format!("{text:?}"), allowed));
                 }
                 None => None,
             },
@@ -297,15 +294,13 @@ impl Fitting<'_> {
         let rows: usize = counts.values().map(|(n, _)| n).sum();
         let mut own = self.roles.missing_in.iter().map(|(c, _)| c);
         if own.any(|&c| c == self.column) && matches!(self.rule, Missing::Mean | Missing::Median) {
-            return Err(Error::Argument {
-                name: format!(
-                    "the rule for missing values of {}",
-                    self.roles.label(self.column)
-                ),
-                value: format!("{:?}", self.rule).to_lowercase(),
-                allowed: "error, drop, the most frequent or a constant, since it has categories"
-                    .into(),
-            });
+            let name = format!(
+                "the rule for missing values of {}",
+                self.roles.label(self.column)
+            );
+            let value = format!("{:?}", self.rule).to_lowercase();
+            let allowed = "error, drop, the most frequent or a constant, since it has categories";
+            return Err(Error::argument(name, value, allowed));
         }
         let of = |counts: &HashMap<String, (usize, f64)>| match self.texts {
             true => ClassMap::new(counts.keys().cloned()),

@@ -67,9 +67,8 @@ impl<'a> Prepared<'a> {
                 Ok(())
             })?;
             if dropped.len() == frame.rows() {
-                return Err(Error::EmptyData {
-                    what: format!("{}, without its rows that miss values,", frame.label()),
-                });
+                let what = format!("{}, without its rows that miss values,", frame.label());
+                return Err(Error::empty(what));
             }
         }
         Ok(Self {

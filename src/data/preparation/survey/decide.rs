@@ -63,11 +63,11 @@ fn is_numeric(roles: &Roles<'_>, column: usize, seen: &Seen, stated: bool) -> Re
 fn has_classes(roles: &Roles<'_>, task: Task, seen: &[Seen]) -> Result<(bool, Option<String>)> {
     let [column] = roles.targets[..] else {
         return match task {
-            Task::Classification if !roles.targets.is_empty() => Err(Error::Argument {
-                name: "the number of targets".into(),
-                value: roles.targets.len().to_string(),
-                allowed: "1 for classification".into(),
-            }),
+            Task::Classification if !roles.targets.is_empty() => Err(Error::argument(
+                "the number of targets",
+                roles.targets.len(),
+                "1 for classification",
+            )),
             _ => Ok((false, None)),
         };
     };

@@ -126,12 +126,10 @@ impl<'a> Roles<'a> {
         if let Some((c, rule)) = self.missing_in.iter().find(|(c, rule)| {
             self.targets.contains(c) && !matches!(rule, Missing::Error | Missing::Drop)
         }) {
-            return Err(Error::Argument {
-                name: format!("the rule for missing values of {}", self.label(*c)),
-                value: format!("{rule:?}"),
-                allowed: "error or drop: it is the target, and what shall be learnt is not made up"
-                    .into(),
-            });
+            let name = format!("the rule for missing values of {}", self.label(*c));
+            let allowed =
+                "error or drop: it is the target, and what shall be learnt is not made up";
+            return Err(Error::argument(name, format!("{rule:?}"), allowed));
         }
         if let Some(i) = (1..self.ids.len()).find(|&i| self.ids[..i].contains(&self.ids[i])) {
             return Err(self.contradiction(self.ids[i], "said twice to tell rows apart"));
@@ -142,20 +140,17 @@ impl<'a> Roles<'a> {
         }
         if self.inputs.is_empty() {
             let left_out = self.frame.cols() - self.targets.len();
-            return Err(Error::File {
-                file: self.frame.label().into(),
-                problem: format!(
-                    "has no column left for inputs: of {} columns{}, {} are targets and {left_out} are left out",
-                    self.frame.cols(),
-                    self.frame.cut(),
-                    self.targets.len(),
-                ),
-                advice: match self.frame.is_table() {
-                    true => "give at least one column of inputs; see that the delimiter is right",
-                    false => "give at least one column of inputs",
-                }
-                .into(),
-            });
+            let problem = format!(
+                "has no column left for inputs: of {} columns{}, {} are targets and {left_out} are left out",
+                self.frame.cols(),
+                self.frame.cut(),
+                self.targets.len(),
+            );
+            let advice = match self.frame.is_table() {
+                true => "give at least one column of inputs; see that the delimiter is right",
+                false => "give at least one column of inputs",
+            };
+            return Err(Error::file(self.frame.label(), problem, advice));
         }
         Ok(())
     }
@@ -167,11 +162,7 @@ impl<'a> Roles<'a> {
     }
 
     pub fn contradiction(&self, column: usize, what: &str) -> Error {
-        Error::Argument {
-            name: self.label(column),
-            value: what.into(),
-            allowed: "one of the two".into(),
-        }
+        Error::argument(self.label(column), what, "one of the two")
     }
 
     /// The columns of inputs, then those of targets.
