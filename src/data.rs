@@ -309,16 +309,13 @@ impl Dataset {
 
     /// Adds the rows of a data set of the same columns.
     fn append(&mut self, next: &Self) -> Result<()> {
-        let differ = |got: String| {
-            Error::shape(
-                "rows to be added to a data set",
-                got,
-                "inputs and targets as it has",
-                "give parts of one data set",
-            )
-        };
+        let (what, expected) = (
+            "rows to be added to a data set",
+            "inputs and targets as it has",
+        );
+        let differ = |got: &str| Error::shape(what, got, expected, "give parts of one data set");
         if next.inputs.cols != self.inputs.cols {
-            return Err(differ(format!("{} inputs", next.inputs.cols)));
+            return Err(differ(&format!("{} inputs", next.inputs.cols)));
         }
         let weights = self.weights_with(next);
         match (&mut self.targets, &next.targets) {
@@ -326,7 +323,7 @@ impl Dataset {
             (Targets::Values(values), Targets::Values(more)) if values.cols == more.cols => {
                 values.data.extend_from_slice(&more.data);
             }
-            _ => return Err(differ("other targets".into())),
+            _ => return Err(differ("other targets")),
         }
         self.inputs.data.extend_from_slice(&next.inputs.data);
         self.weights = weights;
@@ -401,13 +398,8 @@ pub(crate) fn stratified(
     fraction: f64,
     seed: u64,
 ) -> Result<(Vec<usize>, Vec<usize>)> {
-    let bad = |value: String| {
-        Error::argument(
-            "the fraction of a split",
-            value,
-            "in (0, 1), and leave rows for both parts",
-        )
-    };
+    let allowed = "in (0, 1), and leave rows for both parts";
+    let bad = |value: String| Error::argument("the fraction of a split", value, allowed);
     if !(fraction > 0.0 && fraction < 1.0) {
         return Err(bad(fraction.to_string()));
     }

@@ -375,9 +375,10 @@ impl fmt::Display for Array {
 
 pub(crate) fn check_rows(name: &str, rows: &Range<usize>, have: usize) -> Result<()> {
     if rows.start >= rows.end || rows.end > have {
+        let (name, value) = (format!("the rows of {name}"), format!("{rows:?}"));
         return Err(Error::argument(
-            format!("the rows of {name}"),
-            format!("{rows:?}"),
+            name,
+            value,
             format!("within 0..{have}, and not empty"),
         ));
     }

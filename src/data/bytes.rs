@@ -86,14 +86,11 @@ impl Bytes {
             return Ok(self);
         }
         let mut decoder = MultiGzDecoder::new(&*self);
-        let bytes = read_limited(&mut decoder, limit, |error| {
-            Error::file(
-                file,
-                format!("is damaged or cut short within its gzip ({error})"),
-                "get the file again",
-            )
-        })?;
-        Ok(bytes.into())
+        let failed = |error| {
+            let problem = format!("is damaged or cut short within its gzip ({error})");
+            Error::file(file, problem, "get the file again")
+        };
+        Ok(read_limited(&mut decoder, limit, failed)?.into())
     }
 }
 

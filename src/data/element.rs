@@ -122,12 +122,10 @@ impl ArrayLayout {
     pub fn bytes(&self, name: &str) -> Result<usize> {
         let size = Some(self.element.bytes());
         let bytes = self.shape.iter().fold(size, |n, &dim| n?.checked_mul(dim));
+        let advice = "the file is damaged, get it again";
         bytes.filter(|&n| n <= isize::MAX as usize).ok_or_else(|| {
-            Error::file(
-                name,
-                format!("states the shape {:?}, which no memory holds", self.shape),
-                "the file is damaged, get it again",
-            )
+            let problem = format!("states the shape {:?}, which no memory holds", self.shape);
+            Error::file(name, problem, advice)
         })
     }
 }

@@ -10,13 +10,8 @@ use crate::error::{Error, Result};
 
 /// The layout that a file's first bytes tell, and where the data begins.
 pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(ArrayLayout, usize)> {
-    let bad = |problem: String| {
-        Error::file(
-            name,
-            problem,
-            "give an IDX file as MNIST's are, gzip or not, or get the file again",
-        )
-    };
+    let advice = "give an IDX file as MNIST's are, gzip or not, or get the file again";
+    let bad = |problem: String| Error::file(name, problem, advice);
     let wrong = || {
         bad(format!(
             "is not IDX, its magic number is wrong: it begins with {}, but must begin with 00 00, a type (08 for bytes) and \

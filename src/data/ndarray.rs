@@ -92,14 +92,12 @@ impl Dataset {
     where
         L: Copy + std::fmt::Display + TryInto<u32>,
     {
+        let allowed = "a class index, from 0 and below 2^32";
         let label = |(row, &label): (usize, &L)| {
-            label.try_into().map_err(|_| {
-                Error::argument(
-                    format!("the label of row {row}"),
-                    label,
-                    "a class index, from 0 and below 2^32",
-                )
-            })
+            let name = || format!("the label of row {row}");
+            label
+                .try_into()
+                .map_err(|_| Error::argument(name(), label, allowed))
         };
         let labels = labels.iter().enumerate().map(label);
         Self::classes(inputs(x)?, labels.collect::<Result<_>>()?)

@@ -145,11 +145,9 @@ fn unsupported(name: &str, descr: &str) -> Error {
         }
         _ => "save numbers or text",
     };
-    Error::file(
-        name,
-        format!("has elements of type {descr:?}, but bool, integers, floats and text are read"),
-        advice,
-    )
+    let problem =
+        format!("has elements of type {descr:?}, but bool, integers, floats and text are read");
+    Error::file(name, problem, advice)
 }
 
 /// Characters or bytes of text that an element may have.

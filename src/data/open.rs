@@ -123,11 +123,14 @@ impl DataFile {
                 }
                 Self::new(inputs, Some(targets), options.task)
             }
-            _ => Err(Error::argument(
-                "the number of data files",
-                paths.len(),
-                "one, or two that have inputs and targets",
-            )),
+            _ => {
+                let allowed = "one, or two that have inputs and targets";
+                Err(Error::argument(
+                    "the number of data files",
+                    paths.len(),
+                    allowed,
+                ))
+            }
         }
     }
 
@@ -213,13 +216,10 @@ impl DataFile {
     /// [`Preparation`] makes numbers.
     pub fn dataset(&self, rows: Range<usize>, scale: f64) -> Result<Dataset> {
         let inputs = self.inputs.numbers()?.matrix(rows.clone(), scale)?;
-        let targets = self.targets.as_ref().ok_or_else(|| {
-            Error::file(
-                self.inputs.file(),
-                "has no targets",
-                "give the array of targets too",
-            )
-        })?;
+        let Some(targets) = &self.targets else {
+            let advice = "give the array of targets too";
+            return Err(Error::file(self.inputs.file(), "has no targets", advice));
+        };
         let targets = targets.numbers()?;
         let classes = match self.task {
             Task::Auto => targets.cols() == 1 && targets.element().is_integer(),
@@ -326,14 +326,10 @@ fn kind_by_bytes(bytes: &[u8]) -> Option<FileKind> {
 fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(FileKind, Bytes)> {
     let by_name = kind_by_name(path);
     let unknown = |bytes: &[u8]| {
-        Error::file(
-            file,
-            format!(
-                "is of no kind that is read: it begins with {}",
-                npy::first_bytes(bytes)
-            ),
-            "give CSV, NPY, NPZ, IDX or safetensors, with the extension that tells which",
-        )
+        let begin = npy::first_bytes(bytes);
+        let problem = format!("is of no kind that is read: it begins with {begin}");
+        let advice = "give CSV, NPY, NPZ, IDX or safetensors, with the extension that tells which";
+        Error::file(file, problem, advice)
     };
     if !bytes.starts_with(GZIP) {
         foreign::check(file, &bytes)?;
@@ -401,11 +397,9 @@ fn one(
 }
 
 fn not_one_array(file: &str) -> Error {
-    Error::file(
-        file,
-        "is no file of one array",
-        "give NPY, IDX or a table; NPZ and safetensors hold inputs and targets in one file",
-    )
+    let advice =
+        "give NPY, IDX or a table; NPZ and safetensors hold inputs and targets in one file";
+    Error::file(file, "is no file of one array", advice)
 }
 
 /// Names of the arrays of inputs and targets.

@@ -244,7 +244,7 @@ impl Table {
 
     fn empty(&self) -> Error {
         Error::file(
-            self.file.clone(),
+            &self.file,
             "is empty",
             "give a table with a line for each sample",
         )
@@ -330,15 +330,13 @@ impl Table {
                         None => place,
                     }
                 };
-                Error::file(
-                    self.file.clone(),
-                    format!(
-                        "has numbers with a decimal comma and with a decimal point: {}, and {}",
-                        told(&comma),
-                        told(&point)
-                    ),
-                    "say which of them is the decimal mark; the other column is one of text then",
-                )
+                let (comma, point) = (told(&comma), told(&point));
+                let problem = format!(
+                    "has numbers with a decimal comma and with a decimal point: {comma}, and {point}"
+                );
+                let advice =
+                    "say which of them is the decimal mark; the other column is one of text then";
+                Error::file(&self.file, problem, advice)
             }
         }
     }
@@ -556,9 +554,6 @@ impl Table {
 
 /// The error of a file that another program writes to while it is read.
 pub(crate) fn changed(file: &str, what: &str) -> Error {
-    Error::file(
-        file,
-        format!("changed while it was read ({what})"),
-        "let no other program write to it meanwhile",
-    )
+    let problem = format!("changed while it was read ({what})");
+    Error::file(file, problem, "let no other program write to it meanwhile")
 }

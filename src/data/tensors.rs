@@ -9,11 +9,8 @@ use crate::error::{Error, Result};
 
 fn parsed<'a>(file: &str, bytes: &'a Bytes) -> Result<SafeTensors<'a>> {
     SafeTensors::deserialize(bytes).map_err(|error| {
-        Error::file(
-            file,
-            format!("is not safetensors, or is damaged ({error})"),
-            "get the file again",
-        )
+        let problem = format!("is not safetensors, or is damaged ({error})");
+        Error::file(file, problem, "get the file again")
     })
 }
 
@@ -31,7 +28,7 @@ pub(crate) fn read(file: &str, bytes: &Bytes, name: &str) -> Result<Array> {
     let tensors = parsed(file, bytes)?;
     let tensor = tensors.tensor(name).map_err(|error| {
         Error::file(
-            label.clone(),
+            &label,
             format!("cannot be read ({error})"),
             "get the file again",
         )

@@ -142,13 +142,16 @@ fn wide(row: &[f32]) -> Vec<f64> {
 
 /// The indices of these classes.
 fn indices(classes: &ClassMap, names: &[String]) -> Result<Vec<u32>> {
-    let index = |(row, name): (usize, &String)| match classes.index(name) {
-        Some(index) => Ok(index as u32),
-        None => Err(Error::argument(
-            format!("the label of row {row}"),
-            format!("{name:?}"),
-            format!("one of the training data's: {}", classes.names().join(", ")),
-        )),
+    let index = |(row, label): (usize, &String)| {
+        let unknown = || {
+            let (name, value) = (format!("the label of row {row}"), format!("{label:?}"));
+            let allowed = format!("one of the training data's: {}", classes.names().join(", "));
+            Error::argument(name, value, allowed)
+        };
+        classes
+            .index(label)
+            .map(|index| index as u32)
+            .ok_or_else(unknown)
     };
     names.iter().enumerate().map(index).collect()
 }

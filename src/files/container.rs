@@ -97,6 +97,10 @@ pub(crate) fn write_plain(to: &mut dyn Write, mut entries: Vec<Entry<'_>>) -> io
 
 /// The metadata's entry that is ours.
 const KEY: &str = "wgrad";
+
+/// What to do with a file that is not what it should be.
+pub(super) const DAMAGED: &str =
+    "it was cut short, is damaged or is something else: take another copy";
 /// Hexadecimal digits of a checksum: XXH3 of 128 bits, over the file with zeros in its place.
 const DIGITS: usize = 32;
 /// How the entry begins as it stands in a header. No text within a string can look so, for its quotes would be escaped.
@@ -215,8 +219,8 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
     name: &str,
 ) -> Result<(T, HashMap<String, Array>, String)> {
     let fail = |problem: String, advice: &str| Error::file(name, problem, advice);
-    let damaged = "it was cut short, is damaged or is something else: take another copy";
-    let (start, metadata) = parse(bytes).map_err(|problem| fail(problem, damaged))?;
+
+    let (start, metadata) = parse(bytes).map_err(|problem| fail(problem, DAMAGED))?;
     let note = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
     let Some(note) = note else {
         return Err(fail(
@@ -225,7 +229,7 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
         ));
     };
     let json =
-        |e: serde_json::Error| fail(format!("its description cannot be read ({e})"), damaged);
+        |e: serde_json::Error| fail(format!("its description cannot be read ({e})"), DAMAGED);
     let seal: Seal = serde_json::from_str(note).map_err(json)?;
     if seal.format != FORMAT {
         return Err(fail(
@@ -260,7 +264,7 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
         ));
     }
     let body: SealIn<T> = serde_json::from_str(note).map_err(json)?;
-    let raw = tensors(bytes, start, &metadata).map_err(|problem| fail(problem, damaged))?;
+    let raw = tensors(bytes, start, &metadata).map_err(|problem| fail(problem, DAMAGED))?;
     let arrays = raw.into_iter().map(|raw| {
         let numbers = match raw.dtype {
             Dtype::F32 => Numbers::F32(elements(raw.data, f32::from_le_bytes)),

@@ -29,11 +29,8 @@ fn advice(error: &io::Error) -> &'static str {
 
 /// An error of the file system while writing.
 pub(crate) fn write_error(path: &Path, error: &io::Error) -> Error {
-    Error::file(
-        path.display().to_string(),
-        format!("it cannot be written ({error})"),
-        advice(error),
-    )
+    let problem = format!("it cannot be written ({error})");
+    Error::file(path.display().to_string(), problem, advice(error))
 }
 
 /// The folder that a path is in.

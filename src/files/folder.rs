@@ -112,13 +112,15 @@ impl CheckpointFolder {
         disk::sweep(&self.path, |name| number(name).is_some());
         let files = self.files()?;
         let next = match files.last() {
-            Some((last, path)) => last.checked_add(1).ok_or_else(|| {
-                Error::file(
+            Some((u64::MAX, path)) => {
+                let problem = "there is no number after this one's";
+                return Err(Error::file(
                     path.display().to_string(),
-                    "there is no number after this one's",
+                    problem,
                     "give it a smaller number",
-                )
-            })?,
+                ));
+            }
+            Some((last, _)) => last + 1,
             None => 1,
         };
         let path = self.path.join(format!("{PREFIX}{next:08}{SUFFIX}"));

@@ -196,9 +196,11 @@ pub(super) fn take_tensors(
 
 /// A file whose tensors are not those that its description calls for.
 pub(super) fn absent(file: &str, name: &str, shape: &[usize]) -> Error {
+    let problem =
+        format!("it has no tensor {name:?} of shape {shape:?}, which its network calls for");
     Error::file(
         file,
-        format!("it has no tensor {name:?} of shape {shape:?}, which its network calls for"),
+        problem,
         "another program has changed it: take the original",
     )
 }

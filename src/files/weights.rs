@@ -69,13 +69,7 @@ impl Tensors {
     }
 
     fn read(bytes: &[u8], file: &str) -> Result<Self> {
-        let damaged = |problem: String| {
-            Error::file(
-                file,
-                problem,
-                "it was cut short, is damaged or is something else: take another copy",
-            )
-        };
+        let damaged = |problem: String| Error::file(file, problem, container::DAMAGED);
         let (start, metadata) = container::parse(bytes).map_err(damaged)?;
         let raw = container::tensors(bytes, start, &metadata).map_err(damaged)?;
         let mut tensors = Vec::new();

@@ -52,11 +52,11 @@ pub(super) fn check_state(
     };
     for ((name, value), (_, before)) in of(fresh).into_iter().zip(of(state)) {
         if value != before {
-            return Err(Error::argument(
+            let (name, allowed) = (
                 format!("{name} of a fit that goes on"),
-                value,
                 format!("{before}, as when it stopped"),
-            ));
+            );
+            return Err(Error::argument(name, value, allowed));
         }
     }
     // Between two batches, as they are cut.

@@ -77,9 +77,10 @@ pub fn log_loss(probabilities: &Matrix, targets: &[u32]) -> Result<f64> {
     check_labels(targets, probabilities.cols())?;
     let data = probabilities.data();
     if let Some(i) = data.iter().position(|p| !(0.0..=1.0).contains(p)) {
+        let (what, value) = ("probabilities", shortest(data[i]));
         return Err(Error::value(
-            "probabilities",
-            shortest(data[i]),
+            what,
+            value,
             (i, probabilities.cols()),
             "in [0, 1]",
         ));

@@ -148,13 +148,9 @@ impl Preparation {
     }
 
     pub(super) fn check_width(&self) -> Result<usize> {
+        let (got, advice) = ("no columns of inputs", "fit one to training data");
         match self.input_width() {
-            0 => Err(Error::shape(
-                "a preparation",
-                "no columns of inputs",
-                "at least one",
-                "fit one to training data",
-            )),
+            0 => Err(Error::shape("a preparation", got, "at least one", advice)),
             width => Ok(width),
         }
     }

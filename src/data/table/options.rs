@@ -72,13 +72,10 @@ impl From<usize> for ColumnRef {
 }
 
 pub(super) fn ascii(what: &str, c: char) -> Result<u8> {
+    let allowed = "one ASCII character, and no newline";
     match u8::try_from(c) {
         Ok(b) if b.is_ascii() && b != b'\n' && b != b'\r' => Ok(b),
-        _ => Err(Error::argument(
-            what,
-            format!("{c:?}"),
-            "one ASCII character, and no newline",
-        )),
+        _ => Err(Error::argument(what, format!("{c:?}"), allowed)),
     }
 }
 

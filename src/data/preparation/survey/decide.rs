@@ -62,12 +62,11 @@ fn is_numeric(roles: &Roles<'_>, column: usize, seen: &Seen, stated: bool) -> Re
 /// Whether the target is one of classes, and why, if that was guessed.
 fn has_classes(roles: &Roles<'_>, task: Task, seen: &[Seen]) -> Result<(bool, Option<String>)> {
     let [column] = roles.targets[..] else {
+        let (count, allowed) = (roles.targets.len(), "1 for classification");
         return match task {
-            Task::Classification if !roles.targets.is_empty() => Err(Error::argument(
-                "the number of targets",
-                roles.targets.len(),
-                "1 for classification",
-            )),
+            Task::Classification if count > 0 => {
+                Err(Error::argument("the number of targets", count, allowed))
+            }
             _ => Ok((false, None)),
         };
     };
