@@ -180,34 +180,40 @@ options! {
 }
 
 /// Options that may change when a run goes on.
-pub const CHANGEABLE: &[&str] = &[
-    "epochs",
-    "patience",
-    "min-delta",
-    "device",
-    "out",
-    "run",
-    "checkpoint-epochs",
-    "checkpoint-steps",
-    "checkpoint-minutes",
-    "keep",
-    "log-steps",
-    "plots",
-    "storage",
-    "micro-batch",
-];
+pub fn is_changeable(name: &str) -> bool {
+    matches!(
+        name,
+        "epochs"
+            | "patience"
+            | "min-delta"
+            | "device"
+            | "out"
+            | "run"
+            | "checkpoint-epochs"
+            | "checkpoint-steps"
+            | "checkpoint-minutes"
+            | "keep"
+            | "log-steps"
+            | "plots"
+            | "storage"
+            | "micro-batch"
+    )
+}
 
 /// Options that the network, the loss and the optimiser are made of.
-pub const ARCHITECTURE: &[&str] = &[
-    "hidden",
-    "activation",
-    "norm",
-    "dropout",
-    "residual",
-    "loss",
-    "label-smoothing",
-    "optimizer",
-];
+pub fn is_of_architecture(name: &str) -> bool {
+    matches!(
+        name,
+        "hidden"
+            | "activation"
+            | "norm"
+            | "dropout"
+            | "residual"
+            | "loss"
+            | "label-smoothing"
+            | "optimizer"
+    )
+}
 
 /// The largest whole number that TOML has, and so the largest of an option: the file of the run holds them all.
 const MOST: u64 = i64::MAX as u64;
@@ -231,8 +237,8 @@ pub fn exists(name: &str) -> bool {
 
 /// The keys that there are.
 fn keys() -> impl Iterator<Item = String> {
-    KEYS.iter()
-        .flat_map(|(_, of)| of.iter().map(|(name, _)| key(name)))
+    let all = KEYS.iter().flat_map(|(_, of)| *of);
+    all.map(|(name, _)| key(name))
 }
 
 impl Options {
@@ -281,10 +287,8 @@ impl Options {
     /// # Errors
     /// For what a TOML file, and so the file of the run, cannot hold.
     pub fn table(&self) -> Result<Table, Failure> {
-        Table::try_from(self).map_err(|e| {
-            self.too_large()
-                .unwrap_or_else(|| Failure::Usage(e.to_string()))
-        })
+        let other = |e: toml::ser::Error| Failure::Usage(e.to_string());
+        Table::try_from(self).map_err(|e| self.too_large().unwrap_or_else(|| other(e)))
     }
 
     /// What is wrong where a number is larger than TOML's.
@@ -297,9 +301,8 @@ impl Options {
                 None => std::slice::from_ref(value).iter(),
             };
             let n = numbers.find_map(|n| n.as_u64().filter(|&n| n > MOST))?;
-            Some(Failure::Usage(format!(
-                "--{name} is {n}, but must be at most {MOST}"
-            )))
+            let text = format!("--{name} is {n}, but must be at most {MOST}");
+            Some(Failure::Usage(text))
         })
     }
 }
@@ -308,11 +311,12 @@ impl Settings {
     /// The text of a file with all options, those without a value and those that do nothing as comments; not those that a
     /// run has already which goes on.
     pub fn text(&self, known: Known, kept: Option<&Table>) -> Result<String, Failure> {
-        let situation = Situation {
+        let known = Some(known);
+        let idle = Situation {
             settings: self,
-            known: Some(known),
-        };
-        let idle = situation.all_idle(kept);
+            known,
+        }
+        .all_idle(kept);
         let table = self.options().table()?;
         let mut out = String::from(
             "# All options of this run; those that did nothing in it are comments. `wgrad train --config` takes this file, too.\n",

@@ -15,9 +15,8 @@ use crate::failure::{self, Failure, usage};
 use crate::input::is_standard;
 use crate::model::{self, Answering, Answers};
 use crate::options::Names;
-use crate::output;
 use crate::outputs::{self, OutputKind, named};
-use crate::setup;
+use crate::{output, setup};
 
 const EXAMPLES: &str = "\
 Examples:

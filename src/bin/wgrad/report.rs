@@ -11,10 +11,9 @@ use wgrad::metrics::{Regression, Report, Scores};
 use wgrad::{Loss, Matrix, Trainer};
 
 use crate::failure::Failure;
-use crate::folder;
 use crate::model::{self, Answers};
-use crate::output;
 use crate::plots::Plotted;
+use crate::{folder, output};
 
 /// Metrics, and of values the pairs they come from.
 pub struct Evaluated {

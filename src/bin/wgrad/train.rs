@@ -17,9 +17,8 @@ use wgrad::{CheckpointFolder, Error, Preparation};
 use crate::failure::{At, Failure, told};
 use crate::folder::{self, Folder, again};
 use crate::options::Options;
-use crate::output;
 use crate::progress::Voice;
-use crate::setup;
+use crate::{output, setup};
 
 use finish::finish;
 use introduce::{introduce, outline};

@@ -9,11 +9,9 @@ use wgrad::verify::{self, KernelOptions, Report};
 use wgrad::{Adam, Dataset, Loss, Matrix, Mlp, Trainer};
 
 use crate::failure::{Failure, usage};
-use crate::model;
 use crate::options::Widths;
-use crate::output;
 use crate::progress::Working;
-use crate::setup;
+use crate::{model, output, setup};
 
 const EXAMPLES: &str = "\
 Examples:

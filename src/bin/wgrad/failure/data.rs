@@ -29,9 +29,7 @@ pub fn with_options(error: &mut Error, at: At) {
             advice,
             ..
         } => {
-            if let Some(options) = of_column(*kind, &argument(column)) {
-                *advice = options;
-            }
+            *advice = of_column(*kind, &argument(column)).unwrap_or(std::mem::take(advice));
         }
         Error::UnknownColumn { column, known, .. } => {
             let arrays = column.starts_with("array");

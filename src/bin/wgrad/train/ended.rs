@@ -6,8 +6,7 @@ use super::start::Start;
 use crate::failure::{Failure, usage};
 use crate::folder::{again, shown};
 use crate::options::Settings;
-use crate::output;
-use crate::setup;
+use crate::{output, setup};
 
 /// Options that change something only where there are epochs to come.
 const OF_EPOCHS: &[&str] = &[

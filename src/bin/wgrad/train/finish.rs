@@ -12,11 +12,9 @@ use super::ended;
 use super::prepare::Job;
 use crate::failure::Failure;
 use crate::folder::{self, Folder, again};
-use crate::output;
-use crate::plots;
 use crate::progress::Voice;
 use crate::report::{self, Summary};
-use crate::setup;
+use crate::{output, plots, setup};
 
 /// What a run says in the end, in JSON.
 #[derive(Serialize)]

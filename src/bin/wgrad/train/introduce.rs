@@ -7,9 +7,8 @@ use wgrad::{Dataset, Trainer};
 
 use super::prepare::Job;
 use crate::failure::Failure;
-use crate::folder;
-use crate::output;
 use crate::progress::Voice;
+use crate::{folder, output};
 
 /// Says what will be trained, on what.
 pub fn introduce(
