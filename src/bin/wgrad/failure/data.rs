@@ -29,7 +29,9 @@ pub fn with_options(error: &mut Error, at: At) {
             advice,
             ..
         } => {
-            *advice = of_column(*kind, &argument(column)).unwrap_or(std::mem::take(advice));
+            if let Some(options) = of_column(*kind, &argument(column)) {
+                *advice = options;
+            }
         }
         Error::UnknownColumn { column, known, .. } => {
             let arrays = column.starts_with("array");

@@ -39,8 +39,8 @@ impl Named {
     }
 
     /// The arguments in this order, a default for each that is not given.
-    pub fn arguments(&self, known: &[(&str, f64)]) -> Result<Vec<f64>, Failure> {
-        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+    pub fn arguments<const N: usize>(&self, known: [(&str, f64); N]) -> Result<[f64; N], Failure> {
+        let names = known.map(|(name, _)| name);
         let mut given = self.arguments.iter();
         if let Some((key, _)) = given.find(|(key, _)| !names.contains(&key.as_str())) {
             let has = match names.is_empty() {
@@ -52,11 +52,10 @@ impl Named {
                 self.name
             ));
         }
-        let value = |(name, default): &(&str, f64)| {
+        Ok(known.map(|(name, default)| {
             let given = self.arguments.iter().rev().find(|(key, _)| key == name);
-            given.map_or(*default, |(_, value)| *value)
-        };
-        Ok(known.iter().map(value).collect())
+            given.map_or(default, |(_, value)| *value)
+        }))
     }
 }
 

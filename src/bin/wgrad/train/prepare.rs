@@ -30,7 +30,7 @@ pub struct Job {
     /// Whether the size of a batch is what suits so few rows, and nobody's wish.
     pub small_batch: bool,
     /// Why it is this device.
-    pub why: String,
+    pub why: &'static str,
 }
 
 /// The job, and the trainer for it, with the weights that it begins with or goes on with.
