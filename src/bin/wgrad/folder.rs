@@ -16,7 +16,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use wgrad::data::{Dataset, Targets};
 use wgrad::files::replace;
 use wgrad::fit::{EpochRecord, History};
@@ -256,38 +256,32 @@ impl Folder {
     }
 
     /// Appends an object to the log. Its keys are flat, for tools that draw every number they find over `step`.
-    pub fn log(&mut self, mut object: Map<String, Value>) -> Result<(), Failure> {
+    pub fn log(&mut self, mut object: Value) -> Result<(), Failure> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let seconds = now.map_or(0.0, |d| (d.as_secs_f64() * 1e3).round() / 1e3);
-        object.insert("wall_time".into(), seconds.into());
-        let line = format!("{}\n", Value::Object(object));
-        append(&mut self.log, &self.path.join(LOG), &line)
+        object["wall_time"] = seconds.into();
+        append(&mut self.log, &self.path.join(LOG), &format!("{object}\n"))
     }
 
     /// Appends an epoch to log and history.
     pub fn epoch(&mut self, record: &EpochRecord) -> Result<(), Failure> {
-        let mut object = Map::new();
-        object.insert("step".into(), record.steps.into());
-        object.insert("epoch".into(), record.epoch.into());
-        let mut number = |name: &str, x: f64| {
-            object.insert(name.into(), x.into());
-        };
-        number("train/loss", record.loss);
-        number("lr", record.lr);
-        if let Some(validation) = &record.validation {
-            number("validation/loss", validation.loss);
-            if let Some(accuracy) = validation.accuracy {
-                number("validation/accuracy", accuracy);
-            }
+        let mut line = json!({ "step": record.steps, "epoch": record.epoch, "lr": record.lr, "best": record.best });
+        let some = [
+            ("train/loss", Some(record.loss)),
+            ("validation/loss", record.validation.map(|v| v.loss)),
+            (
+                "validation/accuracy",
+                record.validation.and_then(|v| v.accuracy),
+            ),
+            ("train/grad_norm", record.grad_norm.map(|norm| norm.mean)),
+            ("train/grad_norm_max", record.grad_norm.map(|norm| norm.max)),
+            ("rows_per_second", Some(record.rows_per_second)),
+            ("seconds", Some(record.seconds)),
+        ];
+        for (name, x) in some.into_iter().filter_map(|(name, x)| Some((name, x?))) {
+            line[name] = x.into();
         }
-        if let Some(norm) = &record.grad_norm {
-            number("train/grad_norm", norm.mean);
-            number("train/grad_norm_max", norm.max);
-        }
-        number("rows_per_second", record.rows_per_second);
-        number("seconds", record.seconds);
-        object.insert("best".into(), record.best.into());
-        self.log(object)?;
+        self.log(line)?;
         let mut one = History::default();
         one.epochs.push(*record);
         let text = one.csv();
