@@ -101,8 +101,7 @@ impl<T: Real> Matrix<T> {
             return Err(Error::shape("a matrix", got, expected, "give whole rows"));
         }
         if let Some(i) = data.iter().position(|&x| !x.into().is_finite()) {
-            let value = data[i].into();
-            return Err(Error::value("a matrix", value, (i, cols), "finite"));
+            return Err(Error::value("a matrix", data[i], (i, cols), "finite"));
         }
         Ok(Self { cols, data })
     }
@@ -162,17 +161,14 @@ impl<T: Real> Matrix<T> {
     /// # Errors
     /// [`Error::Value`] at the first that is beyond the range of f32.
     pub fn to_f32(&self) -> Result<Matrix> {
+        let cols = self.cols;
         let data: Vec<f32> = self.data.iter().map(|&x| f32::nearest(x.into())).collect();
         if let Some(i) = data.iter().position(|x| !x.is_finite()) {
             let what = "a matrix to be rounded to f32";
-            let value = self.data[i].into();
             let allowed = "within ±3.4028235e38: scale the numbers first";
-            return Err(Error::value(what, value, (i, self.cols), allowed));
+            return Err(Error::value(what, self.data[i], (i, cols), allowed));
         }
-        Ok(Matrix {
-            cols: self.cols,
-            data,
-        })
+        Ok(Matrix { cols, data })
     }
 
     /// All elements, row after row, without a copy.
@@ -185,14 +181,11 @@ impl<T: Real> Matrix<T> {
     /// # Panics
     /// If there is no such row.
     pub fn select(&self, rows: &[usize]) -> Self {
-        let mut data = Vec::with_capacity(rows.len() * self.cols);
-        for &r in rows {
-            data.extend_from_slice(self.row(r));
-        }
-        Self {
-            cols: self.cols,
-            data,
-        }
+        let cols = self.cols;
+        let mut data = Vec::with_capacity(rows.len() * cols);
+        rows.iter()
+            .for_each(|&r| data.extend_from_slice(self.row(r)));
+        Self { cols, data }
     }
 }
 
@@ -335,13 +328,11 @@ impl Dataset {
     /// # Panics
     /// If there is no such row.
     pub fn select(&self, rows: &[usize]) -> Self {
+        let select = |weights: &Vec<f32>| rows.iter().map(|&r| weights[r]).collect();
         Self {
             inputs: self.inputs.select(rows),
             targets: self.targets.select(rows),
-            weights: self
-                .weights
-                .as_ref()
-                .map(|weights| rows.iter().map(|&r| weights[r]).collect()),
+            weights: self.weights.as_ref().map(select),
         }
     }
 
@@ -375,10 +366,8 @@ impl Dataset {
     /// ```
     pub fn batches(&self, size: usize) -> Result<Batches<'_>> {
         if size == 0 || size > self.rows() {
-            return Err(Error::BatchSize {
-                batch: size,
-                rows: self.rows(),
-            });
+            let (batch, rows) = (size, self.rows());
+            return Err(Error::BatchSize { batch, rows });
         }
         Ok(Batches {
             data: self,
