@@ -1,10 +1,10 @@
 //! Data in safetensors files, by the `safetensors` crate.
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 
 use super::array::Array;
 use super::bytes::Bytes;
-use super::element::{ArrayLayout, Element};
+use super::element::{ArrayLayout, NUMBERS};
 use crate::error::{Error, Result};
 
 fn parsed<'a>(file: &str, bytes: &'a Bytes) -> Result<SafeTensors<'a>> {
@@ -33,25 +33,11 @@ pub(crate) fn read(file: &str, bytes: &Bytes, name: &str) -> Result<Array> {
             "get the file again",
         )
     })?;
-    let element = match tensor.dtype() {
-        Dtype::BOOL => Element::Bool,
-        Dtype::U8 => Element::U8,
-        Dtype::I8 => Element::I8,
-        Dtype::U16 => Element::U16,
-        Dtype::I16 => Element::I16,
-        Dtype::U32 => Element::U32,
-        Dtype::I32 => Element::I32,
-        Dtype::U64 => Element::U64,
-        Dtype::I64 => Element::I64,
-        Dtype::F16 => Element::F16,
-        Dtype::BF16 => Element::Bf16,
-        Dtype::F32 => Element::F32,
-        Dtype::F64 => Element::F64,
-        other => {
-            let problem =
-                format!("has elements of type {other:?}, but bool, integers and floats are read");
-            return Err(Error::file(label, problem, "save it as float32"));
-        }
+    let dtype = tensor.dtype();
+    let Some(&(element, ..)) = NUMBERS.iter().find(|(.., known)| *known == dtype) else {
+        let problem =
+            format!("has elements of type {dtype:?}, but bool, integers and floats are read");
+        return Err(Error::file(label, problem, "save it as float32"));
     };
     let layout = ArrayLayout {
         shape: tensor.shape().to_vec(),

@@ -16,13 +16,11 @@ use crate::error::{CellKind, Error, Result};
 pub(super) fn computable(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Result<f64> {
     let Some(x) = row.number(column, value) else {
         let advice = not_a_number(&row.place(column), &value.text());
-        return Err(row.error(
-            column,
-            value,
+        let (kind, problem) = (
             CellKind::NotANumber,
             "is no number, but the column's values must be",
-            advice,
-        ));
+        );
+        return Err(row.error(column, value, kind, problem, advice));
     };
     if !x.is_finite() {
         return Err(row.refused(column, value, CellKind::NotFinite));
@@ -42,13 +40,7 @@ pub(super) fn computable(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -
 /// A target as a number.
 pub(super) fn finite(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Result<f64> {
     match value {
-        Value::Missing => Err(row.error(
-            column,
-            value,
-            CellKind::MissingTarget,
-            "is missing, but it is the target",
-            "fill it in, or leave that row out",
-        )),
+        Value::Missing => Err(row.refused(column, value, CellKind::MissingTarget)),
         value => computable(row, column, value),
     }
 }
@@ -133,9 +125,8 @@ impl Preparation {
         let from = frame.targets_from.unwrap_or(frame.cols());
         let others = self.ids.iter().chain(&self.weights);
         let others: Vec<usize> = others.map(|c| self.moved(&frame, c.index)).collect();
-        let unused =
-            (0..from).filter(|c| !named && !places.inputs.contains(c) && !others.contains(c));
-        Ok(unused.collect())
+        let used = |c: &usize| places.inputs.contains(c) || others.contains(c);
+        Ok((0..from).filter(|c| !named && !used(c)).collect())
     }
 
     /// The data as a source of rows, to be gone through in pieces where it is larger than memory; see
@@ -304,16 +295,11 @@ impl Preparation {
                         Some(i) => out[start + i] = 1.0,
                         None if *unseen == Unseen::Zeros => {}
                         None => {
-                            return Err(row.error(
-                                c,
-                                &value,
-                                CellKind::UnseenCategory,
-                                "is a category that the training data did not have",
-                                format!(
-                                    "{}: correct it, or have unseen categories encoded as zeros, as none of the known ones",
-                                    categories.known(&value.text())
-                                ),
-                            ));
+                            let kind = CellKind::UnseenCategory;
+                            let problem = "is a category that the training data did not have";
+                            let mut advice = categories.known(&value.text());
+                            advice += ": correct it, or have unseen categories encoded as zeros, as none of the known ones";
+                            return Err(row.error(c, &value, kind, problem, advice));
                         }
                     }
                 }
@@ -335,13 +321,7 @@ impl Preparation {
         let value = row.value(c)?;
         let weight = row.number(c, &value).unwrap_or(f64::NAN);
         if !(weight >= 0.0 && (weight as f32).is_finite()) {
-            return Err(row.error(
-                c,
-                &value,
-                CellKind::Weight,
-                "is no weight of a row",
-                "give a finite number from 0 on",
-            ));
+            return Err(row.refused(c, &value, CellKind::Weight));
         }
         out.weights.push(weight as f32);
         Ok(())
@@ -364,15 +344,15 @@ impl Preparation {
                     match class(row, c, &value, classes) {
                         Some(class) => out.classes.push(class as u32),
                         None => {
+                            let problem = "is a class that the model has not seen";
+                            let advice =
+                                classes.known(&value.text()) + ": correct it, or train with it";
                             return Err(row.error(
                                 c,
                                 &value,
                                 CellKind::UnseenClass,
-                                "is a class that the model has not seen",
-                                format!(
-                                    "{}: correct it, or train with it",
-                                    classes.known(&value.text())
-                                ),
+                                problem,
+                                advice,
                             ));
                         }
                     }
@@ -395,13 +375,8 @@ fn missing(row: &FrameRow<'_>, column: usize) -> Error {
 }
 
 fn too_far(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Error {
-    row.error(
-        column,
-        value,
-        CellKind::NotFinite,
-        "is too far from the training data: scaled, it is not finite",
-        "correct it",
-    )
+    let problem = "is too far from the training data: scaled, it is not finite";
+    row.error(column, value, CellKind::NotFinite, problem, "correct it")
 }
 
 /// The class that a value is the name of.
