@@ -18,7 +18,7 @@ use super::frame::{At, Frame};
 use super::wording::{column_label, shortened};
 use crate::error::{CellKind, Error, Result};
 use csv::ByteRecord;
-use evidence::{Evidence, Evident, Unclear, Written};
+use evidence::{Evidence, Unclear, Written};
 use notation::Notation;
 use records::{Dialect, Mark, Records};
 
@@ -93,15 +93,12 @@ impl Table {
     /// header alone; [`Error::Argument`] if the options cannot be.
     pub fn open(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
         let path = path.as_ref();
-        let tabs = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("tsv") || e.eq_ignore_ascii_case("tab"));
-        Self::new(
-            path.display().to_string(),
-            Bytes::open(path)?,
-            options,
-            tabs,
-        )
+        let extension = path.extension().unwrap_or_default();
+        let tabs = ["tsv", "tab"]
+            .iter()
+            .any(|e| extension.eq_ignore_ascii_case(e));
+        let file = path.display().to_string();
+        Self::new(file, Bytes::open(path)?, options, tabs)
     }
 
     /// The table in these bytes; `file` is what errors call it.
@@ -127,22 +124,19 @@ impl Table {
         if bytes.starts_with("\u{feff}".as_bytes()) {
             bytes = bytes.part(3..bytes.len());
         }
-        let quote = options
-            .quote
-            .map(|c| ascii("the quotation mark", c))
-            .transpose()?;
+        let quote = options.quote.map(|c| ascii("the quotation mark", c));
+        let quote = quote.transpose()?;
         check_notation(options.decimal, options.thousands)?;
         let mut guesses = Vec::new();
         let delimiter = match options.delimiter {
             Some(Delimiter::Whitespace | Delimiter::Char(' ')) => None,
             Some(Delimiter::Char(c)) => Some(ascii("the delimiter", c)?),
             None => {
-                let found = cuts::guess(&bytes, quote, &options.missing, tabs);
-                let delimiter = found.delimiter;
+                let (delimiter, evidence) = cuts::guess(&bytes, quote, &options.missing, tabs);
                 guesses.push(Guess {
                     what: "delimiter".into(),
                     found: Dialect { delimiter, quote }.named().to_string(),
-                    evidence: found.evidence,
+                    evidence,
                 });
                 delimiter
             }
@@ -219,12 +213,9 @@ impl Table {
         if let Some(last) = last
             && self.is_open_ended(last)
         {
-            return Err(Error::Line {
-                file: self.file.clone(),
-                line: last.line,
-                problem: "opens a quotation mark that is never closed".into(),
-                advice: "close it, or double it where it stands for itself".into(),
-            });
+            let problem = "opens a quotation mark that is never closed";
+            let advice = "close it, or double it where it stands for itself";
+            return Err(self.line(last.line, problem, advice));
         }
         let Some((first_line, mut evidence)) = first else {
             return Err(self.empty());
@@ -258,13 +249,9 @@ impl Table {
         evidence: &Evidence,
     ) -> Result<()> {
         let is_header = options.header.unwrap_or_else(|| {
-            let header = evidence.header(&self.missing);
-            self.guesses.push(Guess {
-                what: "header".into(),
-                found: if header.is_header { "yes" } else { "no" }.into(),
-                evidence: header.evidence,
-            });
-            header.is_header
+            let (is_header, evidence) = evidence.header(&self.missing);
+            self.guess("header", if is_header { "yes" } else { "no" }, evidence);
+            is_header
         });
         match is_header {
             true => self.set_names(line, evidence.first()),
@@ -283,54 +270,46 @@ impl Table {
             ("thousands separator", thousands),
         ];
         for (what, found) in marks {
-            let Some(Evident {
-                mark,
-                column,
-                example,
-            }) = found
-            else {
-                continue;
-            };
-            let place = self.column_label(column);
-            self.guesses.push(Guess {
-                what: what.into(),
-                found: mark.to_string(),
-                evidence: match example {
-                    Some((line, value)) => {
-                        format!("{place} has {:?} in line {line}", shortened(&value))
-                    }
-                    None => format!("{place} has it"),
-                },
-            });
+            let Some(found) = found else { continue };
+            let evidence = self.told(found.column, &found.example, " has it");
+            self.guess(what, &found.mark.to_string(), evidence);
         }
         Ok(())
+    }
+
+    fn guess(&mut self, what: &str, found: &str, evidence: impl Into<String>) {
+        self.guesses.push(Guess {
+            what: what.into(),
+            found: found.into(),
+            evidence: evidence.into(),
+        });
+    }
+
+    /// Where an example stands, or else that the column is of its kind.
+    fn told(&self, column: usize, example: &Option<evidence::Example>, without: &str) -> String {
+        let place = self.column_label(column);
+        match example {
+            Some((line, value)) => format!("{place} has {:?} in line {line}", shortened(value)),
+            None => place + without,
+        }
     }
 
     fn unclear(&self, unclear: Unclear) -> Error {
         match unclear {
             Unclear::Group { column, example } => {
                 let (line, value) = example;
+                let (whole, fraction) = (value.replace(',', ""), value.replace(',', "."));
                 let problem = format!(
-                    "may be {}, if the comma stands between thousands, or {}, if it is the decimal mark, and nothing in the \
-                     file tells which",
-                    value.replace(',', ""),
-                    value.replace(',', ".")
+                    "may be {whole}, if the comma stands between thousands, or {fraction}, if it is the decimal mark, and \
+                     nothing in the file tells which"
                 );
                 let advice =
                     "say that the thousands separator is a comma, or that the decimal mark is one";
                 self.cell(line, column, &value, CellKind::Notation, &problem, advice)
             }
             Unclear::Marks { comma, point } => {
-                let told = |(column, example): &(usize, Option<evidence::Example>)| {
-                    let place = self.column_label(*column);
-                    match example {
-                        Some((line, value)) => {
-                            format!("{place} has {:?} in line {line}", shortened(value))
-                        }
-                        None => place,
-                    }
-                };
-                let (comma, point) = (told(&comma), told(&point));
+                let [comma, point] =
+                    [comma, point].map(|(column, example)| self.told(column, &example, ""));
                 let problem = format!(
                     "has numbers with a decimal comma and with a decimal point: {comma}, and {point}"
                 );
@@ -360,15 +339,11 @@ impl Table {
                 name => name.to_string(),
             };
             if let Some(first) = seen.insert(name.clone(), i) {
-                return Err(Error::Line {
-                    file: self.file.clone(),
-                    line,
-                    problem: format!(
-                        "the header names column {first} and column {i} (from 0) both {name:?}"
-                    ),
-                    advice: "give each column a name of its own, or say that there is no header"
-                        .into(),
-                });
+                let problem = format!(
+                    "the header names column {first} and column {i} (from 0) both {name:?}"
+                );
+                let advice = "give each column a name of its own, or say that there is no header";
+                return Err(self.line(line, problem, advice));
             }
             names.push(name);
         }
@@ -378,9 +353,9 @@ impl Table {
 
     fn ragged(&self, first_line: u64, line: u64, record: &ByteRecord) -> Error {
         let newlines = record.as_slice().iter().filter(|&&b| b == b'\n').count();
+        let mark = self.delimiter().in_words();
         let mut advice = format!(
-            "give every line as many values, and put a value that holds {} between quotation marks",
-            self.delimiter().in_words()
+            "give every line as many values, and put a value that holds {mark} between quotation marks"
         );
         if newlines > 0 {
             advice = format!(
@@ -388,21 +363,25 @@ impl Table {
                  where it stands for itself; else {advice}"
             );
         }
+        let (have, cols) = (record.len(), self.cols);
+        let problem = format!("has {have} values, where line {first_line} has {cols}");
+        self.line(line, problem, advice)
+    }
+
+    fn line(&self, line: u64, problem: impl Into<String>, advice: impl Into<String>) -> Error {
         Error::Line {
             file: self.file.clone(),
             line,
-            problem: format!(
-                "has {} values, where line {first_line} has {}",
-                record.len(),
-                self.cols
-            ),
-            advice,
+            problem: problem.into(),
+            advice: advice.into(),
         }
     }
 
     fn not_utf8(&self, line: u64, record: &ByteRecord) -> Error {
-        let bad = record.iter().position(|v| std::str::from_utf8(v).is_err());
-        let bad = bad.unwrap_or(0);
+        let bad = record
+            .iter()
+            .position(|v| std::str::from_utf8(v).is_err())
+            .unwrap_or(0);
         let value = String::from_utf8_lossy(record.get(bad).unwrap_or_default());
         let advice = "save the file as UTF-8";
         self.cell(line, bad, &value, CellKind::Other, "is not UTF-8", advice)
@@ -506,9 +485,8 @@ impl Table {
         }
         let mut values = Vec::new();
         self.for_rows(row..row + 1, |row| {
-            values = (0..self.cols)
-                .map(|c| row.text(c).map(String::from))
-                .collect::<Result<_>>()?;
+            let texts = (0..self.cols).map(|c| row.text(c).map(String::from));
+            values = texts.collect::<Result<_>>()?;
             Ok(())
         })?;
         Ok(values)
@@ -518,10 +496,8 @@ impl Table {
     pub(crate) fn rows_from(&self, row: usize) -> Result<Cursor<'_>> {
         let header = usize::from(self.names.is_some());
         let mark = (row + header) / STRIDE;
-        let start = self.marks.get(mark).copied().unwrap_or(Mark {
-            byte: self.bytes.len(),
-            line: 0,
-        });
+        let (byte, line) = (self.bytes.len(), 0);
+        let start = self.marks.get(mark).copied().unwrap_or(Mark { byte, line });
         let mut records = Records::new(&self.bytes, self.dialect, start);
         records.cols = Some(self.cols);
         let mut cursor = Cursor {

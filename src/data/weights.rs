@@ -38,13 +38,13 @@ impl Dataset {
         }
         let sound = |w: f32| w == 0.0 || (LEAST..=MOST).contains(&w);
         if let Some(row) = weights.iter().position(|&w| !sound(w)) {
-            return Err(Error::Value {
-                what: "the weights of rows".into(),
-                value: shortest(weights[row]),
-                row,
-                col: 0,
-                allowed: "0, or from 1e-18 to 1e18".into(),
-            });
+            let (value, allowed) = (shortest(weights[row]), "0, or from 1e-18 to 1e18");
+            return Err(Error::value(
+                "the weights of rows",
+                value,
+                (row, 1),
+                allowed,
+            ));
         }
         self.weights = Some(weights);
         Ok(self)

@@ -175,9 +175,10 @@ impl Preparation {
 
     /// Where data has the columns: by name where there are names on both sides, else by number.
     pub(super) fn places(&self, frame: &Frame<'_>, with_targets: bool) -> Result<Places> {
-        let targets = match with_targets {
-            true => self.target_columns(),
-            false => &[],
+        let targets = if with_targets {
+            self.target_columns()
+        } else {
+            &[]
         };
         let weights = self.weights.as_ref().filter(|_| with_targets);
         let columns = || self.inputs.iter().map(|input| &input.column);
@@ -206,13 +207,11 @@ impl Preparation {
         let narrow = self.width.saturating_sub(self.target_columns().len());
         // Arrays of inputs that had their targets beside them have no column for these.
         let apart = self.targets_apart && frame.targets_from.is_none() && !frame.is_table();
+        let cols = frame.cols();
         let fits = match self.divides(frame) {
-            Some(from) => from == narrow && frame.cols() - from >= targets.len(),
-            None => {
-                let whole =
-                    frame.cols() == self.width && (with_targets || !apart || narrow == self.width);
-                whole || !with_targets && frame.cols() == narrow
-            }
+            Some(from) => from == narrow && cols - from >= targets.len(),
+            None if with_targets => cols == self.width,
+            None => cols == narrow || cols == self.width && !apart,
         };
         let moved = |column: &Column| self.moved(frame, column.index);
         let places = Places {
@@ -225,20 +224,13 @@ impl Preparation {
         };
         let mut used = places.inputs.iter().chain(&places.targets);
         if !fits || used.any(|&c| c >= frame.cols()) {
-            let without = match with_targets {
-                true => String::new(),
-                false => format!(", or {narrow} without the targets"),
+            let (cols, without) = match with_targets {
+                true => (self.width, String::new()),
+                false if apart => (narrow, String::new()),
+                false => (self.width, format!(", or {narrow} without the targets")),
             };
             let got = format!("{} columns{}", frame.cols(), frame.cut());
-            let expected = match apart && !with_targets {
-                true => format!("{narrow} columns, as the training data had: {self}"),
-                false => {
-                    format!(
-                        "{} columns, as the training data had{without}: {self}",
-                        self.width
-                    )
-                }
-            };
+            let expected = format!("{cols} columns, as the training data had{without}: {self}");
             let advice =
                 "without a header, columns are known by their order: give them as they were";
             return Err(Error::shape(frame.label(), got, expected, advice));
