@@ -346,7 +346,7 @@ impl FrameRow<'_> {
     }
 
     /// A value with where it stands, for a message.
-    pub fn at(&self, column: usize, value: &Value<'_>) -> At {
+    pub fn at(&self, column: usize, value: &Value<'_>) -> ValueAt {
         let (block, in_block) = self.frame.place(column);
         let text = match (value, &self.rows[block]) {
             // A word for a missing value, as it stands there.
@@ -355,7 +355,7 @@ impl FrameRow<'_> {
             (value, _) => value.text().into_owned(),
         };
         let place = self.place(column);
-        At { place, text }
+        ValueAt { place, text }
     }
 
     /// An error about a value.
@@ -379,7 +379,7 @@ impl FrameRow<'_> {
 
 /// A value's text, and where it stands.
 #[derive(Debug, Clone)]
-pub(crate) struct At {
+pub(crate) struct ValueAt {
     pub place: String,
     pub text: String,
 }
@@ -389,7 +389,7 @@ impl Frame<'_> {
     pub fn cell(
         &self,
         column: usize,
-        at: &At,
+        at: &ValueAt,
         kind: CellKind,
         problem: impl Into<String>,
         advice: impl Into<String>,
@@ -406,7 +406,7 @@ impl Frame<'_> {
     }
 
     /// An error about a value, of a kind of which the same is said wherever it is seen.
-    pub fn refused(&self, column: usize, at: &At, kind: CellKind) -> Error {
+    pub fn refused(&self, column: usize, at: &ValueAt, kind: CellKind) -> Error {
         let (problem, advice) = match kind {
             CellKind::NotFinite => (
                 "is not finite",

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::bytes::Bytes;
 use super::foreign;
-use super::frame::{At, Frame};
+use super::frame::{Frame, ValueAt};
 use super::wording::{column_label, shortened};
 use crate::error::{CellKind, Error, Result};
 use csv::ByteRecord;
@@ -461,7 +461,7 @@ impl Table {
         problem: &str,
         advice: &str,
     ) -> Error {
-        let at = At {
+        let at = ValueAt {
             place: format!("line {line}"),
             text: value.into(),
         };

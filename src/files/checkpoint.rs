@@ -56,7 +56,7 @@ pub struct Checkpoint {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body {
+struct CheckpointBody {
     state: State,
     #[serde(default)]
     fit: Option<serde_json::Value>,
@@ -152,7 +152,7 @@ impl Checkpoint {
     }
 
     fn write(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
-        let body = Body {
+        let body = CheckpointBody {
             state: self.state.clone(),
             fit: self.fit.clone(),
             preparation: self.preparation.clone(),
@@ -164,7 +164,8 @@ impl Checkpoint {
     }
 
     fn read(bytes: &[u8], file: &str) -> Result<Self> {
-        let (body, mut found, version): (Body, _, _) = container::read_sealed(bytes, KIND, file)?;
+        let (body, mut found, version): (CheckpointBody, _, _) =
+            container::read_sealed(bytes, KIND, file)?;
         let state = body.state;
         let counters = [
             state.steps,

@@ -47,7 +47,7 @@ pub struct Model {
 
 /// What the metadata holds.
 #[derive(Serialize, Deserialize)]
-struct Body {
+struct ModelBody {
     network: Mlp,
     criterion: Criterion,
     #[serde(default)]
@@ -121,7 +121,7 @@ impl Model {
     }
 
     fn write(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
-        let body = Body {
+        let body = ModelBody {
             network: self.network.clone(),
             criterion: self.criterion,
             preparation: self.preparation.clone(),
@@ -131,7 +131,8 @@ impl Model {
     }
 
     fn read(bytes: &[u8], file: &str) -> Result<Self> {
-        let (body, mut arrays, version): (Body, _, _) = container::read_sealed(bytes, KIND, file)?;
+        let (body, mut arrays, version): (ModelBody, _, _) =
+            container::read_sealed(bytes, KIND, file)?;
         let weights = take_tensors(&mut arrays, &body.network, "", file)?;
         Ok(Self {
             weights: complete(&body.network, weights, file)?,

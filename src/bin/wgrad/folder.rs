@@ -265,7 +265,9 @@ impl Folder {
 
     /// Appends an epoch to log and history.
     pub fn epoch(&mut self, record: &EpochRecord) -> Result<(), Failure> {
-        let mut line = json!({ "step": record.steps, "epoch": record.epoch, "lr": record.lr, "best": record.best });
+        let mut line = json!({
+            "step": record.steps, "epoch": record.epoch, "lr": record.lr, "best": record.best,
+        });
         let some = [
             ("train/loss", Some(record.loss)),
             ("validation/loss", record.validation.map(|v| v.loss)),

@@ -8,7 +8,7 @@ use wgrad::fit::FitState;
 use wgrad::{Checkpoint, Criterion, Mlp, Preparation, Tensors};
 
 use crate::failure::Failure;
-use crate::model::{self, Saved};
+use crate::model::{self, ModelSource};
 use crate::{folder, output};
 
 const EXAMPLES: &str = "\
@@ -54,14 +54,14 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     }
     let (source, path) = model::open(&a.path)?;
     match &source {
-        Saved::Model(model) => {
+        ModelSource::Model(model) => {
             facts.same("model", path.display());
             facts.same("wgrad version", model.version());
             network(model.network(), model.criterion(), &mut facts);
             weights(model.weights(), &mut facts);
             prepared(model.preparation.as_ref(), &mut facts);
         }
-        Saved::Checkpoint(checkpoint) => of_checkpoint(checkpoint, &path, &mut facts)?,
+        ModelSource::Checkpoint(checkpoint) => of_checkpoint(checkpoint, &path, &mut facts)?,
     }
     if a.json {
         return output::json(&facts.json);

@@ -10,43 +10,46 @@ use crate::failure::{Failure, unusable_at};
 use crate::folder;
 
 /// What was found where a model was asked for.
-pub enum Saved {
+pub enum ModelSource {
     Model(Model),
     /// A checkpoint, from which a model can be made.
     Checkpoint(Box<Checkpoint>),
 }
 
 /// Reads a model's or a checkpoint's file, or what a run's folder has: its model, or its newest checkpoint.
-pub fn open(path: &Path) -> Result<(Saved, PathBuf), Failure> {
+pub fn open(path: &Path) -> Result<(ModelSource, PathBuf), Failure> {
     if path.is_dir() {
         let model = path.join(folder::MODEL);
         if model.exists() {
-            return Ok((Saved::Model(Model::load(&model)?), model));
+            return Ok((ModelSource::Model(Model::load(&model)?), model));
         }
         let inside = path.join(folder::CHECKPOINTS);
         let inside = if inside.is_dir() { &inside } else { path };
         let none = "it has neither a model nor a checkpoint: give the folder of a run, a model or a checkpoint";
         return match CheckpointFolder::new(inside, 1)?.latest()? {
-            Some(found) => Ok((Saved::Checkpoint(Box::new(found.checkpoint)), found.path)),
+            Some(found) => Ok((
+                ModelSource::Checkpoint(Box::new(found.checkpoint)),
+                found.path,
+            )),
             None => unusable_at(path, none),
         };
     }
     let source = match Model::load(path) {
-        Ok(model) => Saved::Model(model),
+        Ok(model) => ModelSource::Model(model),
         // The model's message is the better one, unless it is a checkpoint.
         Err(error) => match Checkpoint::load(path) {
-            Ok(checkpoint) => Saved::Checkpoint(Box::new(checkpoint)),
+            Ok(checkpoint) => ModelSource::Checkpoint(Box::new(checkpoint)),
             Err(_) => return Err(error.into()),
         },
     };
     Ok((source, path.to_owned()))
 }
 
-impl Saved {
+impl ModelSource {
     pub fn model(self) -> Result<Model, Failure> {
         match self {
-            Saved::Model(model) => Ok(model),
-            Saved::Checkpoint(checkpoint) => Ok(checkpoint.model()?),
+            ModelSource::Model(model) => Ok(model),
+            ModelSource::Checkpoint(checkpoint) => Ok(checkpoint.model()?),
         }
     }
 }

@@ -152,8 +152,9 @@ fn steps(
                 }
                 if logged && let Some(loss) = loss {
                     let lr = fit.trainer().optimizer().lr();
-                    let line = json!({ "step": at, "epoch": place.epoch, "train/running_loss": loss, "lr": lr });
-                    folder.log(line)?;
+                    folder.log(json!({
+                        "step": at, "epoch": place.epoch, "train/running_loss": loss, "lr": lr,
+                    }))?;
                 }
                 progress.steps(&place, loss);
             }

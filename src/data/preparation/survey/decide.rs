@@ -5,7 +5,7 @@ use super::seen::{Seen, not_a_number};
 use super::{ColumnSurvey, Survey, SurveyedKind, Warning, WarningKind};
 use crate::data::class_map::ClassMap;
 use crate::data::element::Task;
-use crate::data::frame::At;
+use crate::data::frame::ValueAt;
 use crate::data::preparation::Missing;
 use crate::data::table::looks_like_money as money;
 use crate::data::wording::{listed, shortened};
@@ -36,7 +36,7 @@ fn is_numeric(roles: &Roles<'_>, column: usize, seen: &Seen, stated: bool) -> Re
             let advice = not_a_number(&at.place, &at.text);
             return Err(frame.cell(column, at, CellKind::NotANumber, problem, advice));
         }
-        Some(At { text: value, .. }) if seen.money == seen.present => {
+        Some(ValueAt { text: value, .. }) if seen.money == seen.present => {
             let sign = money(value).unwrap_or_default();
             let problem = format!("its values are numbers with {sign:?}, as {value:?}");
             let names = "call the column categorical if these are names";

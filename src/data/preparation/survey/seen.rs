@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::EXACT;
 use super::roles::Roles;
-use crate::data::frame::{At, FrameRow, Value};
+use crate::data::frame::{FrameRow, Value, ValueAt};
 use crate::data::table::{is_identifier, looks_like_money as money};
 use crate::error::Result;
 
@@ -18,11 +18,11 @@ pub(super) struct Seen {
     pub numbers: usize,
     pub missing: usize,
     /// The first that is missing, and its row.
-    pub lacks: Option<(usize, At)>,
+    pub lacks: Option<(usize, ValueAt)>,
     /// The first that is no number.
-    pub text: Option<At>,
+    pub text: Option<ValueAt>,
     /// The first number that is none to compute with.
-    pub infinite: Option<At>,
+    pub infinite: Option<ValueAt>,
     /// Values with a currency or a percent sign.
     pub money: usize,
     /// Texts that are numbers but for what stands around them, and the first.
@@ -31,7 +31,7 @@ pub(super) struct Seen {
     /// The first number that is written as a name is.
     pub identifier: Option<String>,
     /// The first whole number that no f64 holds.
-    pub inexact: Option<At>,
+    pub inexact: Option<ValueAt>,
     pub fractions: bool,
     pub min: f64,
     pub max: f64,
