@@ -622,15 +622,13 @@ mod tests {
     #[test]
     fn bytes_are_told_in_units_of_people() {
         let need = |need, have| {
-            let advice = "wait".into();
-            let what = "it".into();
-            Error::OutOfMemory {
-                what,
+            let error = Error::OutOfMemory {
+                what: "it".into(),
                 need,
                 have,
-                advice,
-            }
-            .to_string()
+                advice: "wait".into(),
+            };
+            error.to_string()
         };
         assert_eq!(need(13_207_024_435, None), "it needs 12.3 GiB: wait");
         assert_eq!(

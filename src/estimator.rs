@@ -145,10 +145,7 @@ macro_rules! estimator {
                     plateau_monitor: monitor,
                     ..FitOptions::default()
                 };
-                let device = match &self.device {
-                    Some(device) => device.clone(),
-                    None => Device::auto()?,
-                };
+                let device = self.device.clone().map_or_else(Device::auto, Ok)?;
                 let mut trainer = Trainer::new(&device, &network, loss, optimizer, self.seed)?;
                 let history = trainer.fit_with(data, &options, callback)?;
                 Ok((trainer, history))

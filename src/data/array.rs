@@ -335,8 +335,6 @@ impl Array {
     }
 }
 
-/// A character by its code; the sign for one that is none where there is none.
-
 impl fmt::Display for Array {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?} of {}", self.name, self.shape, self.element)

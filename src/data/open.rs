@@ -70,10 +70,8 @@ impl DataFile {
         if let Some(targets) = &targets
             && targets.rows() != inputs.rows()
         {
-            let headers = match inputs.table().or(targets.table()) {
-                Some(_) => ", and that both have a header or neither has",
-                None => "",
-            };
+            let both = ", and that both have a header or neither has";
+            let headers = inputs.table().or(targets.table()).map_or("", |_| both);
             let got = targets.extent();
             let expected = match &inputs {
                 Part::Table(table) => format!("{} rows, as {} has", table.rows(), table.file()),
@@ -240,7 +238,10 @@ impl Array {
     /// [`Error::File`] if it cannot be read, is neither, is damaged, is cut short or has more than it states;
     /// [`Error::EmptyData`] if it has no elements.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        array(path.as_ref())
+        match part(path.as_ref(), &OpenOptions::default())? {
+            Part::Array(array) => Ok(array),
+            Part::Table(table) => Err(not_one_array(table.file())),
+        }
     }
 }
 
@@ -276,13 +277,15 @@ fn name_of(path: &Path) -> String {
     path.display().to_string()
 }
 
+/// In lower case.
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().to_lowercase()
+}
+
 /// Whether a file has one of these extensions, one of gzip left aside.
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
+    let name = file_name(path);
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
     extension.is_some_and(|extension| extensions.contains(&extension))
@@ -290,24 +293,18 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 
 /// What kind of file it is, by its name.
 fn kind_by_name(path: &Path) -> Option<FileKind> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    if has_extension(path, &["csv", "tsv", "tab", "txt"]) {
-        Some(FileKind::Table)
-    } else if has_extension(path, &["npy"]) {
-        Some(FileKind::Npy)
-    } else if has_extension(path, &["npz"]) {
-        Some(FileKind::Npz)
-    } else if has_extension(path, &["safetensors"]) {
-        Some(FileKind::Safetensors)
-    } else if name.contains("idx") || name.contains("ubyte") {
-        Some(FileKind::Idx)
-    } else {
-        None
-    }
+    let name = file_name(path);
+    let extensions: [(FileKind, &[&str]); 4] = [
+        (FileKind::Table, &["csv", "tsv", "tab", "txt"]),
+        (FileKind::Npy, &["npy"]),
+        (FileKind::Npz, &["npz"]),
+        (FileKind::Safetensors, &["safetensors"]),
+    ];
+    let named = extensions
+        .into_iter()
+        .find(|(_, of)| has_extension(path, of));
+    let idx = name.contains("idx") || name.contains("ubyte");
+    named.map(|(kind, _)| kind).or(idx.then_some(FileKind::Idx))
 }
 
 /// What kind of file it is, by its first bytes.
@@ -350,9 +347,7 @@ fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(FileKind, Bytes)
             FileKind::Npy => npy::length(file, first),
             FileKind::Idx => idx::length(file, first),
             FileKind::Table => Ok(UNPACKED_TABLE),
-            FileKind::Npz | FileKind::Safetensors => {
-                Err(Error::file(file, "is in gzip", "unpack it with gunzip"))
-            }
+            _ => Err(Error::file(file, "is in gzip", "unpack it with gunzip")),
         }
     })?;
     if kind == Some(FileKind::Table) && unpacked.len() as u64 > UNPACKED_TABLE {
@@ -361,14 +356,6 @@ fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(FileKind, Bytes)
         return Err(Error::file(file, problem, advice));
     }
     Ok((kind.ok_or_else(|| unknown(&unpacked))?, unpacked))
-}
-
-/// The one array of a file.
-fn array(path: &Path) -> Result<Array> {
-    match part(path, &OpenOptions::default())? {
-        Part::Array(array) => Ok(array),
-        Part::Table(table) => Err(not_one_array(table.file())),
-    }
 }
 
 /// The one array or table of a file.
@@ -416,10 +403,10 @@ fn chosen(file: &str, names: &[String], options: &OpenOptions) -> Result<(String
     let find = |wanted: &Option<String>, usual: &[&str]| match wanted {
         Some(name) if names.contains(name) => Ok(Some(name.clone())),
         Some(name) => Err(unknown(name)),
-        None => Ok(usual
-            .iter()
-            .find(|&&u| names.iter().any(|n| n == u))
-            .map(|&u| u.to_string())),
+        None => {
+            let known = usual.iter().find(|&&u| names.iter().any(|n| n == u));
+            Ok(known.map(|u| u.to_string()))
+        }
     };
     let inputs = find(&options.inputs, &INPUTS)?;
     let targets = find(&options.targets, &TARGETS)?;

@@ -425,6 +425,7 @@ impl Preparation {
     }
 }
 
+/// Targets of another kind than a call or a preparation takes.
 fn other_targets(what: &str, expected: &str, got: &str, advice: &str) -> Error {
     Error::Targets {
         what: what.into(),

@@ -97,12 +97,8 @@ impl FittedClassifier {
     pub fn predict_proba(&mut self, x: &Matrix<impl Real>) -> Result<Matrix> {
         let x = self.prepare(x)?;
         let logits = self.trainer.predict(&x)?;
-        let mut data = Vec::with_capacity(logits.data().len());
-        for r in 0..logits.rows() {
-            let probabilities = softmax(&wide(logits.row(r)));
-            data.extend(probabilities.iter().map(|&p| p as f32));
-        }
-        Matrix::new(logits.cols(), data)
+        let row = |r| softmax(&wide(logits.row(r))).into_iter().map(|p| p as f32);
+        Matrix::new(logits.cols(), (0..logits.rows()).flat_map(row).collect())
     }
 
     /// Share of the rows whose most probable class is the label.

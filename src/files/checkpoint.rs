@@ -167,20 +167,20 @@ impl Checkpoint {
         let (body, mut found, version): (CheckpointBody, _, _) =
             container::read_sealed(bytes, KIND, file)?;
         let state = body.state;
+        let (pending, loss) = (&state.pending, &state.loss_rows);
         let counters = [
             state.steps,
             state.batches,
-            state.pending.rows,
-            state.loss_rows.rows,
+            pending.rows,
+            loss.rows,
+            state.norms.0,
         ];
+        let weights = [pending.weight, loss.weight];
+        let mut weights = weights.iter().chain(&state.history);
         let sound = counters.iter().all(|&count| count <= MOST)
-            && [state.pending.weight, state.loss_rows.weight]
-                .iter()
-                .chain(&state.history)
-                .all(|weight| weight.is_finite() && *weight >= 0.0)
+            && weights.all(|weight| weight.is_finite() && *weight >= 0.0)
             && state.history.len() <= HISTORY
             && state.history.len() as u64 <= state.batches
-            && state.norms.0 <= MOST
             && state.norms.1 <= HISTORY
             && state.norms.1 as u64 <= state.norms.0;
         if !sound {
@@ -193,12 +193,11 @@ impl Checkpoint {
             let array = take(&mut found, &name, &shape);
             arrays.push(array.ok_or_else(|| absent(file, &name, &shape))?);
         }
-        let best = if body.best {
+        let best = body.best.then(|| {
             let best = take_tensors(&mut found, &state.network, BEST, file)?;
-            Some(complete(&state.network, best, file)?)
-        } else {
-            None
-        };
+            complete(&state.network, best, file)
+        });
+        let best = best.transpose()?;
         let checkpoint = Self {
             state,
             arrays,

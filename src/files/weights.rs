@@ -30,10 +30,8 @@ impl Tensors {
     /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         for tensor in self {
-            let count = tensor
-                .shape
-                .iter()
-                .try_fold(1usize, |n, &side| n.checked_mul(side));
+            let mut sides = tensor.shape.iter();
+            let count = sides.try_fold(1usize, |n, &side| n.checked_mul(side));
             if count != Some(tensor.data.len()) {
                 let what = format!("tensor {}", tensor.name);
                 let got = format!("{:?} with {} elements", tensor.shape, tensor.data.len());
@@ -73,13 +71,8 @@ impl Tensors {
         let (start, metadata) = container::parse(bytes).map_err(damaged)?;
         let raw = container::tensors(bytes, start, &metadata).map_err(damaged)?;
         let mut tensors = Vec::new();
-        for container::RawTensor {
-            name,
-            dtype,
-            shape,
-            data: bytes,
-        } in raw
-        {
+        for raw in raw {
+            let (name, dtype, shape, bytes) = (raw.name, raw.dtype, raw.shape, raw.data);
             // PyTorch's count of batch normalisation's batches, on which nothing depends here.
             if dtype == Dtype::I64 && name.ends_with(".num_batches_tracked") {
                 continue;

@@ -2,7 +2,7 @@
 
 use super::{FitOptions, FitState, Monitor};
 use crate::config::schedule::Shape;
-use crate::data::{Cut, Dataset, Targets};
+use crate::data::{Cut, Dataset};
 use crate::error::{Error, Result};
 
 /// Whether what is watched will be there.
@@ -13,17 +13,12 @@ pub(super) fn check_monitors(options: &FitOptions<'_>, validation: Option<&Datas
         ("the plateau", plateau.then_some(options.plateau_monitor)),
     ];
     for (who, monitor) in watched {
-        let missing = match (monitor, validation) {
-            (None | Some(Monitor::TrainLoss), _) | (Some(Monitor::ValidationLoss), Some(_)) => {
-                continue;
-            }
-            (Some(_), None) => "there is no validation data",
-            (Some(Monitor::ValidationAccuracy), Some(validation)) => {
-                if matches!(validation.targets(), Targets::Classes(_)) {
-                    continue;
-                }
-                "the targets are no class indices"
-            }
+        let classes = validation.is_some_and(|validation| validation.labels().is_some());
+        let missing = match monitor {
+            None | Some(Monitor::TrainLoss) => continue,
+            Some(_) if validation.is_none() => "there is no validation data",
+            Some(Monitor::ValidationAccuracy) if !classes => "the targets are no class indices",
+            Some(_) => continue,
         };
         let name = format!("what {who} watches");
         let value = format!("{:?}, but {missing}", monitor.unwrap_or_default());

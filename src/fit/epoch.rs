@@ -70,8 +70,8 @@ impl Fit<'_> {
         let (cut, rows) = (self.cut(), self.state.rows as usize);
         let last = rows - cut.first(cut.count(rows) - 1, rows);
         let first = cut.next(rows);
-        self.trainer
-            .reserve(micro.largest(first).max(micro.largest(last)))?;
+        let largest = micro.largest(first).max(micro.largest(last));
+        self.trainer.reserve(largest)?;
         for part in micro.ranges(range) {
             if self.unread.len() == HISTORY {
                 self.read_losses()?;
@@ -154,10 +154,11 @@ impl Fit<'_> {
         self.settle()?;
         let training = self.state.seconds;
         let began = Instant::now();
-        let validation = match &self.validation {
-            Some(data) => Some(self.trainer.evaluate(data)?),
-            None => None,
-        };
+        let validation = self
+            .validation
+            .as_ref()
+            .map(|data| self.trainer.evaluate(data));
+        let validation = validation.transpose()?;
         let mut record = EpochRecord {
             epoch: self.state.epoch + 1,
             steps: self.state.steps,

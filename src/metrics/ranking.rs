@@ -22,10 +22,8 @@ pub fn top_k_accuracy(scores: &Matrix, targets: &[u32], k: usize) -> Result<f64>
 
 /// Classes that rank before class `t`.
 pub(super) fn rank<T: PartialOrd>(row: &[T], t: usize) -> usize {
-    let before = row.iter().enumerate();
-    before
-        .filter(|(c, x)| **x > row[t] || (**x == row[t] && *c > t))
-        .count()
+    let before = |(c, x): &(usize, &T)| **x > row[t] || (**x == row[t] && *c > t);
+    row.iter().enumerate().filter(before).count()
 }
 
 /// Area under the receiver operating characteristic of two classes: the probability that a row of class 1 scores higher than
@@ -85,10 +83,8 @@ pub fn log_loss(probabilities: &Matrix, targets: &[u32]) -> Result<f64> {
             "in [0, 1]",
         ));
     }
-    let rows = targets.iter().enumerate();
-    let sum: f64 = rows
-        .map(|(r, &t)| surprise(f64::from(probabilities.row(r)[t as usize])))
-        .sum();
+    let of = |(r, &t): (usize, &u32)| surprise(f64::from(probabilities.row(r)[t as usize]));
+    let sum: f64 = targets.iter().enumerate().map(of).sum();
     Ok(sum / targets.len() as f64)
 }
 

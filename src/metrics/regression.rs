@@ -84,11 +84,8 @@ impl fmt::Display for Regression {
         let shown = &self.targets[..self.targets.len().min(SHOWN)];
         let widths = shown.iter().map(|t| cut(&t.name).chars().count());
         let width = widths.max().unwrap_or(0).max("target".len());
-        write!(
-            f,
-            "{:>width$}  {:>10}  {:>10}  {:>10}",
-            "target", "R²", "MAE", "RMSE"
-        )?;
+        let [head, r2, mae, rmse] = ["target", "R²", "MAE", "RMSE"];
+        write!(f, "{head:>width$}  {r2:>10}  {mae:>10}  {rmse:>10}")?;
         for t in shown {
             let (name, mae, rmse) = (cut(&t.name), Short(t.mae), Short(t.rmse));
             let r2 = t.r2.map_or("-".into(), |r2| Short(r2).to_string());

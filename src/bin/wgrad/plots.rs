@@ -30,10 +30,12 @@ const MOST_CLASSES: usize = 50;
 /// Pixels of a name beside a plot.
 const NAME_ROOM: u32 = 160;
 
+/// Text whose middle, up and down, is at the place given.
 const fn middle(h_pos: HPos) -> Pos {
     let v_pos = VPos::Center;
     Pos { h_pos, v_pos }
 }
+
 const LEFT: Pos = middle(HPos::Left);
 const CENTRE: Pos = middle(HPos::Center);
 const RIGHT: Pos = middle(HPos::Right);

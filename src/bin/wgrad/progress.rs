@@ -57,12 +57,12 @@ impl Voice {
     }
 }
 
-/// A bar on standard error, of so many steps.
 /// What a lock guards, whatever became of others who held it.
 fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A bar on standard error, of so many steps.
 fn bar(steps: u64) -> ProgressBar {
     ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr_with_hz(10))
 }

@@ -145,7 +145,7 @@ fn standardizer(moments: &[Moments], standardize: bool) -> Standardizer {
 }
 
 #[derive(Default)]
-struct Numbers {
+struct GatheredNumbers {
     moments: Moments,
     /// For a median.
     all: Vec<f64>,
@@ -155,7 +155,7 @@ struct Numbers {
 
 /// What is gathered from a column of inputs.
 enum Gathered {
-    Numbers(Numbers),
+    Numbers(GatheredNumbers),
     /// How often each comes, and the number that it stands for.
     Categories(HashMap<String, (usize, f64)>),
 }
@@ -163,7 +163,7 @@ enum Gathered {
 impl Gathered {
     fn new(numbers: bool) -> Self {
         match numbers {
-            true => Gathered::Numbers(Numbers::default()),
+            true => Gathered::Numbers(GatheredNumbers::default()),
             false => Gathered::Categories(HashMap::new()),
         }
     }
@@ -224,8 +224,8 @@ impl Fitting<'_> {
         }
     }
 
-    fn numbers(&self, numbers: Numbers) -> Result<(Encoding, Option<String>)> {
-        let Numbers {
+    fn numbers(&self, numbers: GatheredNumbers) -> Result<(Encoding, Option<String>)> {
+        let GatheredNumbers {
             moments,
             mut all,
             counts,

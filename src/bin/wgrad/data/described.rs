@@ -103,7 +103,6 @@ pub fn lines(survey: &Survey, preparation: &Preparation) -> Vec<ColumnLine> {
     survey.columns().iter().map(line).collect()
 }
 
-/// A number as it stands in a table of ranges.
 fn range(low: f64, high: f64) -> String {
     format!("{} to {}", plain(low), plain(high))
 }
@@ -112,6 +111,7 @@ fn listed(names: &ClassMap) -> String {
     output::listed_within(names.names(), 40)
 }
 
+/// A number as it stands in a table of ranges.
 fn plain(x: f64) -> String {
     match x.abs() {
         a if a != 0.0 && !(1e-4..1e15).contains(&a) => format!("{x:e}"),
