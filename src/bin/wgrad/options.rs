@@ -180,40 +180,34 @@ options! {
 }
 
 /// Options that may change when a run goes on.
-pub fn is_changeable(name: &str) -> bool {
-    matches!(
-        name,
-        "epochs"
-            | "patience"
-            | "min-delta"
-            | "device"
-            | "out"
-            | "run"
-            | "checkpoint-epochs"
-            | "checkpoint-steps"
-            | "checkpoint-minutes"
-            | "keep"
-            | "log-steps"
-            | "plots"
-            | "storage"
-            | "micro-batch"
-    )
-}
+pub const CHANGEABLE: &[&str] = &[
+    "epochs",
+    "patience",
+    "min-delta",
+    "device",
+    "out",
+    "run",
+    "checkpoint-epochs",
+    "checkpoint-steps",
+    "checkpoint-minutes",
+    "keep",
+    "log-steps",
+    "plots",
+    "storage",
+    "micro-batch",
+];
 
 /// Options that the network, the loss and the optimiser are made of.
-pub fn is_of_architecture(name: &str) -> bool {
-    matches!(
-        name,
-        "hidden"
-            | "activation"
-            | "norm"
-            | "dropout"
-            | "residual"
-            | "loss"
-            | "label-smoothing"
-            | "optimizer"
-    )
-}
+pub const ARCHITECTURE: &[&str] = &[
+    "hidden",
+    "activation",
+    "norm",
+    "dropout",
+    "residual",
+    "loss",
+    "label-smoothing",
+    "optimizer",
+];
 
 /// The largest whole number that TOML has, and so the largest of an option: the file of the run holds them all.
 const MOST: u64 = i64::MAX as u64;

@@ -9,8 +9,18 @@ use crate::options::Settings;
 use crate::{output, setup};
 
 /// Options that change something only where there are epochs to come.
-const OF_EPOCHS: &str = "epochs patience min-delta checkpoint-epochs checkpoint-steps \
-                         checkpoint-minutes keep log-steps storage micro-batch";
+const OF_EPOCHS: &[&str] = &[
+    "epochs",
+    "patience",
+    "min-delta",
+    "checkpoint-epochs",
+    "checkpoint-steps",
+    "checkpoint-minutes",
+    "keep",
+    "log-steps",
+    "storage",
+    "micro-batch",
+];
 
 /// What is to be said of a run that has nothing more to do, if it had nothing more to do before this.
 ///
@@ -59,7 +69,7 @@ pub fn check(start: &Start, s: &Settings, state: &FitState) -> Result<Option<Str
     let why = why.join(", and ");
     let again = again(s.data.as_deref(), &resumed.folder);
     let on = format!("`{again}{more}` makes it go on");
-    let idle = OF_EPOCHS.split(' ').find(|&name| {
+    let idle = OF_EPOCHS.iter().find(|&&name| {
         let same = || resumed.settings.epochs == s.epochs;
         start.given.line.contains_key(name) && !(name == "epochs" && same())
     });

@@ -9,8 +9,7 @@ use super::Arguments;
 use crate::failure::{self, Failure, usage};
 use crate::folder::{self, Facts, shown};
 use crate::input::is_standard;
-use crate::options::{Given, Held, Known, Options, Settings, Situation};
-use crate::options::{is_changeable, is_of_architecture};
+use crate::options::{ARCHITECTURE, CHANGEABLE, Given, Held, Known, Options, Settings, Situation};
 use crate::outputs::{self, OutputKind, named};
 use crate::progress::Voice;
 use crate::setup;
@@ -99,7 +98,7 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
             folder::again(before.data.as_deref(), path)
         ));
     }
-    let fixed = |key: &&String| !(is_changeable(key) || piped && *key == "data");
+    let fixed = |key: &&String| !(CHANGEABLE.contains(&key.as_str()) || piped && *key == "data");
     let changed = new
         .keys()
         .filter(fixed)
@@ -115,7 +114,7 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
     }
     let checkpoint = found.map(|found| found.checkpoint);
     if let Some(key) = changed
-        && !is_of_architecture(key)
+        && !ARCHITECTURE.contains(&key.as_str())
     {
         let value = |table: &toml::Table| match table.get(key) {
             Some(value) => format!("with --{key} {value}"),

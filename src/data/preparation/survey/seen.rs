@@ -203,22 +203,14 @@ pub(in crate::data::preparation) fn not_a_number(place: &str, value: &str) -> St
 fn named_as_identifier(name: Option<&str>) -> bool {
     let Some(name) = name else { return false };
     let name = name.trim().to_lowercase();
+    let whole = [
+        "id", "uuid", "guid", "index", "idx", "row", "rowid", "row id", "key", "nr", "no",
+    ];
     let ends = ["_id", " id", "-id", ".id", "_uuid"];
-    ends.iter().any(|end| name.ends_with(end))
-        || matches!(
-            name.as_str(),
-            "id" | "uuid"
-                | "guid"
-                | "index"
-                | "idx"
-                | "row"
-                | "rowid"
-                | "row id"
-                | "key"
-                | "unnamed: 0"
-                | "nr"
-                | "no"
-        )
+    // The index that pandas writes.
+    name == "unnamed: 0"
+        || whole.contains(&name.as_str())
+        || ends.iter().any(|end| name.ends_with(end))
 }
 
 /// Goes through the data, for what its columns have; says which rows are left out.
