@@ -552,12 +552,10 @@ impl Error {
         value: impl ToString,
         allowed: impl Into<String>,
     ) -> Self {
-        let value = value.to_string();
-        let (name, allowed) = (name.into(), allowed.into());
         Self::Argument {
-            name,
-            value,
-            allowed,
+            name: name.into(),
+            value: value.to_string(),
+            allowed: allowed.into(),
         }
     }
 
@@ -572,6 +570,14 @@ impl Error {
             got: got.into(),
             expected: expected.into(),
             advice: advice.into(),
+        }
+    }
+
+    pub(crate) fn class(row: usize, label: u32, classes: usize) -> Self {
+        Self::Class {
+            row,
+            label,
+            classes,
         }
     }
 

@@ -173,14 +173,7 @@ fn check_rows(what: &str, predicted: usize, targets: usize) -> Result<()> {
 /// Whether every label is one of `classes` classes.
 fn check_labels(labels: &[u32], classes: usize) -> Result<()> {
     match labels.iter().position(|&label| label as usize >= classes) {
-        Some(row) => {
-            let label = labels[row];
-            Err(Error::Class {
-                row,
-                label,
-                classes,
-            })
-        }
+        Some(row) => Err(Error::class(row, labels[row], classes)),
         None => Ok(()),
     }
 }

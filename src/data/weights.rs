@@ -72,11 +72,7 @@ impl Dataset {
     pub fn with_class_weights(self, weights: &[f32]) -> Result<Self> {
         let labels = self.labels_for("class weights")?;
         if let Some(row) = labels.iter().position(|&c| c as usize >= weights.len()) {
-            return Err(Error::Class {
-                row,
-                label: labels[row],
-                classes: weights.len(),
-            });
+            return Err(Error::class(row, labels[row], weights.len()));
         }
         let of_class = labels.iter().map(|&c| weights[c as usize]);
         let weights = match &self.weights {

@@ -144,10 +144,8 @@ fn indices(classes: &ClassMap, names: &[String]) -> Result<Vec<u32>> {
             let allowed = format!("one of the training data's: {}", classes.names().join(", "));
             Error::argument(name, value, allowed)
         };
-        classes
-            .index(label)
-            .map(|index| index as u32)
-            .ok_or_else(unknown)
+        let index = classes.index(label).map(|index| index as u32);
+        index.ok_or_else(unknown)
     };
     names.iter().enumerate().map(index).collect()
 }

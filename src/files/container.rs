@@ -94,6 +94,7 @@ const KEY: &str = "wgrad";
 /// What to do with a file that is not what it should be.
 pub(super) const DAMAGED: &str =
     "it was cut short, is damaged or is something else: take another copy";
+
 /// Hexadecimal digits of a checksum: XXH3 of 128 bits, over the file with zeros in its place.
 const DIGITS: usize = 32;
 /// How the entry begins as it stands in a header. No text within a string can look so, for its quotes would be escaped.
@@ -226,10 +227,8 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
             "it has version {format} of the format and was written by version {writer} of this crate, but version {reader} \
              reads {FORMAT}"
         );
-        return Err(fail(
-            problem,
-            "use the version that wrote it, or a later one",
-        ));
+        let advice = "use the version that wrote it, or a later one";
+        return Err(fail(problem, advice));
     }
     let checksum = find_checksum(&bytes[..start]).ok_or_else(|| {
         let advice = "another program has written it again: take the original";
@@ -241,11 +240,9 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
     hash.update(&header);
     hash.update(&bytes[start..]);
     if hex(hash.digest128()).as_bytes() != &bytes[checksum..checksum + DIGITS] {
+        let problem = "its checksum does not fit its contents".into();
         let advice = "it is damaged, or another program has changed it: take another copy";
-        return Err(fail(
-            "its checksum does not fit its contents".into(),
-            advice,
-        ));
+        return Err(fail(problem, advice));
     }
     if seal.kind != kind {
         let problem = format!("it is a {}, not a {kind}", seal.kind);

@@ -113,9 +113,9 @@ impl CheckpointFolder {
         let files = self.files()?;
         let next = match files.last() {
             Some((u64::MAX, path)) => {
-                let problem = "there is no number after this one's";
+                let (file, problem) = (path.display(), "there is no number after this one's");
                 return Err(Error::file(
-                    path.display().to_string(),
+                    file.to_string(),
                     problem,
                     "give it a smaller number",
                 ));

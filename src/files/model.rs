@@ -191,11 +191,8 @@ pub(super) fn take_tensors(
 pub(super) fn absent(file: &str, name: &str, shape: &[usize]) -> Error {
     let problem =
         format!("it has no tensor {name:?} of shape {shape:?}, which its network calls for");
-    Error::file(
-        file,
-        problem,
-        "another program has changed it: take the original",
-    )
+    let advice = "another program has changed it: take the original";
+    Error::file(file, problem, advice)
 }
 
 /// A tensor on its way into a file under another name.

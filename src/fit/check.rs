@@ -47,10 +47,8 @@ pub(super) fn check_state(
     };
     for ((name, value), (_, before)) in of(fresh).into_iter().zip(of(state)) {
         if value != before {
-            let (name, allowed) = (
-                format!("{name} of a fit that goes on"),
-                format!("{before}, as when it stopped"),
-            );
+            let name = format!("{name} of a fit that goes on");
+            let allowed = format!("{before}, as when it stopped");
             return Err(Error::argument(name, value, allowed));
         }
     }

@@ -154,11 +154,10 @@ impl Fit<'_> {
         self.settle()?;
         let training = self.state.seconds;
         let began = Instant::now();
-        let validation = self
-            .validation
-            .as_ref()
-            .map(|data| self.trainer.evaluate(data));
-        let validation = validation.transpose()?;
+        let validation = match &self.validation {
+            Some(data) => Some(self.trainer.evaluate(data)?),
+            None => None,
+        };
         let mut record = EpochRecord {
             epoch: self.state.epoch + 1,
             steps: self.state.steps,

@@ -186,11 +186,10 @@ impl fmt::Display for History {
         write!(f, "{head}{gradient}        lr  seconds    rows/s")?;
         for e in &self.epochs {
             write!(f, "\n{:>5}  {:>10}  ", e.epoch, Short(e.loss))?;
-            let loss = e
-                .validation
-                .map_or(String::new(), |v| Short(v.loss).to_string());
+            let loss = e.validation.map(|v| Short(v.loss).to_string());
             let accuracy = e.validation.and_then(|v| v.accuracy);
-            let accuracy = accuracy.map_or(String::new(), |a| format!("{:.2} %", 100.0 * a));
+            let accuracy = accuracy.map(|a| format!("{:.2} %", 100.0 * a));
+            let [loss, accuracy] = [loss, accuracy].map(Option::unwrap_or_default);
             write!(f, "{loss:>10}  {accuracy:>8}")?;
             match e.grad_norm {
                 Some(norm) => write!(f, "  {:>10}", Short(norm.mean))?,

@@ -176,10 +176,8 @@ impl FitOptions<'_> {
         if let Some(stopping) = self.early_stopping {
             some("the patience of early stopping", stopping.patience)?;
             let delta = stopping.min_delta;
-            let (ok, name) = (
-                delta >= 0.0 && delta.is_finite(),
-                "the min_delta of early stopping",
-            );
+            let ok = delta >= 0.0 && delta.is_finite();
+            let name = "the min_delta of early stopping";
             ask(ok, name, delta.to_string(), "finite and ≥ 0")?;
         }
         Ok(())

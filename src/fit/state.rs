@@ -77,9 +77,8 @@ impl FitState {
         let state: Self = serde_json::from_value(value)
             .map_err(|e| missing(&format!("its state of a fit cannot be read: {e}")))?;
         if !state.is_sound() {
-            return Err(missing(
-                "its state of a fit is not one that a fit can be in",
-            ));
+            let problem = "its state of a fit is not one that a fit can be in";
+            return Err(missing(problem));
         }
         Ok(state.with_best_weights(checkpoint.best.clone()))
     }

@@ -75,13 +75,8 @@ pub fn log_loss(probabilities: &Matrix, targets: &[u32]) -> Result<f64> {
     check_labels(targets, probabilities.cols())?;
     let data = probabilities.data();
     if let Some(i) = data.iter().position(|p| !(0.0..=1.0).contains(p)) {
-        let (what, value) = ("probabilities", shortest(data[i]));
-        return Err(Error::value(
-            what,
-            value,
-            (i, probabilities.cols()),
-            "in [0, 1]",
-        ));
+        let (value, at) = (shortest(data[i]), (i, probabilities.cols()));
+        return Err(Error::value("probabilities", value, at, "in [0, 1]"));
     }
     let of = |(r, &t): (usize, &u32)| surprise(f64::from(probabilities.row(r)[t as usize]));
     let sum: f64 = targets.iter().enumerate().map(of).sum();

@@ -133,12 +133,12 @@ const PAIRS: usize = 100;
 impl fmt::Display for Classification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "accuracy {:.4}", self.accuracy)?;
-        let (top_5, log_loss, roc_auc) = (self.top_5, self.log_loss, self.roc_auc);
-        for (name, value) in [
-            ("top-5", top_5),
-            ("log loss", log_loss),
-            ("ROC-AUC", roc_auc),
-        ] {
+        let optional = [
+            ("top-5", self.top_5),
+            ("log loss", self.log_loss),
+            ("ROC-AUC", self.roc_auc),
+        ];
+        for (name, value) in optional {
             let Some(value) = value else { continue };
             write!(f, ", {name} {value:.4}")?;
             if let ("log loss", Some(note)) = (name, &self.log_loss_note) {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use wgrad::{AdapterDescription, Device};
+use wgrad::Device;
 
 use crate::failure::{At, Failure};
 use crate::{output, setup};
@@ -39,15 +39,9 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         return output::json(&json!({ "adapters": list, "cpu": cpu, "auto": auto }));
     }
     for (adapter, d) in &adapters {
-        let AdapterDescription {
-            index,
-            name,
-            kind,
-            backend,
-            driver,
-            ..
-        } = adapter;
+        let (index, name, kind) = (adapter.index, &adapter.name, &adapter.kind);
         output::line(format_args!("[{index}] {name} — {kind}"))?;
+        let (backend, driver) = (&adapter.backend, &adapter.driver);
         output::line(format_args!("    backend    {backend}, driver {driver}"))?;
         let memory = d
             .memory
@@ -56,11 +50,11 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         let (all, once) = (output::bytes(d.max_buffer), output::bytes(d.max_binding));
         let buffers = format!("up to {all}, of which a kernel sees {once} at once");
         output::line(format_args!("    buffers    {buffers}"))?;
-        let (most, shared) = (
-            d.workgroup_invocations,
-            output::bytes(d.workgroup_memory.into()),
+        let shared = output::bytes(d.workgroup_memory.into());
+        let workgroups = format!(
+            "up to {} invocations, sharing {shared}",
+            d.workgroup_invocations
         );
-        let workgroups = format!("up to {most} invocations, sharing {shared}");
         output::line(format_args!("    workgroups {workgroups}"))?;
         let subgroups = match d.subgroup {
             Some((least, most)) if least == most => format!("subgroups of {least}"),

@@ -49,10 +49,8 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         (named("--model", a.model.as_ref()), OutputKind::Tensors),
         (named("--onnx", a.onnx.as_ref()), OutputKind::Onnx),
     ];
-    let written = written
-        .into_iter()
-        .filter_map(|(out, kind)| Some((out?, kind)));
-    let written: Vec<_> = written.collect();
+    let some = |(out, kind): (Option<_>, _)| Some((out?, kind));
+    let written: Vec<_> = written.into_iter().filter_map(some).collect();
     if written.is_empty() {
         return usage("nothing to write: give --weights FILE, --model FILE or --onnx FILE");
     }

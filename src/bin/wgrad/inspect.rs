@@ -134,10 +134,8 @@ fn weights(weights: &Tensors, facts: &mut Listing) {
         let elements = || tensor.data.iter().map(|&x| f64::from(x));
         let mean = elements().sum::<f64>() / n;
         let variance = elements().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
-        let (deviation, largest) = (
-            variance.sqrt(),
-            elements().map(f64::abs).fold(0.0, f64::max),
-        );
+        let deviation = variance.sqrt();
+        let largest = elements().map(f64::abs).fold(0.0, f64::max);
         let shape: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
         let [m, d, l] = [mean, deviation, largest].map(output::short);
         lines.push(line([&tensor.name, &shape.join("×"), &m, &d, &l]));

@@ -86,13 +86,9 @@ pub fn preparation(model: &Model, path: &Path) -> Result<Preparation, Failure> {
         return unusable_at(path, text);
     }
     let advice = "take a model that `wgrad train` made";
-    let unread = |e| {
-        unusable_at(
-            path,
-            format!("its preparation cannot be read ({e}): {advice}"),
-        )
-    };
-    let preparation: Preparation = serde_json::from_value(value.clone()).or_else(unread)?;
+    let unread = |e| format!("its preparation cannot be read ({e}): {advice}");
+    let preparation: Preparation =
+        serde_json::from_value(value.clone()).or_else(|e| unusable_at(path, unread(e)))?;
     let (x, t) = (model.network().inputs(), model.network().outputs());
     let (inputs, outputs) = (preparation.input_width(), preparation.output_width());
     if (inputs, outputs) != (x, t) {

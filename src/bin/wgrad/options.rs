@@ -305,12 +305,11 @@ impl Settings {
     /// The text of a file with all options, those without a value and those that do nothing as comments; not those that a
     /// run has already which goes on.
     pub fn text(&self, known: Known, kept: Option<&Table>) -> Result<String, Failure> {
-        let known = Some(known);
-        let idle = Situation {
+        let situation = Situation {
             settings: self,
-            known,
-        }
-        .all_idle(kept);
+            known: Some(known),
+        };
+        let idle = situation.all_idle(kept);
         let table = self.options().table()?;
         let mut out = String::from(
             "# All options of this run; those that did nothing in it are comments. `wgrad train --config` takes this file, too.\n",

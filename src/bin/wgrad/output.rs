@@ -181,11 +181,7 @@ mod tests {
         let got = broken(text, Some(40));
         assert!(got.starts_with(told), "{got}");
         assert!(got.ends_with("/name --epochs 500"), "{got}");
-        let words = |text| {
-            str::split_whitespace(text)
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(words(&got), words(text));
         let wide = "epoch 60/60  loss 0.0051     validation 0.0352     accuracy  98.89 %  best";
         let got = broken(wide, Some(60));

@@ -44,12 +44,10 @@ pub fn check(
             if *kind == OutputKind::Text {
                 continue;
             }
-            let advice = "give the name of a file, ./- if it is that";
-            let text = format!(
-                "{} -: standard output takes no model: {advice}",
-                output.what
-            );
-            return usage(text);
+            let (what, advice) = (output.what, "give the name of a file, ./- if it is that");
+            return usage(format!(
+                "{what} -: standard output takes no model: {advice}"
+            ));
         }
         for input in inputs.iter().filter(|input| !is_standard(input.path)) {
             if is_same(input.path, output.path) {
@@ -144,9 +142,7 @@ fn place(path: &Path) -> Option<PathBuf> {
 /// Whether a file is one of those that a run's folder, or its folder of checkpoints, has for itself.
 fn belongs_to(run: &Path, path: &Path) -> bool {
     let (run, path) = (place(run), place(path));
-    let inside = path
-        .as_ref()
-        .zip(run)
-        .and_then(|(path, run)| path.strip_prefix(run).ok());
+    let both = path.as_ref().zip(run);
+    let inside = both.and_then(|(path, run)| path.strip_prefix(run).ok());
     inside.is_some_and(folder::is_own)
 }

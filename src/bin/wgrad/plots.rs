@@ -76,9 +76,8 @@ pub fn run(
             Some(confusion) if confusion.classes() <= MOST_CLASSES => {
                 let plot = ConfusionMatrix::new(confusion, &c.names);
                 let (title, name) = ("Confusion matrix", "confusion-matrix");
-                plotted.push(write(folder, title, name, plot.size(), |area| {
-                    plot.draw(area)
-                })?);
+                let plot = write(folder, title, name, plot.size(), |area| plot.draw(area));
+                plotted.push(plot?);
             }
             _ if c.most_confused.pairs.is_empty() => {}
             _ => {

@@ -87,10 +87,10 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
 
     // Whether the options are right is known when the fit begins; nothing has been written until then.
     let state = start.checkpoint().map(FitState::of).transpose()?;
-    let ended = state
-        .as_ref()
-        .map(|state| ended::check(&start, &job.settings, state));
-    let ended = ended.transpose()?.flatten();
+    let ended = match &state {
+        Some(state) => ended::check(&start, &job.settings, state)?,
+        None => None,
+    };
     let began_at = state.as_ref().map(|s| (s.epoch, s.steps));
     let mut fit = match state {
         Some(state) => Fit::resume(&mut trainer, &job.data, &options, state)?,

@@ -83,11 +83,8 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
             ..KernelOptions::default()
         };
         let told = |p: &KernelProgress<'_>| working.kernels(p);
-        reports.push(verify::kernels_with_progress(
-            &chosen.device,
-            &options,
-            told,
-        )?);
+        let report = verify::kernels_with_progress(&chosen.device, &options, told);
+        reports.push(report?);
     }
     if a.kernel.is_none() {
         let adam = Adam::default();

@@ -73,11 +73,8 @@ pub fn lines(survey: &Survey, preparation: &Preparation) -> Vec<ColumnLine> {
                 let scaled = place.is_some_and(|i| (scale.shift[i], scale.factor[i]) != (0.0, 1.0));
                 let how = if scaled { "standardised" } else { "as it is" };
                 let why = column.why.as_ref().map(|why| format!("; {why}"));
-                (
-                    "target",
-                    numbers,
-                    format!("{how}{}", why.unwrap_or_default()),
-                )
+                let how = how.to_owned() + &why.unwrap_or_default();
+                ("target", numbers, how)
             }
             _ if is_id(index) => ("id", String::new(), "goes with the answers".into()),
             _ if weights == Some(index) => ("weights", String::new(), "weighs the rows".into()),
@@ -182,15 +179,14 @@ pub fn table(columns: &[ColumnLine]) -> Vec<String> {
         "column", "kind", "values"
     )];
     for line in &shown {
-        let within = (
-            output::within(&line.column, name),
-            output::within(&line.values, values),
-        );
         let text = format!(
-            "{:<name$}  {:<kind$}  {:<values$}",
-            within.0, line.kind, within.1
+            "{:<name$}  {:<kind$}  {:<values$}  {:>7}  {}",
+            output::within(&line.column, name),
+            line.kind,
+            output::within(&line.values, values),
+            line.missing,
+            line.becomes
         );
-        let text = format!("{text}  {:>7}  {}", line.missing, line.becomes);
         out.push(text.trim_end().to_owned());
     }
     if hidden > 0 {

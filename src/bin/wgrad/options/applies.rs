@@ -74,12 +74,8 @@ const RULES: &[OptionRule] = &[
     // The loss.
     (&["label-smoothing"], |s| {
         let loss = s.known?.loss;
-        let give = if s.known?.classes {
-            ": give --loss cross_entropy"
-        } else {
-            ""
-        };
-        let name = loss.name();
+        let give = s.known?.classes.then_some(": give --loss cross_entropy");
+        let (name, give) = (loss.name(), give.unwrap_or_default());
         (loss != Loss::CrossEntropy).then(|| {
             format!("only cross_entropy, a loss for classes, has it, and the loss is {name}{give}")
         })

@@ -47,10 +47,8 @@ impl Named {
                 true => "no arguments".into(),
                 false => names.join(", "),
             };
-            return usage(format!(
-                "{} has no argument {key}: it takes {has}",
-                self.name
-            ));
+            let name = &self.name;
+            return usage(format!("{name} has no argument {key}: it takes {has}"));
         }
         Ok(known.map(|(name, default)| {
             let given = self.arguments.iter().rev().find(|(key, _)| key == name);
@@ -170,11 +168,8 @@ impl TryFrom<Value> for ClassWeights {
         if let Value::String(text) = &value {
             return text.parse();
         }
-        let what = "none, balanced, or weights of classes as in { yes = 5, no = 1 }";
-        let weights = value
-            .try_into()
-            .or_else(|_| usage(format!("expected {what}")));
-        Self::given(weights?)
+        let what = "expected none, balanced, or weights of classes as in { yes = 5, no = 1 }";
+        Self::given(value.try_into().or_else(|_| usage(what))?)
     }
 }
 
@@ -367,8 +362,8 @@ impl fmt::Display for MissingRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&missing_name(&self.all))?;
         for (column, rule) in &self.columns {
-            let quote = column.contains([',', '=', '(']).then_some('"');
-            let quote = quote.map_or(String::new(), String::from);
+            let quote = column.contains([',', '=', '(']).then_some("\"");
+            let quote = quote.unwrap_or_default();
             write!(f, ",{quote}{column}{quote}={}", missing_name(rule))?;
         }
         Ok(())

@@ -88,11 +88,11 @@ pub fn too_soon(history: &History, watched: EarlyStopping, again: &str) -> Optio
         return None;
     }
     let done = history.epochs.len() as u64;
-    let higher = watched.monitor.higher_is_better();
-    let (what, way) = (
+    let (what, higher) = (
         monitor_name(watched.monitor),
-        if higher { "rose" } else { "fell" },
+        watched.monitor.higher_is_better(),
     );
+    let way = if higher { "rose" } else { "fell" };
     let (bound, epochs) = (output::counted(done, "epoch"), done.saturating_mul(10));
     let why = format!("it ended at its bound of {bound} while the {what} still {way}");
     Some(format!("{why}; to go on:\n  {again} --epochs {epochs}"))

@@ -99,10 +99,8 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
         ));
     }
     let fixed = |key: &&String| !(CHANGEABLE.contains(&key.as_str()) || piped && *key == "data");
-    let changed = new
-        .keys()
-        .filter(fixed)
-        .find(|key| old.get(*key) != new.get(*key));
+    let mut keys = new.keys().filter(fixed);
+    let changed = keys.find(|key| old.get(*key) != new.get(*key));
     if a.options.run.is_some() {
         return usage("--run and --resume exclude each other: a run stays in its folder");
     }
@@ -129,10 +127,8 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
             shown(path)
         ));
     }
-    let facts = checkpoint
-        .as_ref()
-        .map(|_| folder::facts(path))
-        .transpose()?;
+    let facts = checkpoint.is_some().then(|| folder::facts(path));
+    let facts = facts.transpose()?;
     Ok(Start {
         settings,
         given: Given {
@@ -162,9 +158,10 @@ fn anchored(mut s: Settings) -> Result<Settings, Failure> {
         &mut s.targets,
         &mut s.validation_targets,
         &mut s.out,
+        &mut s.init_from,
     ];
-    let own = own.into_iter().chain([&mut s.init_from]);
-    for path in own.flatten().chain(held).filter(|path| !is_standard(path)) {
+    let paths = own.into_iter().flatten().chain(held);
+    for path in paths.filter(|path| !is_standard(path)) {
         *path =
             std::path::absolute(&*path).map_err(|e| failure::file(path, "it has no place", &e))?;
     }
