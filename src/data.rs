@@ -183,8 +183,9 @@ impl<T: Real> Matrix<T> {
     pub fn select(&self, rows: &[usize]) -> Self {
         let cols = self.cols;
         let mut data = Vec::with_capacity(rows.len() * cols);
-        rows.iter()
-            .for_each(|&r| data.extend_from_slice(self.row(r)));
+        for &r in rows {
+            data.extend_from_slice(self.row(r));
+        }
         Self { cols, data }
     }
 }
@@ -302,10 +303,8 @@ impl Dataset {
 
     /// Adds the rows of a data set of the same columns.
     fn append(&mut self, next: &Self) -> Result<()> {
-        let (what, expected) = (
-            "rows to be added to a data set",
-            "inputs and targets as it has",
-        );
+        let what = "rows to be added to a data set";
+        let expected = "inputs and targets as it has";
         let differ = |got: &str| Error::shape(what, got, expected, "give parts of one data set");
         if next.inputs.cols != self.inputs.cols {
             return Err(differ(&format!("{} inputs", next.inputs.cols)));

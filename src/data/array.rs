@@ -155,18 +155,16 @@ impl Array {
             Element::F64 => Value::Number(element!(f64)),
             Element::Text(length) => {
                 let text = bytes[i * 4 * length..][..4 * length].chunks_exact(4);
-                let text: String = text
-                    .map(|c| self.character(c).unwrap_or('\u{fffd}'))
-                    .collect();
+                let character = |c| self.character(c).unwrap_or(char::REPLACEMENT_CHARACTER);
+                let text: String = text.map(character).collect();
                 let end = text.trim_end_matches('\0').len();
                 Value::Text(Cow::Owned(text[..end].into()))
             }
             Element::Bytes(length) => {
                 let text = &bytes[i * length..][..length];
                 let last = text.iter().rposition(|&b| b != 0);
-                Value::Text(String::from_utf8_lossy(
-                    &text[..last.map_or(0, |last| last + 1)],
-                ))
+                let end = last.map_or(0, |last| last + 1);
+                Value::Text(String::from_utf8_lossy(&text[..end]))
             }
         }
     }
@@ -182,10 +180,8 @@ impl Array {
         if !self.is_text() {
             return Ok(());
         }
-        let Some(i) = bytes
-            .chunks_exact(size)
-            .position(|element| !is_text(element))
-        else {
+        let mut elements = bytes.chunks_exact(size);
+        let Some(i) = elements.position(|element| !is_text(element)) else {
             return Ok(());
         };
         let latin = "save numpy.char.decode(x, 'latin-1'), or of the encoding that it has";
@@ -344,11 +340,8 @@ impl fmt::Display for Array {
 pub(crate) fn check_rows(name: &str, rows: &Range<usize>, have: usize) -> Result<()> {
     if rows.start >= rows.end || rows.end > have {
         let (name, value) = (format!("the rows of {name}"), format!("{rows:?}"));
-        return Err(Error::argument(
-            name,
-            value,
-            format!("within 0..{have}, and not empty"),
-        ));
+        let allowed = format!("within 0..{have}, and not empty");
+        return Err(Error::argument(name, value, allowed));
     }
     Ok(())
 }

@@ -171,9 +171,7 @@ impl<'a> Frame<'a> {
 
     /// Whether every column of its first block has a name.
     pub fn is_named(&self) -> bool {
-        self.blocks[0]
-            .table()
-            .is_some_and(|table| table.names().is_some())
+        self.blocks[0].table().and_then(Table::names).is_some()
     }
 
     /// How errors call a column.
@@ -249,9 +247,7 @@ impl<'a> Frame<'a> {
             ColumnRef::Name(name) => (format!("column {name:?}"), nearest(name, &names)),
         };
         // A first row that might have been names is the likeliest reason.
-        let headless = self.blocks[0]
-            .table()
-            .filter(|table| table.names().is_none());
+        let headless = self.blocks[0].table().filter(|_| !self.is_named());
         let first = headless.and_then(|table| table.row(0).ok());
         let first = first.map_or(String::new(), |row| {
             let line = shortened(&row.join(", "));

@@ -95,9 +95,8 @@ impl Dataset {
         let allowed = "a class index, from 0 and below 2^32";
         let label = |(row, &label): (usize, &L)| {
             let name = || format!("the label of row {row}");
-            label
-                .try_into()
-                .map_err(|_| Error::argument(name(), label, allowed))
+            let bad = |_| Error::argument(name(), label, allowed);
+            label.try_into().map_err(bad)
         };
         let labels = labels.iter().enumerate().map(label);
         Self::classes(inputs(x)?, labels.collect::<Result<_>>()?)

@@ -18,11 +18,8 @@ const HEADER: usize = 10_000;
 const DEPTH: usize = 4;
 
 fn damaged(name: &str, problem: impl Into<String>) -> Error {
-    Error::file(
-        name,
-        problem,
-        "get the file again, or write it with numpy.save",
-    )
+    let advice = "get the file again, or write it with numpy.save";
+    Error::file(name, problem, advice)
 }
 
 /// The layout that a file's first bytes tell, and where the data begins.

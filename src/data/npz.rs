@@ -20,11 +20,8 @@ pub(crate) struct Archive<'a> {
 
 fn damaged(file: &str, error: &dyn std::fmt::Display) -> Error {
     let problem = format!("is not an NPZ archive, or is damaged ({error})");
-    Error::file(
-        file,
-        problem,
-        "get the file again, or write it with numpy.savez",
-    )
+    let advice = "get the file again, or write it with numpy.savez";
+    Error::file(file, problem, advice)
 }
 
 impl<'a> Archive<'a> {

@@ -122,12 +122,9 @@ impl DataFile {
                 Self::new(inputs, Some(targets), options.task)
             }
             _ => {
+                let name = "the number of data files";
                 let allowed = "one, or two that have inputs and targets";
-                Err(Error::argument(
-                    "the number of data files",
-                    paths.len(),
-                    allowed,
-                ))
+                Err(Error::argument(name, paths.len(), allowed))
             }
         }
     }
@@ -300,9 +297,8 @@ fn kind_by_name(path: &Path) -> Option<FileKind> {
         (FileKind::Npz, &["npz"]),
         (FileKind::Safetensors, &["safetensors"]),
     ];
-    let named = extensions
-        .into_iter()
-        .find(|(_, of)| has_extension(path, of));
+    let mut extensions = extensions.into_iter();
+    let named = extensions.find(|(_, of)| has_extension(path, of));
     let idx = name.contains("idx") || name.contains("ubyte");
     named.map(|(kind, _)| kind).or(idx.then_some(FileKind::Idx))
 }

@@ -94,9 +94,8 @@ impl Table {
     pub fn open(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
         let path = path.as_ref();
         let extension = path.extension().unwrap_or_default();
-        let tabs = ["tsv", "tab"]
-            .iter()
-            .any(|e| extension.eq_ignore_ascii_case(e));
+        let named = |as_one: &str| extension.eq_ignore_ascii_case(as_one);
+        let tabs = named("tsv") || named("tab");
         let file = path.display().to_string();
         Self::new(file, Bytes::open(path)?, options, tabs)
     }
@@ -142,10 +141,8 @@ impl Table {
             }
         };
         if quote.is_some() && quote == delimiter {
-            let value = format!(
-                "{:?}, as the quotation mark",
-                options.quote.unwrap_or_default()
-            );
+            let quote = options.quote.unwrap_or_default();
+            let value = format!("{quote:?}, as the quotation mark");
             return Err(Error::argument("the delimiter", value, "another character"));
         }
         let mut table = Self {
@@ -234,11 +231,8 @@ impl Table {
     }
 
     fn empty(&self) -> Error {
-        Error::file(
-            &self.file,
-            "is empty",
-            "give a table with a line for each sample",
-        )
+        let advice = "give a table with a line for each sample";
+        Error::file(&self.file, "is empty", advice)
     }
 
     /// Says whether the first line is a header, and takes the names from it.
@@ -378,10 +372,8 @@ impl Table {
     }
 
     fn not_utf8(&self, line: u64, record: &ByteRecord) -> Error {
-        let bad = record
-            .iter()
-            .position(|v| std::str::from_utf8(v).is_err())
-            .unwrap_or(0);
+        let bad = record.iter().position(|v| std::str::from_utf8(v).is_err());
+        let bad = bad.unwrap_or(0);
         let value = String::from_utf8_lossy(record.get(bad).unwrap_or_default());
         let advice = "save the file as UTF-8";
         self.cell(line, bad, &value, CellKind::Other, "is not UTF-8", advice)

@@ -27,11 +27,8 @@ pub(crate) fn read(file: &str, bytes: &Bytes, name: &str) -> Result<Array> {
     let label = format!("{file}, tensor {name:?}");
     let tensors = parsed(file, bytes)?;
     let tensor = tensors.tensor(name).map_err(|error| {
-        Error::file(
-            &label,
-            format!("cannot be read ({error})"),
-            "get the file again",
-        )
+        let problem = format!("cannot be read ({error})");
+        Error::file(&label, problem, "get the file again")
     })?;
     let dtype = tensor.dtype();
     let Some(&(element, ..)) = NUMBERS.iter().find(|(.., known)| *known == dtype) else {

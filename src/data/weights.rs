@@ -39,12 +39,8 @@ impl Dataset {
         let sound = |w: f32| w == 0.0 || (LEAST..=MOST).contains(&w);
         if let Some(row) = weights.iter().position(|&w| !sound(w)) {
             let (value, allowed) = (shortest(weights[row]), "0, or from 1e-18 to 1e18");
-            return Err(Error::value(
-                "the weights of rows",
-                value,
-                (row, 1),
-                allowed,
-            ));
+            let what = "the weights of rows";
+            return Err(Error::value(what, value, (row, 1), allowed));
         }
         self.weights = Some(weights);
         Ok(self)

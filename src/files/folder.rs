@@ -114,11 +114,8 @@ impl CheckpointFolder {
         let next = match files.last() {
             Some((u64::MAX, path)) => {
                 let (file, problem) = (path.display(), "there is no number after this one's");
-                return Err(Error::file(
-                    file.to_string(),
-                    problem,
-                    "give it a smaller number",
-                ));
+                let advice = "give it a smaller number";
+                return Err(Error::file(file.to_string(), problem, advice));
             }
             Some((last, _)) => last + 1,
             None => 1,

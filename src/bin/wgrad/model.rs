@@ -75,11 +75,9 @@ pub enum Answers {
 /// How data was prepared for a model.
 pub fn preparation(model: &Model, path: &Path) -> Result<Preparation, Failure> {
     let Some(value) = &model.preparation else {
-        return unusable_at(
-            path,
-            "it does not say how data is prepared for it, so no file can be brought into its form: \
-             take a model that `wgrad train` made, or use the library",
-        );
+        let text = "it does not say how data is prepared for it, so no file can be brought into its form: \
+                    take a model that `wgrad train` made, or use the library";
+        return unusable_at(path, text);
     };
     if value.get("estimator").is_some() {
         let text = "an estimator of a program saved it, which knows no columns of files: load it in that program";

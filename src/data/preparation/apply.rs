@@ -175,10 +175,9 @@ impl Preparation {
 
     /// Where data has the columns: by name where there are names on both sides, else by number.
     pub(super) fn places(&self, frame: &Frame<'_>, with_targets: bool) -> Result<Places> {
-        let targets = if with_targets {
-            self.target_columns()
-        } else {
-            &[]
+        let targets = match with_targets {
+            true => self.target_columns(),
+            false => &[],
         };
         let weights = self.weights.as_ref().filter(|_| with_targets);
         let columns = || self.inputs.iter().map(|input| &input.column);

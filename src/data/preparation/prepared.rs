@@ -44,10 +44,8 @@ impl<'a> Prepared<'a> {
                 _ => None,
             };
             if let Some(got) = got {
-                let (expected, advice) = (
-                    preparation.target.to_string(),
-                    "give the targets that the training data had",
-                );
+                let expected = preparation.target.to_string();
+                let advice = "give the targets that the training data had";
                 return Err(other_targets("the preparation", &expected, got, advice));
             }
         }
@@ -134,13 +132,9 @@ impl<'a> Prepared<'a> {
     pub fn values(&self, rows: Range<usize>) -> Result<Matrix<f64>> {
         let TargetEncoding::Values { columns, .. } = &self.preparation.target else {
             let got = self.preparation.target.to_string();
+            let expected = "targets that are values";
             let advice = "read the data set: its labels are class indices";
-            return Err(other_targets(
-                "values",
-                "targets that are values",
-                &got,
-                advice,
-            ));
+            return Err(other_targets("values", expected, &got, advice));
         };
         let mut values = reserved(self.frame.label(), rows.len(), columns.len())?;
         self.for_rows(rows, |row| {

@@ -358,10 +358,9 @@ impl Evidence {
             '.' => ([CommasPoint, SpacesPoint, QuotesPoint], CommaOrGroup, Comma),
             _ => ([PointsComma, SpacesComma, QuotesComma], PointOrGroup, Point),
         };
-        let other = if decimal == '.' {
-            (',', Commas)
-        } else {
-            ('.', Points)
+        let other = match decimal {
+            '.' => (',', Commas),
+            _ => ('.', Points),
         };
         let alone = [other, (' ', Spaces), ('\'', Quotes)];
         let mut best: Option<(u64, Evident)> = None;

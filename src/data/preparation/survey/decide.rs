@@ -254,10 +254,8 @@ fn classes_of(
     labels.iter().for_each(|&c| per_class[c as usize] += 1);
     let said = classes_said(roles, task, column) || roles.categorical.contains(&column);
     if rows >= ENOUGH && 2 * classes.len() > rows {
-        let (count, few) = (
-            classes.len(),
-            listed(&classes.names()[..classes.len().min(3)]),
-        );
+        let count = classes.len();
+        let few = listed(&classes.names()[..count.min(3)]);
         let many = format!("{count} classes for {rows} rows ({few})");
         if !said && 5 * count > 4 * rows {
             let problem = format!("{many}: almost every row would be a class of its own");
