@@ -91,29 +91,17 @@ impl<T: Real> Matrix<T> {
     /// ```
     pub fn new(cols: usize, data: Vec<T>) -> Result<Self> {
         if cols == 0 {
-            return Err(Error::Shape {
-                what: "a matrix".into(),
-                got: format!("{} elements in 0 columns", data.len()),
-                expected: "at least one column".into(),
-                advice: "give whole rows".into(),
-            });
+            let got = format!("{} elements in 0 columns", data.len());
+            let expected = "at least one column";
+            return Err(Error::shape("a matrix", got, expected, "give whole rows"));
         }
         if !data.len().is_multiple_of(cols) {
-            return Err(Error::Shape {
-                what: "a matrix".into(),
-                got: format!("{} elements", data.len()),
-                expected: format!("a multiple of {cols} elements"),
-                advice: "give whole rows".into(),
-            });
+            let got = format!("{} elements", data.len());
+            let expected = format!("a multiple of {cols} elements");
+            return Err(Error::shape("a matrix", got, expected, "give whole rows"));
         }
         if let Some(i) = data.iter().position(|&x| !x.into().is_finite()) {
-            return Err(Error::Value {
-                what: "a matrix".into(),
-                value: data[i].into(),
-                row: i / cols,
-                col: i % cols,
-                allowed: "finite".into(),
-            });
+            return Err(Error::value("a matrix", data[i], (i, cols), "finite"));
         }
         Ok(Self { cols, data })
     }
@@ -125,17 +113,13 @@ impl<T: Real> Matrix<T> {
     pub fn from_rows<R: AsRef<[T]>>(rows: &[R]) -> Result<Self> {
         let cols = rows.first().map_or(0, |row| row.as_ref().len());
         if let Some(r) = rows.iter().position(|row| row.as_ref().len() != cols) {
-            return Err(Error::Shape {
-                what: format!("row {r}"),
-                got: format!("{} columns", rows[r].as_ref().len()),
-                expected: format!("{cols} columns as row 0 has"),
-                advice: "rows must have one length".into(),
-            });
+            let got = format!("{} columns", rows[r].as_ref().len());
+            let expected = format!("{cols} columns as row 0 has");
+            let advice = "rows must have one length";
+            return Err(Error::shape(format!("row {r}"), got, expected, advice));
         }
         if rows.is_empty() {
-            return Err(Error::EmptyData {
-                what: "the matrix".into(),
-            });
+            return Err(Error::empty("the matrix"));
         }
         let data = rows.iter().flat_map(|row| row.as_ref()).copied().collect();
         Self::new(cols, data)
@@ -177,20 +161,14 @@ impl<T: Real> Matrix<T> {
     /// # Errors
     /// [`Error::Value`] at the first that is beyond the range of f32.
     pub fn to_f32(&self) -> Result<Matrix> {
+        let cols = self.cols;
         let data: Vec<f32> = self.data.iter().map(|&x| f32::nearest(x.into())).collect();
         if let Some(i) = data.iter().position(|x| !x.is_finite()) {
-            return Err(Error::Value {
-                what: "a matrix to be rounded to f32".into(),
-                value: self.data[i].into(),
-                row: i / self.cols,
-                col: i % self.cols,
-                allowed: "within ±3.4028235e38: scale the numbers first".into(),
-            });
+            let what = "a matrix to be rounded to f32";
+            let allowed = "within ±3.4028235e38: scale the numbers first";
+            return Err(Error::value(what, self.data[i], (i, cols), allowed));
         }
-        Ok(Matrix {
-            cols: self.cols,
-            data,
-        })
+        Ok(Matrix { cols, data })
     }
 
     /// All elements, row after row, without a copy.
@@ -203,14 +181,12 @@ impl<T: Real> Matrix<T> {
     /// # Panics
     /// If there is no such row.
     pub fn select(&self, rows: &[usize]) -> Self {
-        let mut data = Vec::with_capacity(rows.len() * self.cols);
+        let cols = self.cols;
+        let mut data = Vec::with_capacity(rows.len() * cols);
         for &r in rows {
             data.extend_from_slice(self.row(r));
         }
-        Self {
-            cols: self.cols,
-            data,
-        }
+        Self { cols, data }
     }
 }
 
@@ -268,15 +244,13 @@ impl Dataset {
 
     fn new(inputs: Matrix, targets: Targets) -> Result<Self> {
         if inputs.rows() == 0 {
-            return Err(Error::EmptyData { what: "x".into() });
+            return Err(Error::empty("x"));
         }
         if inputs.rows() != targets.rows() {
-            return Err(Error::Shape {
-                what: "targets".into(),
-                got: format!("{} rows", targets.rows()),
-                expected: format!("{} rows as x has", inputs.rows()),
-                advice: "every row of x needs one target".into(),
-            });
+            let got = format!("{} rows", targets.rows());
+            let expected = format!("{} rows as x has", inputs.rows());
+            let advice = "every row of x needs one target";
+            return Err(Error::shape("targets", got, expected, advice));
         }
         Ok(Self {
             inputs,
@@ -329,14 +303,11 @@ impl Dataset {
 
     /// Adds the rows of a data set of the same columns.
     fn append(&mut self, next: &Self) -> Result<()> {
-        let differ = |got: String| Error::Shape {
-            what: "rows to be added to a data set".into(),
-            got,
-            expected: "inputs and targets as it has".into(),
-            advice: "give parts of one data set".into(),
-        };
+        let what = "rows to be added to a data set";
+        let expected = "inputs and targets as it has";
+        let differ = |got: &str| Error::shape(what, got, expected, "give parts of one data set");
         if next.inputs.cols != self.inputs.cols {
-            return Err(differ(format!("{} inputs", next.inputs.cols)));
+            return Err(differ(&format!("{} inputs", next.inputs.cols)));
         }
         let weights = self.weights_with(next);
         match (&mut self.targets, &next.targets) {
@@ -344,7 +315,7 @@ impl Dataset {
             (Targets::Values(values), Targets::Values(more)) if values.cols == more.cols => {
                 values.data.extend_from_slice(&more.data);
             }
-            _ => return Err(differ("other targets".into())),
+            _ => return Err(differ("other targets")),
         }
         self.inputs.data.extend_from_slice(&next.inputs.data);
         self.weights = weights;
@@ -356,13 +327,11 @@ impl Dataset {
     /// # Panics
     /// If there is no such row.
     pub fn select(&self, rows: &[usize]) -> Self {
+        let select = |weights: &Vec<f32>| rows.iter().map(|&r| weights[r]).collect();
         Self {
             inputs: self.inputs.select(rows),
             targets: self.targets.select(rows),
-            weights: self
-                .weights
-                .as_ref()
-                .map(|weights| rows.iter().map(|&r| weights[r]).collect()),
+            weights: self.weights.as_ref().map(select),
         }
     }
 
@@ -396,10 +365,8 @@ impl Dataset {
     /// ```
     pub fn batches(&self, size: usize) -> Result<Batches<'_>> {
         if size == 0 || size > self.rows() {
-            return Err(Error::BatchSize {
-                batch: size,
-                rows: self.rows(),
-            });
+            let (batch, rows) = (size, self.rows());
+            return Err(Error::BatchSize { batch, rows });
         }
         Ok(Batches {
             data: self,
@@ -419,11 +386,8 @@ pub(crate) fn stratified(
     fraction: f64,
     seed: u64,
 ) -> Result<(Vec<usize>, Vec<usize>)> {
-    let bad = |value: String| Error::Argument {
-        name: "the fraction of a split".into(),
-        value,
-        allowed: "in (0, 1), and leave rows for both parts".into(),
-    };
+    let allowed = "in (0, 1), and leave rows for both parts";
+    let bad = |value: String| Error::argument("the fraction of a split", value, allowed);
     if !(fraction > 0.0 && fraction < 1.0) {
         return Err(bad(fraction.to_string()));
     }

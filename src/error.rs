@@ -117,11 +117,11 @@ pub enum Error {
         allowed: String,
     },
 
-    /// The targets are of a kind that the loss does not take.
-    #[error("{loss} takes {expected}, but the data has {got}: {advice}")]
+    /// The targets are of a kind that cannot be taken here.
+    #[error("{what} takes {expected}, but the data has {got}: {advice}")]
     Targets {
-        /// The loss.
-        loss: String,
+        /// What takes targets of another kind: a loss, a method, or what is made of the data.
+        what: String,
         /// What it takes.
         expected: String,
         /// What came.
@@ -545,6 +545,75 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Error {
     }
 }
 
+/// The errors that are made in many places.
+impl Error {
+    pub(crate) fn argument(
+        name: impl Into<String>,
+        value: impl ToString,
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self::Argument {
+            name: name.into(),
+            value: value.to_string(),
+            allowed: allowed.into(),
+        }
+    }
+
+    pub(crate) fn shape(
+        what: impl Into<String>,
+        got: impl Into<String>,
+        expected: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self::Shape {
+            what: what.into(),
+            got: got.into(),
+            expected: expected.into(),
+            advice: advice.into(),
+        }
+    }
+
+    pub(crate) fn class(row: usize, label: u32, classes: usize) -> Self {
+        Self::Class {
+            row,
+            label,
+            classes,
+        }
+    }
+
+    pub(crate) fn empty(what: impl Into<String>) -> Self {
+        Self::EmptyData { what: what.into() }
+    }
+
+    /// Of the element `i` of a matrix of `cols` columns.
+    pub(crate) fn value(
+        what: impl Into<String>,
+        value: impl Into<f64>,
+        (i, cols): (usize, usize),
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self::Value {
+            what: what.into(),
+            value: value.into(),
+            row: i / cols,
+            col: i % cols,
+            allowed: allowed.into(),
+        }
+    }
+
+    pub(crate) fn file(
+        file: impl Into<String>,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self::File {
+            file: file.into(),
+            problem: problem.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
 /// The message, so that `unwrap` and a `main` that returns the error tell what to do.
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -559,15 +628,13 @@ mod tests {
     #[test]
     fn bytes_are_told_in_units_of_people() {
         let need = |need, have| {
-            let advice = "wait".into();
-            let what = "it".into();
-            Error::OutOfMemory {
-                what,
+            let error = Error::OutOfMemory {
+                what: "it".into(),
                 need,
                 have,
-                advice,
-            }
-            .to_string()
+                advice: "wait".into(),
+            };
+            error.to_string()
         };
         assert_eq!(need(13_207_024_435, None), "it needs 12.3 GiB: wait");
         assert_eq!(

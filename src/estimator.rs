@@ -110,11 +110,7 @@ macro_rules! estimator {
                 callback: impl for<'f> FnMut(&mut Fit<'f>, &Event) -> Result<ControlFlow<()>>,
             ) -> Result<(Trainer, History)> {
                 if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
-                    return Err(Error::Argument {
-                        name: "alpha".into(),
-                        value: self.alpha.to_string(),
-                        allowed: "finite and ≥ 0".into(),
-                    });
+                    return Err(Error::argument("alpha", self.alpha, "finite and ≥ 0"));
                 }
                 let hidden = self.hidden.iter();
                 let network = hidden.fold(Mlp::new(data.inputs().cols()), |network, &width| {
@@ -149,10 +145,7 @@ macro_rules! estimator {
                     plateau_monitor: monitor,
                     ..FitOptions::default()
                 };
-                let device = match &self.device {
-                    Some(device) => device.clone(),
-                    None => Device::auto()?,
-                };
+                let device = self.device.clone().map_or_else(Device::auto, Ok)?;
                 let mut trainer = Trainer::new(&device, &network, loss, optimizer, self.seed)?;
                 let history = trainer.fit_with(data, &options, callback)?;
                 Ok((trainer, history))

@@ -210,8 +210,7 @@ impl<'a> Fit<'a> {
         trainer.check_applied("fit")?;
         trainer.settle()?;
 
-        let micro = options.micro_batch.filter(|&n| n < options.batch_size);
-        let rows = match micro {
+        let rows = match options.micro_batch.filter(|&n| n < options.batch_size) {
             Some(_) => TrainingRows::Host(train),
             None => TrainingRows::Loaded(Box::new(trainer.load_cow(train, options.storage)?)),
         };
@@ -272,9 +271,7 @@ impl<'a> Fit<'a> {
                 return Ok(());
             };
             if callback(self, &event)?.is_break() {
-                if self.state.history.stop.is_none() {
-                    self.state.history.stop = Some(Stop::Callback);
-                }
+                self.state.history.stop.get_or_insert(Stop::Callback);
                 return Ok(());
             }
         }
@@ -417,16 +414,11 @@ fn take_gradients_over(
     options: &FitOptions<'_>,
     state: &mut FitState,
 ) -> Result<()> {
-    match options.clip() {
-        Some(clip) => {
-            state.base_clip.get_or_insert(trainer.clip());
-            trainer.set_clip(clip)?;
-        }
-        None => {
-            if let Some(base) = state.base_clip.take() {
-                trainer.set_clip(base)?;
-            }
-        }
+    if let Some(clip) = options.clip() {
+        state.base_clip.get_or_insert(trainer.clip());
+        trainer.set_clip(clip)?;
+    } else if let Some(base) = state.base_clip.take() {
+        trainer.set_clip(base)?;
     }
     if options.grad_norm {
         state.base_grad_norms.get_or_insert(trainer.rule().norms);

@@ -67,12 +67,11 @@ pub(crate) struct Short(pub f64);
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let x = self.0.abs();
-        let text = if x != 0.0 && !(1e-2..1e5).contains(&x) {
-            format!("{:.3e}", self.0)
-        } else {
-            format!("{:.5}", self.0)
-        };
-        f.pad(&text)
+        let plain = x == 0.0 || (1e-2..1e5).contains(&x);
+        f.pad(&match plain {
+            true => format!("{:.5}", self.0),
+            false => format!("{:.3e}", self.0),
+        })
     }
 }
 
@@ -88,9 +87,9 @@ pub(crate) fn cut(name: &str) -> String {
 /// Numbers that may be NaN or infinite, for JSON too, which has neither: those are words there.
 pub(crate) mod number {
     use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Deserialize, Deserializer, Serializer};
 
-    #[derive(Serialize, Deserialize)]
+    #[derive(Deserialize)]
     #[serde(untagged)]
     enum Number {
         Finite(f64),
@@ -98,12 +97,10 @@ pub(crate) mod number {
     }
 
     pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        let number = if x.is_finite() {
-            Number::Finite(*x)
-        } else {
-            Number::Word(x.to_string())
-        };
-        number.serialize(serializer)
+        match x.is_finite() {
+            true => serializer.serialize_f64(*x),
+            false => serializer.serialize_str(&x.to_string()),
+        }
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
@@ -113,9 +110,10 @@ pub(crate) mod number {
                 "NaN" => Ok(f64::NAN),
                 "inf" => Ok(f64::INFINITY),
                 "-inf" => Ok(f64::NEG_INFINITY),
-                _ => Err(D::Error::custom(format!(
-                    "{word:?} is no number: a number, \"NaN\", \"inf\" or \"-inf\" may stand here"
-                ))),
+                _ => {
+                    let may = "a number, \"NaN\", \"inf\" or \"-inf\" may stand here";
+                    Err(D::Error::custom(format!("{word:?} is no number: {may}")))
+                }
             },
         }
     }
@@ -123,13 +121,7 @@ pub(crate) mod number {
 
 /// Index of the largest element, the first of equals.
 pub(crate) fn argmax(row: &[f64]) -> usize {
-    let mut best = 0;
-    for (i, &x) in row.iter().enumerate() {
-        if x > row[best] {
-            best = i;
-        }
-    }
-    best
+    (0..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
 }
 
 /// The probabilities of these logits, `exp(zᵢ) / Σⱼ exp(zⱼ)`: what the outputs of a network for
@@ -167,17 +159,13 @@ pub(crate) fn hits(outputs: &[f64], cols: usize, targets: &Targets) -> Vec<f64> 
 /// Whether there is a prediction for each target, and a target at all.
 fn check_rows(what: &str, predicted: usize, targets: usize) -> Result<()> {
     if targets == 0 {
-        return Err(Error::EmptyData {
-            what: "targets".into(),
-        });
+        return Err(Error::empty("targets"));
     }
     if predicted != targets {
-        return Err(Error::Shape {
-            what: what.into(),
-            got: format!("{predicted} rows"),
-            expected: format!("{targets} rows as the targets have"),
-            advice: "every target needs one prediction".into(),
-        });
+        let got = format!("{predicted} rows");
+        let expected = format!("{targets} rows as the targets have");
+        let advice = "every target needs one prediction";
+        return Err(Error::shape(what, got, expected, advice));
     }
     Ok(())
 }
@@ -185,11 +173,7 @@ fn check_rows(what: &str, predicted: usize, targets: usize) -> Result<()> {
 /// Whether every label is one of `classes` classes.
 fn check_labels(labels: &[u32], classes: usize) -> Result<()> {
     match labels.iter().position(|&label| label as usize >= classes) {
-        Some(row) => Err(Error::Class {
-            row,
-            label: labels[row],
-            classes,
-        }),
+        Some(row) => Err(Error::class(row, labels[row], classes)),
         None => Ok(()),
     }
 }

@@ -32,34 +32,25 @@ impl Array {
     pub(crate) fn new(name: String, layout: ArrayLayout, bytes: Bytes) -> Result<Self> {
         let need = layout.bytes(&name)?;
         if layout.shape.is_empty() {
-            return Err(Error::File {
-                file: name,
-                problem: "is a single number".into(),
-                advice: "give an array with a row for each sample".into(),
-            });
+            let advice = "give an array with a row for each sample";
+            return Err(Error::file(name, "is a single number", advice));
         }
         if layout.shape.contains(&0) {
-            return Err(Error::EmptyData {
-                what: format!("{name} {:?}", layout.shape),
-            });
+            return Err(Error::empty(format!("{name} {:?}", layout.shape)));
         }
         if need != bytes.len() {
+            let ArrayLayout { shape, element, .. } = layout;
+            let have = bytes.len();
             let problem = format!(
-                "has {} bytes of data, but {:?} elements of {} take {need}",
-                bytes.len(),
-                layout.shape,
-                layout.element
+                "has {have} bytes of data, but {shape:?} elements of {element} take {need}"
             );
-            let advice = if bytes.len() < need {
-                "the file is cut short, get it again"
-            } else {
-                "more follows than is stated: the file is damaged, or has something else behind the array"
+            let advice = match have < need {
+                true => "the file is cut short, get it again",
+                false => {
+                    "more follows than is stated: the file is damaged, or has something else behind the array"
+                }
             };
-            return Err(Error::File {
-                file: name,
-                problem,
-                advice: advice.into(),
-            });
+            return Err(Error::file(name, problem, advice));
         }
         let cols = layout.shape[1..].iter().product();
         let columns = (layout.fortran && layout.shape.len() > 1).then(|| {
@@ -67,10 +58,8 @@ impl Array {
             let mut offsets = vec![0];
             let mut stride = layout.shape[0];
             for &dim in &layout.shape[1..] {
-                let wider = offsets
-                    .iter()
-                    .flat_map(|&o| (0..dim).map(move |i| o + i * stride));
-                offsets = wider.collect();
+                let wider = |&o: &usize| (0..dim).map(move |i| o + i * stride);
+                offsets = offsets.iter().flat_map(wider).collect();
                 stride *= dim;
             }
             offsets
@@ -89,10 +78,8 @@ impl Array {
 
     /// This array, from a file of a format for images.
     pub(crate) fn of_images(self) -> Self {
-        Self {
-            images: true,
-            ..self
-        }
+        let images = true;
+        Self { images, ..self }
     }
 
     /// What errors call it: the file, and the array in it.
@@ -168,20 +155,15 @@ impl Array {
             Element::F64 => Value::Number(element!(f64)),
             Element::Text(length) => {
                 let text = bytes[i * 4 * length..][..4 * length].chunks_exact(4);
-                let codes = text.map(|c| match self.big_endian {
-                    true => u32::from_be_bytes([c[0], c[1], c[2], c[3]]),
-                    false => u32::from_le_bytes([c[0], c[1], c[2], c[3]]),
-                });
-                let text: String = codes.map(character).collect();
+                let character = |c| self.character(c).unwrap_or(char::REPLACEMENT_CHARACTER);
+                let text: String = text.map(character).collect();
                 let end = text.trim_end_matches('\0').len();
                 Value::Text(Cow::Owned(text[..end].into()))
             }
             Element::Bytes(length) => {
                 let text = &bytes[i * length..][..length];
-                let end = text
-                    .iter()
-                    .rposition(|&b| b != 0)
-                    .map_or(0, |last| last + 1);
+                let last = text.iter().rposition(|&b| b != 0);
+                let end = last.map_or(0, |last| last + 1);
                 Value::Text(String::from_utf8_lossy(&text[..end]))
             }
         }
@@ -192,42 +174,33 @@ impl Array {
         let bytes: &[u8] = &self.bytes;
         let size = self.element.bytes();
         let is_text = |element: &[u8]| match self.element {
-            Element::Text(_) => element.chunks_exact(4).all(|c| {
-                let code = u32::from_le_bytes([c[0], c[1], c[2], c[3]]);
-                let code = if self.big_endian {
-                    code.swap_bytes()
-                } else {
-                    code
-                };
-                char::from_u32(code).is_some()
-            }),
+            Element::Text(_) => element.chunks_exact(4).all(|c| self.character(c).is_some()),
             _ => std::str::from_utf8(element).is_ok(),
         };
         if !self.is_text() {
             return Ok(());
         }
-        match bytes
-            .chunks_exact(size)
-            .position(|element| !is_text(element))
-        {
-            None => Ok(()),
-            Some(i) => {
-                let (encoding, advice) = match self.element {
-                    Element::Text(_) => ("UTF-32", "the file is damaged, get it again"),
-                    _ => (
-                        "UTF-8",
-                        "save numpy.char.decode(x, 'latin-1'), or of the encoding that it has",
-                    ),
-                };
-                Err(Error::File {
-                    file: self.name.clone(),
-                    problem: format!(
-                        "has an element, number {i} (from 0) in the file, that is no text in {encoding}"
-                    ),
-                    advice: advice.into(),
-                })
-            }
-        }
+        let mut elements = bytes.chunks_exact(size);
+        let Some(i) = elements.position(|element| !is_text(element)) else {
+            return Ok(());
+        };
+        let latin = "save numpy.char.decode(x, 'latin-1'), or of the encoding that it has";
+        let (encoding, advice) = match self.element {
+            Element::Text(_) => ("UTF-32", "the file is damaged, get it again"),
+            _ => ("UTF-8", latin),
+        };
+        let which = format!("number {i} (from 0) in the file");
+        let problem = format!("has an element, {which}, that is no text in {encoding}");
+        Err(Error::file(&self.name, problem, advice))
+    }
+
+    /// The character of these four bytes, if there is one of their code.
+    fn character(&self, bytes: &[u8]) -> Option<char> {
+        let code = [bytes[0], bytes[1], bytes[2], bytes[3]];
+        char::from_u32(match self.big_endian {
+            true => u32::from_be_bytes(code),
+            false => u32::from_le_bytes(code),
+        })
     }
 
     /// An error where numbers are needed and there is text.
@@ -235,11 +208,9 @@ impl Array {
         if !self.is_text() {
             return Ok(());
         }
-        Err(Error::File {
-            file: self.name.clone(),
-            problem: format!("has elements of {}, but numbers are needed", self.element),
-            advice: "save numbers, with .astype('float64') if the text is numbers".into(),
-        })
+        let problem = format!("has elements of {}, but numbers are needed", self.element);
+        let advice = "save numbers, with .astype('float64') if the text is numbers";
+        Err(Error::file(self.name.clone(), problem, advice))
     }
 
     /// Rows as numbers, as exact as the file has them.
@@ -275,19 +246,11 @@ impl Array {
                 kind: CellKind::Other,
             })));
         }
-        match data.iter().position(|x| !x.is_finite()) {
-            None => Matrix::new(self.cols, data),
-            Some(i) => {
-                let (row, col) = place(i);
-                Err(Error::Value {
-                    what: self.name.clone(),
-                    value: data[i],
-                    row,
-                    col,
-                    allowed: "finite: mend it or leave that row out".into(),
-                })
-            }
+        if let Some(i) = data.iter().position(|x| !x.is_finite()) {
+            let (at, allowed) = (self.at(&rows, i), "finite: mend it or leave that row out");
+            return Err(Error::value(&self.name, data[i], at, allowed));
         }
+        Matrix::new(self.cols, data)
     }
 
     /// Rows as numbers: each element times `scale` (1/255 makes bytes numbers from 0 to 1 that
@@ -301,11 +264,8 @@ impl Array {
         self.check_numbers()?;
         let scale = f64::from(scale as f32);
         if !scale.is_finite() {
-            return Err(Error::Argument {
-                name: "the scale of an array".into(),
-                value: scale.to_string(),
-                allowed: "finite as an f32".into(),
-            });
+            let name = "the scale of an array";
+            return Err(Error::argument(name, scale, "finite as an f32"));
         }
         let mut data = reserved(&self.name, rows.len(), self.cols)?;
         self.for_each(rows.clone(), |x| {
@@ -313,13 +273,9 @@ impl Array {
             data.push(if scale == 1.0 { x } else { x * scale } as f32);
         });
         if let Some(i) = data.iter().position(|x: &f32| !x.is_finite()) {
-            return Err(Error::Value {
-                what: self.name.clone(),
-                value: shortest(data[i]),
-                row: rows.start + i / self.cols,
-                col: i % self.cols,
-                allowed: "finite as an f32: mend it or leave that row out".into(),
-            });
+            let allowed = "finite as an f32: mend it or leave that row out";
+            let (value, at) = (shortest(data[i]), self.at(&rows, i));
+            return Err(Error::value(&self.name, value, at, allowed));
         }
         Matrix::new(self.cols, data)
     }
@@ -333,12 +289,10 @@ impl Array {
         self.check(&rows)?;
         self.check_numbers()?;
         if self.cols != 1 {
-            return Err(Error::Shape {
-                what: self.name.clone(),
-                got: format!("{:?}", self.shape),
-                expected: format!("[{}]", self.rows()),
-                advice: "classes are one whole number for each row".into(),
-            });
+            let got = format!("{:?}", self.shape);
+            let expected = format!("[{}]", self.rows());
+            let advice = "classes are one whole number for each row";
+            return Err(Error::shape(self.name.clone(), got, expected, advice));
         }
         let mut labels: Vec<u32> = reserved(&self.name, rows.len(), 1)?;
         let mut bad = None;
@@ -348,22 +302,18 @@ impl Array {
             }
             labels.push(x as u32);
         });
-        match bad {
-            Some((i, x)) => Err(Error::Value {
-                what: self.name.clone(),
-                value: x,
-                row: rows.start + i,
-                col: 0,
-                allowed:
-                    "a class index, a whole number from 0 on; or say that the task is regression"
-                        .into(),
-            }),
-            None => Ok(labels),
-        }
+        let Some((i, x)) = bad else { return Ok(labels) };
+        let allowed = "a class index, a whole number from 0 on; or say that the task is regression";
+        Err(Error::value(&self.name, x, self.at(&rows, i), allowed))
     }
 
     fn check(&self, rows: &Range<usize>) -> Result<()> {
         check_rows(&self.name, rows, self.rows())
+    }
+
+    /// Which element of the whole array the i-th of these rows is, and the columns.
+    fn at(&self, rows: &Range<usize>, i: usize) -> (usize, usize) {
+        (rows.start * self.cols + i, self.cols)
     }
 
     /// Visits the elements of some rows, row after row.
@@ -381,11 +331,6 @@ impl Array {
     }
 }
 
-/// A character by its code; the sign for one that is none where there is none.
-fn character(code: u32) -> char {
-    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
-}
-
 impl fmt::Display for Array {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?} of {}", self.name, self.shape, self.element)
@@ -394,11 +339,9 @@ impl fmt::Display for Array {
 
 pub(crate) fn check_rows(name: &str, rows: &Range<usize>, have: usize) -> Result<()> {
     if rows.start >= rows.end || rows.end > have {
-        return Err(Error::Argument {
-            name: format!("the rows of {name}"),
-            value: format!("{rows:?}"),
-            allowed: format!("within 0..{have}, and not empty"),
-        });
+        let (name, value) = (format!("the rows of {name}"), format!("{rows:?}"));
+        let allowed = format!("within 0..{have}, and not empty");
+        return Err(Error::argument(name, value, allowed));
     }
     Ok(())
 }
@@ -406,16 +349,12 @@ pub(crate) fn check_rows(name: &str, rows: &Range<usize>, have: usize) -> Result
 /// Room for rows, or an error that it cannot be had.
 pub(crate) fn reserved<T>(what: &str, rows: usize, cols: usize) -> Result<Vec<T>> {
     let mut room = Vec::new();
-    let fits = match rows.checked_mul(cols) {
-        Some(count) => room.try_reserve_exact(count).is_ok(),
-        None => false,
-    };
-    if !fits {
+    let fits = |count| room.try_reserve_exact(count).is_ok();
+    if !rows.checked_mul(cols).is_some_and(fits) {
+        let need = [rows, cols, size_of::<T>()].map(|n| n as u64);
         return Err(Error::OutOfMemory {
             what: format!("{what}, {rows} rows of {cols},"),
-            need: (rows as u64)
-                .saturating_mul(cols as u64)
-                .saturating_mul(size_of::<T>() as u64),
+            need: need.into_iter().fold(1, u64::saturating_mul),
             have: None,
             advice: "take fewer rows at a time: see Stream".into(),
         });
@@ -428,14 +367,19 @@ mod tests {
     use super::*;
 
     fn array(element: Element, big_endian: bool, fortran: bool, bytes: &[u8]) -> Array {
-        let columns = bytes.len() / element.bytes() / 2;
         let layout = ArrayLayout {
-            shape: vec![2, columns],
+            shape: vec![2, bytes.len() / element.bytes() / 2],
             element,
             big_endian,
             fortran,
         };
         Array::new("a".into(), layout, bytes.to_vec().into()).unwrap()
+    }
+
+    /// A NaN and 0.
+    fn nan() -> Array {
+        let bytes = [f64::NAN.to_le_bytes(), [0; 8]].concat();
+        array(Element::F64, false, false, &bytes)
     }
 
     fn cells(array: &Array) -> Vec<Value<'_>> {
@@ -455,18 +399,15 @@ mod tests {
                 let little = values.map(|x| x.to_le_bytes()).concat();
                 let big = values.map(|x| x.to_be_bytes()).concat();
                 let columns = [a, c, b, d].map(|x| x.to_be_bytes()).concat();
-                assert_eq!(
-                    cells(&array(Element::$element, false, false, &little)),
-                    expected
-                );
-                assert_eq!(
-                    cells(&array(Element::$element, true, false, &big)),
-                    expected
-                );
-                assert_eq!(
-                    cells(&array(Element::$element, true, true, &columns)),
-                    expected
-                );
+                let forms = [
+                    (false, false, little),
+                    (true, false, big),
+                    (true, true, columns),
+                ];
+                for (big_endian, fortran, bytes) in forms {
+                    let array = array(Element::$element, big_endian, fortran, &bytes);
+                    assert_eq!(cells(&array), expected);
+                }
             }};
         }
         check!(U8, u8, Whole, [0, 1, 2, u8::MAX]);
@@ -479,22 +420,12 @@ mod tests {
         check!(I64, i64, Whole, [0, -1, i64::MIN, i64::MAX]);
         check!(F32, f32, Number, [0.5, -1.0, f32::MAX, f32::MIN_POSITIVE]);
         check!(F64, f64, Number, [0.1, -1.0, f64::MAX, 1_700_000_000.5]);
-        check!(F16, f16, Number, [0.5, -1.0, 2.0, 3.0].map(f16::from_f32));
-        check!(
-            Bf16,
-            bf16,
-            Number,
-            [0.5, -1.0, 2.0, 3.0].map(bf16::from_f32)
-        );
+        let halves = [0.5, -1.0, 2.0, 3.0];
+        check!(F16, f16, Number, halves.map(f16::from_f32));
+        check!(Bf16, bf16, Number, halves.map(bf16::from_f32));
         let bools = array(Element::Bool, false, false, &[0, 1, 2, 0]);
         assert_eq!(cells(&bools), ints([0, 1, 1, 0]));
-        let nan = array(
-            Element::F64,
-            false,
-            false,
-            &[f64::NAN.to_le_bytes(), [0; 8]].concat(),
-        );
-        assert!(matches!(nan.cell(0, 0), Value::Number(x) if x.is_nan()));
+        assert!(matches!(nan().cell(0, 0), Value::Number(x) if x.is_nan()));
     }
 
     #[test]
@@ -546,34 +477,21 @@ mod tests {
             array(Element::I64, false, false, &bytes).matrix_f64(0..2)
         };
         let largest = 1_i64 << 53;
-        assert_eq!(
-            of([largest, -largest]).unwrap().data(),
-            [9007199254740992.0, -9007199254740992.0]
-        );
+        let exact = [9007199254740992.0, -9007199254740992.0];
+        assert_eq!(of([largest, -largest]).unwrap().data(), exact);
         let error = of([7, -largest - 1]).unwrap_err().to_string();
         assert!(
             error.contains("row 1, column 0") && error.contains("-9007199254740993"),
             "{error}"
         );
-        let floats = [1_700_000_000.25, 1e300].map(f64::to_le_bytes).concat();
+        let numbers = [1_700_000_000.25, 1e300];
+        let floats = numbers.map(f64::to_le_bytes).concat();
         let floats = array(Element::F64, false, false, &floats);
-        assert_eq!(
-            floats.matrix_f64(0..2).unwrap().data(),
-            [1_700_000_000.25, 1e300]
-        );
+        assert_eq!(floats.matrix_f64(0..2).unwrap().data(), numbers);
         assert_eq!(floats.matrix_f64(1..2).unwrap().data(), [1e300]);
-        let nan = array(
-            Element::F64,
-            false,
-            false,
-            &[f64::NAN.to_le_bytes(), [0; 8]].concat(),
-        );
-        let error = nan.matrix_f64(0..2).unwrap_err().to_string();
+        let error = nan().matrix_f64(0..2).unwrap_err().to_string();
         assert!(error.contains("NaN stands at row 0, column 0"), "{error}");
-        assert!(
-            array(Element::Bytes(1), false, false, b"12")
-                .matrix_f64(0..2)
-                .is_err()
-        );
+        let text = array(Element::Bytes(1), false, false, b"12");
+        assert!(text.matrix_f64(0..2).is_err());
     }
 }

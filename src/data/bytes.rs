@@ -40,11 +40,8 @@ impl Bytes {
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {
-            return Err(Error::File {
-                file: path.display().to_string(),
-                problem: "is a folder".into(),
-                advice: "name a file in it".into(),
-            });
+            let file = path.display().to_string();
+            return Err(Error::file(file, "is a folder", "name a file in it"));
         }
         if metadata.is_file() && metadata.len() >= mapped_from {
             // SAFETY: the map is read-only. That its bytes stay as they are while it is used cannot be promised on any
@@ -89,12 +86,11 @@ impl Bytes {
             return Ok(self);
         }
         let mut decoder = MultiGzDecoder::new(&*self);
-        let bytes = read_limited(&mut decoder, limit, |error| Error::File {
-            file: file.into(),
-            problem: format!("is damaged or cut short within its gzip ({error})"),
-            advice: "get the file again".into(),
-        })?;
-        Ok(bytes.into())
+        let failed = |error| {
+            let problem = format!("is damaged or cut short within its gzip ({error})");
+            Error::file(file, problem, "get the file again")
+        };
+        Ok(read_limited(&mut decoder, limit, failed)?.into())
     }
 }
 
@@ -112,17 +108,12 @@ pub(crate) fn read_limited(
     failed: impl Fn(std::io::Error) -> Error,
 ) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    stream
-        .take(FIRST)
-        .read_to_end(&mut bytes)
-        .map_err(&failed)?;
+    let mut read = |most: u64, bytes: &mut Vec<u8>| stream.take(most).read_to_end(bytes);
+    read(FIRST, &mut bytes).map_err(&failed)?;
     let limit = limit(&bytes)?;
     let rest = limit.saturating_add(1).saturating_sub(bytes.len() as u64);
     // A take of 0 would not reach the stream's end, where its checksum is compared.
-    stream
-        .take(rest.max(1))
-        .read_to_end(&mut bytes)
-        .map_err(&failed)?;
+    read(rest.max(1), &mut bytes).map_err(&failed)?;
     Ok(bytes)
 }
 
@@ -162,10 +153,8 @@ mod tests {
     #[test]
     fn a_mapped_file_has_the_same_bytes() {
         let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-        let (mapped, read) = (
-            Bytes::open_from(path, 1).unwrap(),
-            Bytes::open(path).unwrap(),
-        );
+        let mapped = Bytes::open_from(path, 1).unwrap();
+        let read = Bytes::open(path).unwrap();
         assert!(matches!(&*mapped.whole, Whole::Mapped(_)));
         assert!(matches!(&*read.whole, Whole::Read(_)));
         assert_eq!(&*mapped, &*read);

@@ -52,13 +52,15 @@ fn finite(name: &str) -> Option<f64> {
     number(name).filter(|x| x.is_finite()).map(|x| x + 0.0)
 }
 
+/// The shortest first, then that of the alphabet.
+fn by_text(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
 /// The order of names: that of numbers if all are numbers, ties and all else by text.
 fn by_number(a: &str, b: &str) -> Ordering {
     let value = |name: &str| finite(name).unwrap_or_default();
-    value(a)
-        .total_cmp(&value(b))
-        .then_with(|| a.len().cmp(&b.len()))
-        .then_with(|| a.cmp(b))
+    value(a).total_cmp(&value(b)).then_with(|| by_text(a, b))
 }
 
 impl ClassMap {
@@ -69,9 +71,7 @@ impl ClassMap {
     pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Result<Self> {
         let mut names: Vec<String> = names.into_iter().map(Into::into).collect();
         if names.is_empty() {
-            return Err(Error::EmptyData {
-                what: "a list of classes".into(),
-            });
+            return Err(Error::empty("a list of classes"));
         }
         names.sort_unstable();
         names.dedup();
@@ -115,10 +115,7 @@ impl ClassMap {
         }
         counted.iter_mut().for_each(|(_, x, _)| *x += 0.0);
         counted.sort_by(|(a, x, n), (b, y, m)| {
-            x.total_cmp(y)
-                .then_with(|| m.cmp(n))
-                .then_with(|| a.len().cmp(&b.len()))
-                .then_with(|| a.cmp(b))
+            x.total_cmp(y).then(m.cmp(n)).then_with(|| by_text(a, b))
         });
         counted.dedup_by(|(_, x, _), (_, y, _)| x == y);
         let (names, numbers) = counted.into_iter().map(|(name, x, _)| (name, x)).unzip();
@@ -188,10 +185,10 @@ impl TryFrom<StoredClasses> for ClassMap {
 
     fn try_from(stored: StoredClasses) -> Result<Self> {
         let (count, classes) = match stored {
-            StoredClasses::Names(names) => (
-                names.len(),
-                Self::numbers(names.into_iter().map(|name| (name, 1)))?,
-            ),
+            StoredClasses::Names(names) => {
+                let named = names.into_iter().map(|name| (name, 1));
+                (named.len(), Self::numbers(named)?)
+            }
             StoredClasses::Text { text } => (text.len(), Self::new(text)?),
             StoredClasses::Numbers { names, numbers } => {
                 let pairs = names.into_iter().zip(numbers);
@@ -200,11 +197,9 @@ impl TryFrom<StoredClasses> for ClassMap {
             }
         };
         if classes.len() != count {
-            return Err(Error::Argument {
-                name: "a list of classes".into(),
-                value: format!("{count} names, of which {} differ", classes.len()),
-                allowed: "names that differ".into(),
-            });
+            let name = "a list of classes";
+            let value = format!("{count} names, of which {} differ", classes.len());
+            return Err(Error::argument(name, value, "names that differ"));
         }
         Ok(classes)
     }
@@ -212,23 +207,15 @@ impl TryFrom<StoredClasses> for ClassMap {
 
 impl From<ClassMap> for StoredClasses {
     fn from(classes: ClassMap) -> Self {
+        let names = classes.names;
+        let plain = |numbers: &[f64]| {
+            let mut pairs = names.iter().zip(numbers);
+            pairs.all(|(name, x)| finite(name) == Some(*x))
+        };
         match classes.numbers {
-            None if classes.by_number => StoredClasses::Text {
-                text: classes.names,
-            },
-            Some(numbers)
-                if classes
-                    .names
-                    .iter()
-                    .zip(&numbers)
-                    .any(|(n, x)| finite(n) != Some(*x)) =>
-            {
-                StoredClasses::Numbers {
-                    names: classes.names,
-                    numbers,
-                }
-            }
-            _ => StoredClasses::Names(classes.names),
+            None if classes.by_number => StoredClasses::Text { text: names },
+            Some(numbers) if !plain(&numbers) => StoredClasses::Numbers { names, numbers },
+            _ => StoredClasses::Names(names),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -30,6 +31,24 @@ pub enum Element {
     Bytes(usize),
 }
 
+/// The types of numbers, each with NumPy's code and safetensors' type.
+pub(super) const NUMBERS: [(Element, &str, Dtype); 13] = [
+    (Element::Bool, "b1", Dtype::BOOL),
+    (Element::U8, "u1", Dtype::U8),
+    (Element::I8, "i1", Dtype::I8),
+    (Element::U16, "u2", Dtype::U16),
+    (Element::I16, "i2", Dtype::I16),
+    (Element::U32, "u4", Dtype::U32),
+    (Element::I32, "i4", Dtype::I32),
+    (Element::U64, "u8", Dtype::U64),
+    (Element::I64, "i8", Dtype::I64),
+    (Element::F16, "f2", Dtype::F16),
+    // NumPy has none.
+    (Element::Bf16, "", Dtype::BF16),
+    (Element::F32, "f4", Dtype::F32),
+    (Element::F64, "f8", Dtype::F64),
+];
+
 impl Element {
     /// Bytes of an element.
     pub fn bytes(self) -> usize {
@@ -45,10 +64,8 @@ impl Element {
 
     /// Whether elements are whole numbers by their type.
     pub fn is_integer(self) -> bool {
-        !matches!(
-            self,
-            Element::F16 | Element::Bf16 | Element::F32 | Element::F64
-        ) && !self.is_text()
+        use Element::{Bf16, F16, F32, F64};
+        !matches!(self, F16 | Bf16 | F32 | F64) && !self.is_text()
     }
 
     /// Whether elements are text.
@@ -122,12 +139,10 @@ impl ArrayLayout {
     pub fn bytes(&self, name: &str) -> Result<usize> {
         let size = Some(self.element.bytes());
         let bytes = self.shape.iter().fold(size, |n, &dim| n?.checked_mul(dim));
-        bytes
-            .filter(|&n| n <= isize::MAX as usize)
-            .ok_or_else(|| Error::File {
-                file: name.into(),
-                problem: format!("states the shape {:?}, which no memory holds", self.shape),
-                advice: "the file is damaged, get it again".into(),
-            })
+        let advice = "the file is damaged, get it again";
+        bytes.filter(|&n| n <= isize::MAX as usize).ok_or_else(|| {
+            let problem = format!("states the shape {:?}, which no memory holds", self.shape);
+            Error::file(name, problem, advice)
+        })
     }
 }

@@ -29,14 +29,10 @@ impl Dataset {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn folds(&self, k: usize, seed: u64) -> Result<Folds<'_>> {
-        let bad = |value: String, allowed: String| Error::Argument {
-            name: "the number of folds".into(),
-            value,
-            allowed,
-        };
+        let name = "the number of folds";
         if k < 2 || k > self.rows() {
             let allowed = format!("from 2 to the number of rows, {}", self.rows());
-            return Err(bad(k.to_string(), allowed));
+            return Err(Error::argument(name, k, allowed));
         }
         // With classes, class by class.
         let mut order = order(self.rows(), Some(seed));
@@ -44,10 +40,10 @@ impl Dataset {
             order.sort_by_key(|&r| labels[r]);
             let mut strata = order.chunk_by(|&a, &b| labels[a] == labels[b]);
             if let Some(stratum) = strata.find(|stratum| stratum.len() < k) {
-                return Err(bad(
-                    format!("{k}, with {} row(s) of class {}", stratum.len(), labels[stratum[0]]),
-                    "at most the rows of the rarest class: take fewer folds, more rows, or leave that class out".into(),
-                ));
+                let (rows, class) = (stratum.len(), labels[stratum[0]]);
+                let value = format!("{k}, with {rows} row(s) of class {class}");
+                let allowed = "at most the rows of the rarest class: take fewer folds, more rows, or leave that class out";
+                return Err(Error::argument(name, value, allowed));
             }
         }
         // One after another, on through the classes: parts differ by one row at most, over all and in each class.
@@ -55,12 +51,8 @@ impl Dataset {
         for (i, &row) in order.iter().enumerate() {
             fold[row] = i % k;
         }
-        Ok(Folds {
-            data: self,
-            fold,
-            k,
-            at: 0,
-        })
+        let (data, at) = (self, 0);
+        Ok(Folds { data, fold, k, at })
     }
 
     /// Splits at random in three: `train` of the rows to learn from, `validation` of them to choose by, the rest to test
@@ -76,11 +68,10 @@ impl Dataset {
     ) -> Result<(Self, Self, Self)> {
         let rest = 1.0 - train;
         if !(validation > 0.0 && validation < rest) {
-            return Err(Error::Argument {
-                name: "the validation part of a split".into(),
-                value: format!("{validation}, beside {train} for training"),
-                allowed: "above 0, and leave rows to test on".into(),
-            });
+            let name = "the validation part of a split";
+            let value = format!("{validation}, beside {train} for training");
+            let allowed = "above 0, and leave rows to test on";
+            return Err(Error::argument(name, value, allowed));
         }
         let (train, rest_rows) = self.split(train, seed)?;
         let (validation, test) = rest_rows.split(validation / rest, seed.wrapping_add(1))?;

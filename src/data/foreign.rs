@@ -2,6 +2,7 @@
 
 use super::bytes::{Bytes, GZIP};
 use super::npz;
+use super::wording::listed;
 use crate::error::{Error, Result};
 
 /// What a ZIP archive begins with; the second is one of nothing.
@@ -42,6 +43,12 @@ const TABLE: &str = "save its table as CSV";
 const COPY: &str = "copy its table into a CSV file";
 const UNZSTD: &str = "unpack it with unzstd";
 const AS_CSV: &str = "save it as CSV, with pandas: to_csv(\"data.csv\", index=False)";
+const OF_HTML: &str =
+    "download the data itself: a page often comes where a link to a file leads to one";
+const OF_JSON: &str =
+    "save it as CSV, with pandas: read_json(file).to_csv(\"data.csv\", index=False)";
+const OF_JSON_LINES: &str =
+    "save it as CSV, with pandas: read_json(file, lines=True).to_csv(\"data.csv\", index=False)";
 const PICKLE: &str = "is a Python pickle";
 const OF_PICKLE: &str = "a pickle can run any program and is not read: save its arrays with numpy.savez, or its table as CSV";
 
@@ -64,26 +71,17 @@ fn known(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         first.is_some_and(|first| first.eq_ignore_ascii_case(with))
     };
     if begins(b"<!doctype") || begins(b"<html") {
-        return Some((
-            "is a web page (HTML), no table",
-            "download the data itself: a page often comes where a link to a file leads to one",
-        ));
+        return Some(("is a web page (HTML), no table", OF_HTML));
     }
     if begins(b"<?xml") {
         return Some(("is XML", "save it as CSV"));
     }
     let behind = |mark: &[u8]| text.strip_prefix(mark).map(<[u8]>::trim_ascii_start);
     if behind(b"{").is_some_and(|rest| rest.starts_with(b"\"")) {
-        return Some((
-            "is JSON, perhaps an object a line",
-            "save it as CSV, with pandas: read_json(file, lines=True).to_csv(\"data.csv\", index=False)",
-        ));
+        return Some(("is JSON, perhaps an object a line", OF_JSON_LINES));
     }
     if behind(b"[").is_some_and(|rest| rest.starts_with(b"{") || rest.starts_with(b"[")) {
-        return Some((
-            "is JSON",
-            "save it as CSV, with pandas: read_json(file).to_csv(\"data.csv\", index=False)",
-        ));
+        return Some(("is JSON", OF_JSON));
     }
     // Of UTF-16 without a mark, every other byte of plain letters is zero.
     let letter = |b: u8| b.is_ascii_graphic() || b.is_ascii_whitespace();
@@ -97,18 +95,10 @@ fn known(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     wide.then_some(("is UTF-16 text", "save it as UTF-8"))
 }
 
-fn refused(file: &str, problem: impl Into<String>, advice: &str) -> Error {
-    Error::File {
-        file: file.into(),
-        problem: problem.into(),
-        advice: advice.into(),
-    }
-}
-
 /// An error for a file that is known and not read, by its first bytes.
 pub(crate) fn check(file: &str, bytes: &[u8]) -> Result<()> {
     match known(bytes) {
-        Some((problem, advice)) => Err(refused(file, problem, advice)),
+        Some((problem, advice)) => Err(Error::file(file, problem, advice)),
         None => Ok(()),
     }
 }
@@ -118,53 +108,38 @@ pub(crate) fn check_table(file: &str, bytes: &Bytes) -> Result<()> {
     check(file, bytes)?;
     if is_zip(bytes) {
         npz::Archive::open(file, bytes)?;
-        return Err(refused(
-            file,
-            "is an NPZ archive of arrays, no table",
-            "open it as such",
-        ));
+        let problem = "is an NPZ archive of arrays, no table";
+        return Err(Error::file(file, problem, "open it as such"));
     }
     if bytes.starts_with(GZIP) {
-        return Err(refused(file, "is in gzip", "unpack it with gunzip"));
+        return Err(Error::file(file, "is in gzip", "unpack it with gunzip"));
     }
     Ok(())
 }
 
 /// What a ZIP archive that has no arrays is, by the names in it.
 pub(crate) fn archive(file: &str, names: &[String]) -> Error {
+    let refused = |problem: &str, advice: &str| Error::file(file, problem, advice);
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     let within = |folder: &str| names.iter().any(|name| name.starts_with(folder));
     if has("[Content_Types].xml") {
         return match within("xl/") {
-            true => refused(file, "is an Excel workbook", "save it as CSV"),
-            false => refused(file, "is an Office document", "save its table as CSV"),
+            true => refused("is an Excel workbook", "save it as CSV"),
+            false => refused("is an Office document", TABLE),
         };
     }
     if has("mimetype") && has("content.xml") {
-        return refused(file, "is an OpenDocument file", "save its table as CSV");
+        return refused("is an OpenDocument file", TABLE);
     }
     if names.iter().any(|name| name.ends_with("data.pkl")) {
-        return refused(
-            file,
-            "is a PyTorch file",
-            "save its tensors as safetensors, or with numpy.savez",
-        );
+        let advice = "save its tensors as safetensors, or with numpy.savez";
+        return refused("is a PyTorch file", advice);
     }
-    let files: Vec<String> = names
-        .iter()
-        .filter(|name| !name.ends_with('/'))
-        .cloned()
-        .collect();
+    let files = names.iter().filter(|name| !name.ends_with('/'));
+    let files: Vec<String> = files.cloned().collect();
+    let nothing = "give CSV, NPY, NPZ, IDX or safetensors";
     match files.as_slice() {
-        [] => refused(
-            file,
-            "is an empty ZIP archive",
-            "give CSV, NPY, NPZ, IDX or safetensors",
-        ),
-        files => refused(
-            file,
-            format!("is a ZIP of {}", super::wording::listed(files)),
-            "unpack it",
-        ),
+        [] => refused("is an empty ZIP archive", nothing),
+        files => refused(&format!("is a ZIP of {}", listed(files)), "unpack it"),
     }
 }

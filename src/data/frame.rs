@@ -23,7 +23,7 @@ enum Block<'a> {
     Labels(&'a [u32]),
 }
 
-impl Block<'_> {
+impl<'a> Block<'a> {
     fn rows(&self) -> usize {
         match self {
             Block::Table(table) => table.rows(),
@@ -39,6 +39,13 @@ impl Block<'_> {
             Block::Array(array) => array.cols(),
             Block::Matrix(x) => x.cols(),
             Block::Labels(_) => 1,
+        }
+    }
+
+    fn table(&self) -> Option<&'a Table> {
+        match self {
+            Block::Table(table) => Some(table),
+            _ => None,
         }
     }
 }
@@ -85,17 +92,14 @@ impl<'a> Frame<'a> {
         let targets_from = second.is_some().then(|| first.cols());
         let rows = first.rows();
         let blocks: Vec<Block<'a>> = std::iter::once(first).chain(second).collect();
-        let missing = blocks.iter().find_map(|block| match block {
-            Block::Table(table) => Some(table.missing().to_vec()),
-            _ => None,
-        });
+        let missing = blocks.iter().find_map(Block::table).map(Table::missing);
         Self {
             cols: blocks.iter().map(Block::cols).sum(),
             blocks,
             label,
             rows,
             targets_from,
-            missing: missing.unwrap_or_else(|| CsvOptions::default().missing),
+            missing: missing.map_or_else(|| CsvOptions::default().missing, <[_]>::to_vec),
         }
     }
 
@@ -118,10 +122,7 @@ impl<'a> Frame<'a> {
 
     /// How the table of inputs (block 0) or of targets that stand by themselves (1) was read, if there is one.
     pub fn read_as(&self, block: usize) -> Option<CsvOptions> {
-        match self.blocks.get(block)? {
-            Block::Table(table) => Some(table.read_as()),
-            _ => None,
-        }
+        Some(self.blocks.get(block)?.table()?.read_as())
     }
 
     /// The block of a column, and the column's number in it.
@@ -144,10 +145,7 @@ impl<'a> Frame<'a> {
 
     /// Whether a column holds a byte of an image.
     pub fn is_image(&self, column: usize) -> bool {
-        match self.blocks[self.place(column).0] {
-            Block::Array(array) => array.is_image(),
-            _ => false,
-        }
+        matches!(self.blocks[self.place(column).0], Block::Array(array) if array.is_image())
     }
 
     /// The file that a column stands in.
@@ -162,20 +160,18 @@ impl<'a> Frame<'a> {
     /// A column's name, if it has one.
     pub fn name(&self, column: usize) -> Option<&'a str> {
         let (block, column) = self.place(column);
-        match self.blocks[block] {
-            Block::Table(table) => table.names()?.get(column).map(String::as_str),
-            _ => None,
-        }
+        let names = self.blocks[block].table()?.names()?;
+        names.get(column).map(String::as_str)
     }
 
     /// Whether its inputs are a table of text.
     pub fn is_table(&self) -> bool {
-        matches!(self.blocks[0], Block::Table(_))
+        self.blocks[0].table().is_some()
     }
 
     /// Whether every column of its first block has a name.
     pub fn is_named(&self) -> bool {
-        matches!(self.blocks[0], Block::Table(table) if table.names().is_some())
+        self.blocks[0].table().and_then(Table::names).is_some()
     }
 
     /// How errors call a column.
@@ -185,12 +181,10 @@ impl<'a> Frame<'a> {
 
     /// How its first table is cut, for a message.
     pub fn cut(&self) -> String {
-        match self.blocks[0] {
-            Block::Table(table) => match table.delimiter() {
-                Delimiter::Whitespace => ", cut at white space".into(),
-                delimiter => format!(", cut at {:?}", delimiter.to_string()),
-            },
-            _ => String::new(),
+        match self.blocks[0].table().map(Table::delimiter) {
+            Some(Delimiter::Whitespace) => ", cut at white space".into(),
+            Some(delimiter) => format!(", cut at {:?}", delimiter.to_string()),
+            None => String::new(),
         }
     }
 
@@ -215,9 +209,8 @@ impl<'a> Frame<'a> {
                 named.or_else(|| name.trim().parse().ok())
             }
         };
-        index
-            .filter(|&index| index < self.cols)
-            .ok_or_else(|| self.unknown(column))
+        let known = index.filter(|&index| index < self.cols);
+        known.ok_or_else(|| self.unknown(column))
     }
 
     /// The number of a column of targets. Where they stand by themselves, a name is looked for there first, and a number must be of
@@ -238,34 +231,27 @@ impl<'a> Frame<'a> {
         if c >= from {
             return Ok(c);
         }
-        Err(Error::Argument {
-            name: format!("the target {}", self.column_label(c)),
-            value: "a column of inputs".into(),
-            allowed: format!(
-                "one of the targets, which stand by themselves: columns {from} to {}, counted on behind the inputs",
-                self.cols - 1
-            ),
-        })
+        let name = format!("the target {}", self.column_label(c));
+        let allowed = format!(
+            "one of the targets, which stand by themselves: columns {from} to {}, counted on behind the inputs",
+            self.cols - 1
+        );
+        Err(Error::argument(name, "a column of inputs", allowed))
     }
 
     fn unknown(&self, column: &ColumnRef) -> Error {
-        let names: Vec<String> = (0..self.cols)
-            .filter_map(|c| self.name(c).map(String::from))
-            .collect();
+        let names = (0..self.cols).filter_map(|c| self.name(c));
+        let names: Vec<String> = names.map(String::from).collect();
         let (column, near) = match column {
             ColumnRef::Index(index) => (format!("column {index} (from 0)"), None),
             ColumnRef::Name(name) => (format!("column {name:?}"), nearest(name, &names)),
         };
         // A first row that might have been names is the likeliest reason.
-        let first = match self.blocks[0] {
-            Block::Table(table) if table.names().is_none() => table.row(0).ok(),
-            _ => None,
-        };
+        let headless = self.blocks[0].table().filter(|_| !self.is_named());
+        let first = headless.and_then(|table| table.row(0).ok());
         let first = first.map_or(String::new(), |row| {
-            format!(
-                " (its first line, {}, is taken for data)",
-                shortened(&row.join(", "))
-            )
+            let line = shortened(&row.join(", "));
+            format!(" (its first line, {line}, is taken for data)")
         });
         Error::UnknownColumn {
             file: self.label.into(),
@@ -284,10 +270,8 @@ impl<'a> Frame<'a> {
         rows: Range<usize>,
         mut visit: impl FnMut(&FrameRow<'_>) -> Result<()>,
     ) -> Result<()> {
-        let cursors = self.blocks.iter().map(|block| match block {
-            Block::Table(table) => table.rows_from(rows.start).map(Some),
-            _ => Ok(None),
-        });
+        let tables = self.blocks.iter().map(Block::table);
+        let cursors = tables.map(|t| t.map(|t| t.rows_from(rows.start)).transpose());
         let mut cursors: ArrayVec<Option<Cursor<'_>>, BLOCKS> = cursors.collect::<Result<_>>()?;
         for index in rows {
             for cursor in cursors.iter_mut().flatten() {
@@ -295,15 +279,10 @@ impl<'a> Frame<'a> {
                     return Err(table::changed(self.label, "it is shorter"));
                 }
             }
-            let rows: ArrayVec<Option<Row<'_>>, BLOCKS> = cursors
-                .iter()
-                .map(|c| c.as_ref().map(|c| c.row()))
-                .collect();
-            visit(&FrameRow {
-                frame: self,
-                index,
-                rows: &rows,
-            })?;
+            let rows = cursors.iter().map(|c| c.as_ref().map(|c| c.row()));
+            let rows: ArrayVec<Option<Row<'_>>, BLOCKS> = rows.collect();
+            let (frame, rows) = (self, &*rows);
+            visit(&FrameRow { frame, index, rows })?;
         }
         Ok(())
     }
@@ -332,16 +311,13 @@ impl FrameRow<'_> {
             (Block::Matrix(x), _) => Value::Number(f64::from(x.row(self.index)[column])),
             (Block::Labels(labels), _) => Value::Whole(labels[self.index].into()),
         };
-        Ok(match value {
-            Value::Number(x) if x.is_nan() => Value::Missing,
-            Value::Text(text)
-                if self.rows[block].is_none()
-                    && table::is_missing(text.trim(), &self.frame.missing) =>
-            {
-                Value::Missing
-            }
-            value => value,
-        })
+        let of_array = self.rows[block].is_none();
+        let lacks = match &value {
+            Value::Number(x) => x.is_nan(),
+            Value::Text(text) => of_array && table::is_missing(text.trim(), &self.frame.missing),
+            _ => false,
+        };
+        Ok(if lacks { Value::Missing } else { value })
     }
 
     /// A value as a number; nothing if it is text.
@@ -350,9 +326,9 @@ impl FrameRow<'_> {
             Value::Missing => None,
             Value::Number(x) => Some(*x),
             Value::Whole(i) => Some(*i as f64),
-            Value::Text(text) => match self.frame.blocks[self.frame.place(column).0] {
-                Block::Table(table) => table.number(text),
-                _ => number(text.trim()),
+            Value::Text(text) => match self.frame.blocks[self.frame.place(column).0].table() {
+                Some(table) => table.number(text),
+                None => number(text.trim()),
             },
         }
     }
@@ -366,7 +342,7 @@ impl FrameRow<'_> {
     }
 
     /// A value with where it stands, for a message.
-    pub fn at(&self, column: usize, value: &Value<'_>) -> At {
+    pub fn at(&self, column: usize, value: &Value<'_>) -> ValueAt {
         let (block, in_block) = self.frame.place(column);
         let text = match (value, &self.rows[block]) {
             // A word for a missing value, as it stands there.
@@ -375,7 +351,7 @@ impl FrameRow<'_> {
             (value, _) => value.text().into_owned(),
         };
         let place = self.place(column);
-        At { place, text }
+        ValueAt { place, text }
     }
 
     /// An error about a value.
@@ -399,7 +375,7 @@ impl FrameRow<'_> {
 
 /// A value's text, and where it stands.
 #[derive(Debug, Clone)]
-pub(crate) struct At {
+pub(crate) struct ValueAt {
     pub place: String,
     pub text: String,
 }
@@ -409,7 +385,7 @@ impl Frame<'_> {
     pub fn cell(
         &self,
         column: usize,
-        at: &At,
+        at: &ValueAt,
         kind: CellKind,
         problem: impl Into<String>,
         advice: impl Into<String>,
@@ -426,7 +402,7 @@ impl Frame<'_> {
     }
 
     /// An error about a value, of a kind of which the same is said wherever it is seen.
-    pub fn refused(&self, column: usize, at: &At, kind: CellKind) -> Error {
+    pub fn refused(&self, column: usize, at: &ValueAt, kind: CellKind) -> Error {
         let (problem, advice) = match kind {
             CellKind::NotFinite => (
                 "is not finite",
@@ -436,6 +412,11 @@ impl Frame<'_> {
                 "is a whole number beyond 2^53, which no number here holds to the last digit",
                 "leave the column out, or call it categorical if these are names",
             ),
+            CellKind::MissingTarget => (
+                "is missing, but it is the target",
+                "fill it in, or leave that row out",
+            ),
+            CellKind::Weight => ("is no weight of a row", "give a finite number from 0 on"),
             _ => (
                 "is missing",
                 "fill it in, or choose what becomes of missing values: the row is dropped, or the column's mean, median, most \
@@ -447,10 +428,8 @@ impl Frame<'_> {
 
     /// A column as it is known from now on.
     pub fn known(&self, index: usize) -> Column {
-        Column {
-            name: self.name(index).map(String::from),
-            index,
-        }
+        let name = self.name(index).map(String::from);
+        Column { name, index }
     }
 }
 

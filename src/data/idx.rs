@@ -10,16 +10,13 @@ use crate::error::{Error, Result};
 
 /// The layout that a file's first bytes tell, and where the data begins.
 pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(ArrayLayout, usize)> {
-    let bad = |problem: String| Error::File {
-        file: name.into(),
-        problem,
-        advice: "give an IDX file as MNIST's are, gzip or not, or get the file again".into(),
-    };
+    let advice = "give an IDX file as MNIST's are, gzip or not, or get the file again";
+    let bad = |problem: String| Error::file(name, problem, advice);
     let wrong = || {
+        let begin = first_bytes(bytes);
         bad(format!(
-            "is not IDX, its magic number is wrong: it begins with {}, but must begin with 00 00, a type (08 for bytes) and \
-             a number of dimensions from 1 on",
-            first_bytes(bytes)
+            "is not IDX, its magic number is wrong: it begins with {begin}, but must begin with 00 00, a type (08 for bytes) \
+             and a number of dimensions from 1 on"
         ))
     };
     let &[zero, zero_too, kind, dims] = bytes.first_chunk::<4>().ok_or_else(wrong)?;
@@ -37,10 +34,8 @@ pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(ArrayLayout, usize)> {
     }
     let start = 4 + 4 * usize::from(dims);
     let Some(sizes) = bytes.get(4..start) else {
-        return Err(bad(format!(
-            "is cut short within its header: {} bytes, but {dims} dimensions take {start}",
-            bytes.len()
-        )));
+        let need = format!("{} bytes, but {dims} dimensions take {start}", bytes.len());
+        return Err(bad(format!("is cut short within its header: {need}")));
     };
     let size = |s: &[u8]| u32::from_be_bytes([s[0], s[1], s[2], s[3]]) as usize;
     let layout = ArrayLayout {

@@ -92,12 +92,11 @@ impl Dataset {
     where
         L: Copy + std::fmt::Display + TryInto<u32>,
     {
+        let allowed = "a class index, from 0 and below 2^32";
         let label = |(row, &label): (usize, &L)| {
-            label.try_into().map_err(|_| Error::Argument {
-                name: format!("the label of row {row}"),
-                value: label.to_string(),
-                allowed: "a class index, from 0 and below 2^32".into(),
-            })
+            let name = || format!("the label of row {row}");
+            let bad = |_| Error::argument(name(), label, allowed);
+            label.try_into().map_err(bad)
         };
         let labels = labels.iter().enumerate().map(label);
         Self::classes(inputs(x)?, labels.collect::<Result<_>>()?)

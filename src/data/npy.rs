@@ -5,7 +5,7 @@ use py_literal::Value;
 
 use super::array::Array;
 use super::bytes::Bytes;
-use super::element::{ArrayLayout, Element};
+use super::element::{ArrayLayout, Element, NUMBERS};
 use crate::error::{Error, Result};
 
 /// What an NPY file begins with.
@@ -18,56 +18,38 @@ const HEADER: usize = 10_000;
 const DEPTH: usize = 4;
 
 fn damaged(name: &str, problem: impl Into<String>) -> Error {
-    Error::File {
-        file: name.into(),
-        problem: problem.into(),
-        advice: "get the file again, or write it with numpy.save".into(),
-    }
+    let advice = "get the file again, or write it with numpy.save";
+    Error::file(name, problem, advice)
 }
 
 /// The layout that a file's first bytes tell, and where the data begins.
 pub(crate) fn layout(name: &str, bytes: &[u8]) -> Result<(ArrayLayout, usize)> {
     if !bytes.starts_with(MAGIC) {
-        return Err(Error::File {
-            file: name.into(),
-            problem: format!("is not NPY: it begins with {}", first_bytes(bytes)),
-            advice: "write it with numpy.save".into(),
-        });
+        let problem = format!("is not NPY: it begins with {}", first_bytes(bytes));
+        return Err(Error::file(name, problem, "write it with numpy.save"));
     }
+    let have = bytes.len();
     let cut = || {
         damaged(
             name,
-            format!("is cut short within its header, at {} bytes", bytes.len()),
+            format!("is cut short within its header, at {have} bytes"),
         )
     };
-    let version = (
-        *bytes.get(6).ok_or_else(cut)?,
-        *bytes.get(7).ok_or_else(cut)?,
-    );
-    let (start, len) = match version {
-        (1, 0) => {
-            let len = bytes.get(8..10).ok_or_else(cut)?;
-            (10, usize::from(u16::from_le_bytes([len[0], len[1]])))
-        }
-        (2 | 3, 0) => {
-            let len = bytes.get(8..12).ok_or_else(cut)?;
-            (
-                12,
-                u32::from_le_bytes([len[0], len[1], len[2], len[3]]) as usize,
-            )
-        }
-        (major, minor) => {
-            return Err(damaged(
-                name,
-                format!("is of NPY version {major}.{minor}, but 1.0, 2.0 and 3.0 are known"),
-            ));
+    let start = match bytes.get(6..8).ok_or_else(cut)? {
+        [1, 0] => 10,
+        [2 | 3, 0] => 12,
+        version => {
+            let version = format!("{}.{}", version[0], version[1]);
+            let problem = format!("is of NPY version {version}, but 1.0, 2.0 and 3.0 are known");
+            return Err(damaged(name, problem));
         }
     };
+    // Of two bytes or four, the least first.
+    let len = bytes.get(8..start).ok_or_else(cut)?.iter();
+    let len = len.rev().fold(0, |len, &byte| len << 8 | usize::from(byte));
     if len > HEADER {
-        return Err(damaged(
-            name,
-            format!("states a header of {len} bytes, but at most {HEADER} are read"),
-        ));
+        let problem = format!("states a header of {len} bytes, but at most {HEADER} are read");
+        return Err(damaged(name, problem));
     }
     let header = bytes.get(start..start + len).ok_or_else(cut)?;
     Ok((parse(name, header)?, start + len))
@@ -90,19 +72,14 @@ fn parse(name: &str, header: &[u8]) -> Result<ArrayLayout> {
             return Err(bad("brackets in brackets"));
         }
     }
-    let value: Value = text
-        .parse()
-        .map_err(|_| bad("it is no Python dictionary"))?;
-    let Value::Dict(entries) = value else {
+    let Ok(Value::Dict(entries)) = text.parse::<Value>() else {
         return Err(bad("it is no Python dictionary"));
     };
     let get = |key: &str| {
-        let entry = entries
-            .iter()
-            .find(|(k, _)| matches!(k, Value::String(k) if k == key));
-        entry
-            .map(|(_, value)| value)
-            .ok_or_else(|| bad(&format!("{key} is missing")))
+        let mut entries = entries.iter();
+        let entry = entries.find(|(k, _)| matches!(k, Value::String(k) if k == key));
+        let missing = || bad(&format!("{key} is missing"));
+        entry.map(|(_, value)| value).ok_or_else(missing)
     };
     let descr = match get("descr")? {
         Value::String(descr) => descr,
@@ -115,10 +92,9 @@ fn parse(name: &str, header: &[u8]) -> Result<ArrayLayout> {
     let (Value::Tuple(dims) | Value::List(dims)) = get("shape")? else {
         return Err(bad("shape is no tuple"));
     };
+    let side = |dim: &_| usize::try_from(dim).map_err(|_| bad(&format!("a dimension is {dim}")));
     let shape = dims.iter().map(|dim| match dim {
-        Value::Integer(dim) => {
-            usize::try_from(dim).map_err(|_| bad(&format!("a dimension is {dim}")))
-        }
+        Value::Integer(dim) => side(dim),
         _ => Err(bad("a dimension is no whole number")),
     });
     Ok(ArrayLayout {
@@ -148,13 +124,9 @@ fn unsupported(name: &str, descr: &str) -> Error {
         }
         _ => "save numbers or text",
     };
-    Error::File {
-        file: name.into(),
-        problem: format!(
-            "has elements of type {descr:?}, but bool, integers, floats and text are read"
-        ),
-        advice: advice.into(),
-    }
+    let problem =
+        format!("has elements of type {descr:?}, but bool, integers, floats and text are read");
+    Error::file(name, problem, advice)
 }
 
 /// Characters or bytes of text that an element may have.
@@ -172,24 +144,13 @@ fn element(descr: &str) -> Option<(Element, bool)> {
         let length: usize = digits.parse().ok()?;
         (1..=TEXT).contains(&length).then_some(length)
     };
-    let element = match chars.as_str() {
-        "b1" => Element::Bool,
-        "u1" => Element::U8,
-        "i1" => Element::I8,
-        "u2" => Element::U16,
-        "i2" => Element::I16,
-        "u4" => Element::U32,
-        "i4" => Element::I32,
-        "u8" => Element::U64,
-        "i8" => Element::I64,
-        "f2" => Element::F16,
-        "f4" => Element::F32,
-        "f8" => Element::F64,
-        other => match other.split_at_checked(1)? {
-            ("U", digits) => Element::Text(length(digits)?),
-            ("S", digits) => Element::Bytes(length(digits)?),
-            _ => return None,
-        },
+    let code = chars.as_str();
+    let number = NUMBERS.iter().find(|(_, known, _)| *known == code);
+    let element = match (number, code.split_at_checked(1)?) {
+        (Some((number, ..)), _) => *number,
+        (None, ("U", digits)) => Element::Text(length(digits)?),
+        (None, ("S", digits)) => Element::Bytes(length(digits)?),
+        (None, _) => return None,
     };
     Some((element, big_endian))
 }

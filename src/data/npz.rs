@@ -1,6 +1,7 @@
 //! NPZ: NumPy's archive of arrays, a ZIP of NPY files.
 
-use std::io::{Cursor, Read};
+use std::borrow::Cow;
+use std::io::Cursor;
 
 use zip::ZipArchive;
 
@@ -18,22 +19,19 @@ pub(crate) struct Archive<'a> {
 }
 
 fn damaged(file: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::File {
-        file: file.into(),
-        problem: format!("is not an NPZ archive, or is damaged ({error})"),
-        advice: "get the file again, or write it with numpy.savez".into(),
-    }
+    let problem = format!("is not an NPZ archive, or is damaged ({error})");
+    let advice = "get the file again, or write it with numpy.savez";
+    Error::file(file, problem, advice)
 }
 
 impl<'a> Archive<'a> {
     pub fn open(file: &'a str, bytes: &'a Bytes) -> Result<Self> {
         let zip = ZipArchive::new(Cursor::new(&**bytes)).map_err(|e| damaged(file, &e))?;
-        let names = zip
-            .file_names()
-            .map(|name| name.map_err(|e| damaged(file, &e)));
-        let all: Vec<String> = names
-            .map(|name| Ok(name?.into_owned()))
-            .collect::<Result<_>>()?;
+        let name = |name: std::result::Result<Cow<'_, str>, _>| match name {
+            Ok(name) => Ok(name.into_owned()),
+            Err(e) => Err(damaged(file, &e)),
+        };
+        let all: Vec<String> = zip.file_names().map(name).collect::<Result<_>>()?;
         let arrays = all.iter().filter_map(|name| name.strip_suffix(".npy"));
         let mut names: Vec<String> = arrays.map(String::from).collect();
         names.sort();
@@ -47,13 +45,9 @@ impl<'a> Archive<'a> {
     pub fn array(&mut self, name: &str) -> Result<Array> {
         let label = format!("{}, array {name:?}", self.file);
         let entry = self.zip.by_name(&format!("{name}.npy"));
-        let entry = entry.map_err(|e| damaged(&label, &e))?;
-        let mut entry = entry;
-        let bytes = read_limited(
-            &mut entry as &mut dyn Read,
-            |first| npy::length(&label, first),
-            |e| damaged(&label, &e),
-        )?;
+        let mut entry = entry.map_err(|e| damaged(&label, &e))?;
+        let length = |first: &[u8]| npy::length(&label, first);
+        let bytes = read_limited(&mut entry, length, |e| damaged(&label, &e))?;
         npy::read(&label, &bytes.into())
     }
 }

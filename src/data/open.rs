@@ -70,23 +70,19 @@ impl DataFile {
         if let Some(targets) = &targets
             && targets.rows() != inputs.rows()
         {
-            let headers = match inputs.table().or(targets.table()) {
-                Some(_) => ", and that both have a header or neither has",
-                None => "",
+            let both = ", and that both have a header or neither has";
+            let headers = inputs.table().or(targets.table()).map_or("", |_| both);
+            let got = targets.extent();
+            let expected = match &inputs {
+                Part::Table(table) => format!("{} rows, as {} has", table.rows(), table.file()),
+                Part::Array(x) => {
+                    format!("{} rows, as {} {:?} has", x.rows(), x.name(), x.shape())
+                }
             };
-            return Err(Error::Shape {
-                what: targets.file().into(),
-                got: targets.extent(),
-                expected: match &inputs {
-                    Part::Table(table) => format!("{} rows, as {} has", table.rows(), table.file()),
-                    Part::Array(x) => {
-                        format!("{} rows, as {} {:?} has", x.rows(), x.name(), x.shape())
-                    }
-                },
-                advice: format!(
-                    "every row of inputs needs one target: see that the files belong together{headers}"
-                ),
-            });
+            let advice = format!(
+                "every row of inputs needs one target: see that the files belong together{headers}"
+            );
+            return Err(Error::shape(targets.file(), got, expected, advice));
         }
         Ok(Self {
             inputs,
@@ -125,11 +121,11 @@ impl DataFile {
                 }
                 Self::new(inputs, Some(targets), options.task)
             }
-            _ => Err(Error::Argument {
-                name: "the number of data files".into(),
-                value: paths.len().to_string(),
-                allowed: "one, or two that have inputs and targets".into(),
-            }),
+            _ => {
+                let name = "the number of data files";
+                let allowed = "one, or two that have inputs and targets";
+                Err(Error::argument(name, paths.len(), allowed))
+            }
         }
     }
 
@@ -215,11 +211,10 @@ impl DataFile {
     /// [`Preparation`] makes numbers.
     pub fn dataset(&self, rows: Range<usize>, scale: f64) -> Result<Dataset> {
         let inputs = self.inputs.numbers()?.matrix(rows.clone(), scale)?;
-        let targets = self.targets.as_ref().ok_or_else(|| Error::File {
-            file: self.inputs.file().into(),
-            problem: "has no targets".into(),
-            advice: "give the array of targets too".into(),
-        })?;
+        let Some(targets) = &self.targets else {
+            let advice = "give the array of targets too";
+            return Err(Error::file(self.inputs.file(), "has no targets", advice));
+        };
         let targets = targets.numbers()?;
         let classes = match self.task {
             Task::Auto => targets.cols() == 1 && targets.element().is_integer(),
@@ -240,7 +235,10 @@ impl Array {
     /// [`Error::File`] if it cannot be read, is neither, is damaged, is cut short or has more than it states;
     /// [`Error::EmptyData`] if it has no elements.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        array(path.as_ref())
+        match part(path.as_ref(), &OpenOptions::default())? {
+            Part::Array(array) => Ok(array),
+            Part::Table(table) => Err(not_one_array(table.file())),
+        }
     }
 }
 
@@ -276,13 +274,15 @@ fn name_of(path: &Path) -> String {
     path.display().to_string()
 }
 
+/// In lower case.
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().to_lowercase()
+}
+
 /// Whether a file has one of these extensions, one of gzip left aside.
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
+    let name = file_name(path);
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
     extension.is_some_and(|extension| extensions.contains(&extension))
@@ -290,24 +290,17 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 
 /// What kind of file it is, by its name.
 fn kind_by_name(path: &Path) -> Option<FileKind> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    if has_extension(path, &["csv", "tsv", "tab", "txt"]) {
-        Some(FileKind::Table)
-    } else if has_extension(path, &["npy"]) {
-        Some(FileKind::Npy)
-    } else if has_extension(path, &["npz"]) {
-        Some(FileKind::Npz)
-    } else if has_extension(path, &["safetensors"]) {
-        Some(FileKind::Safetensors)
-    } else if name.contains("idx") || name.contains("ubyte") {
-        Some(FileKind::Idx)
-    } else {
-        None
-    }
+    let name = file_name(path);
+    let extensions: [(FileKind, &[&str]); 4] = [
+        (FileKind::Table, &["csv", "tsv", "tab", "txt"]),
+        (FileKind::Npy, &["npy"]),
+        (FileKind::Npz, &["npz"]),
+        (FileKind::Safetensors, &["safetensors"]),
+    ];
+    let mut extensions = extensions.into_iter();
+    let named = extensions.find(|(_, of)| has_extension(path, of));
+    let idx = name.contains("idx") || name.contains("ubyte");
+    named.map(|(kind, _)| kind).or(idx.then_some(FileKind::Idx))
 }
 
 /// What kind of file it is, by its first bytes.
@@ -325,14 +318,11 @@ fn kind_by_bytes(bytes: &[u8]) -> Option<FileKind> {
 
 fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(FileKind, Bytes)> {
     let by_name = kind_by_name(path);
-    let unknown = |bytes: &[u8]| Error::File {
-        file: file.into(),
-        problem: format!(
-            "is of no kind that is read: it begins with {}",
-            npy::first_bytes(bytes)
-        ),
-        advice: "give CSV, NPY, NPZ, IDX or safetensors, with the extension that tells which"
-            .into(),
+    let unknown = |bytes: &[u8]| {
+        let begin = npy::first_bytes(bytes);
+        let problem = format!("is of no kind that is read: it begins with {begin}");
+        let advice = "give CSV, NPY, NPZ, IDX or safetensors, with the extension that tells which";
+        Error::file(file, problem, advice)
     };
     if !bytes.starts_with(GZIP) {
         foreign::check(file, &bytes)?;
@@ -353,29 +343,15 @@ fn recognised(file: &str, path: &Path, bytes: Bytes) -> Result<(FileKind, Bytes)
             FileKind::Npy => npy::length(file, first),
             FileKind::Idx => idx::length(file, first),
             FileKind::Table => Ok(UNPACKED_TABLE),
-            FileKind::Npz | FileKind::Safetensors => Err(Error::File {
-                file: file.into(),
-                problem: "is in gzip".into(),
-                advice: "unpack it with gunzip".into(),
-            }),
+            _ => Err(Error::file(file, "is in gzip", "unpack it with gunzip")),
         }
     })?;
     if kind == Some(FileKind::Table) && unpacked.len() as u64 > UNPACKED_TABLE {
-        return Err(Error::File {
-            file: file.into(),
-            problem: format!("has more than {} when unpacked", Size(UNPACKED_TABLE)),
-            advice: "unpack it with gunzip, so that it need not be in memory".into(),
-        });
+        let problem = format!("has more than {} when unpacked", Size(UNPACKED_TABLE));
+        let advice = "unpack it with gunzip, so that it need not be in memory";
+        return Err(Error::file(file, problem, advice));
     }
     Ok((kind.ok_or_else(|| unknown(&unpacked))?, unpacked))
-}
-
-/// The one array of a file.
-fn array(path: &Path) -> Result<Array> {
-    match part(path, &OpenOptions::default())? {
-        Part::Array(array) => Ok(array),
-        Part::Table(table) => Err(not_one_array(table.file())),
-    }
 }
 
 /// The one array or table of a file.
@@ -404,12 +380,9 @@ fn one(
 }
 
 fn not_one_array(file: &str) -> Error {
-    Error::File {
-        file: file.into(),
-        problem: "is no file of one array".into(),
-        advice: "give NPY, IDX or a table; NPZ and safetensors hold inputs and targets in one file"
-            .into(),
-    }
+    let advice =
+        "give NPY, IDX or a table; NPZ and safetensors hold inputs and targets in one file";
+    Error::file(file, "is no file of one array", advice)
 }
 
 /// Names of the arrays of inputs and targets.
@@ -426,10 +399,10 @@ fn chosen(file: &str, names: &[String], options: &OpenOptions) -> Result<(String
     let find = |wanted: &Option<String>, usual: &[&str]| match wanted {
         Some(name) if names.contains(name) => Ok(Some(name.clone())),
         Some(name) => Err(unknown(name)),
-        None => Ok(usual
-            .iter()
-            .find(|&&u| names.iter().any(|n| n == u))
-            .map(|&u| u.to_string())),
+        None => {
+            let known = usual.iter().find(|&&u| names.iter().any(|n| n == u));
+            Ok(known.map(|u| u.to_string()))
+        }
     };
     let inputs = find(&options.inputs, &INPUTS)?;
     let targets = find(&options.targets, &TARGETS)?;

@@ -57,11 +57,9 @@ impl Part {
 
     /// The array, where nothing else will do.
     pub(crate) fn numbers(&self) -> Result<&Array> {
-        self.array().ok_or_else(|| Error::File {
-            file: self.file().into(),
-            problem: "is a table".into(),
-            advice: "fit a Preparation, which makes numbers of it".into(),
-        })
+        let advice = "fit a Preparation, which makes numbers of it";
+        self.array()
+            .ok_or_else(|| Error::file(self.file(), "is a table", advice))
     }
 
     /// Its rows, or all dimensions, for a message.

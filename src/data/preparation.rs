@@ -175,10 +175,7 @@ pub struct Column {
 impl Column {
     /// Its name, or its number where it has none.
     pub(crate) fn plain_name(&self) -> String {
-        match &self.name {
-            Some(name) => name.clone(),
-            None => self.index.to_string(),
-        }
+        self.name.clone().unwrap_or(self.index.to_string())
     }
 }
 
@@ -335,15 +332,14 @@ impl Preparation {
 
     /// A name for each input of the network: the column's, with `=category` where it is one of categories.
     pub fn input_names(&self) -> Vec<String> {
-        let names = self.inputs.iter().flat_map(|input| match &input.encoding {
-            Encoding::Number { .. } => vec![input.column.plain_name()],
-            Encoding::OneHot { categories, .. } => {
+        let names = |input: &InputColumn| match (&input.encoding, input.column.plain_name()) {
+            (Encoding::Number { .. }, name) => vec![name],
+            (Encoding::OneHot { categories, .. }, name) => {
                 let each = categories.names().iter();
-                each.map(|category| format!("{}={category}", input.column.plain_name()))
-                    .collect()
+                each.map(|category| format!("{name}={category}")).collect()
             }
-        });
-        names.collect()
+        };
+        self.inputs.iter().flat_map(names).collect()
     }
 
     /// Columns of numbers that had one number only in the training data, and so say nothing.
@@ -351,11 +347,8 @@ impl Preparation {
         let constant = |input: &&InputColumn| {
             matches!(input.encoding, Encoding::Number { constant: true, .. })
         };
-        self.inputs
-            .iter()
-            .filter(constant)
-            .map(|input| &input.column)
-            .collect()
+        let inputs = self.inputs.iter().filter(constant);
+        inputs.map(|input| &input.column).collect()
     }
 
     /// Options to read a table that is to go this way: as the training data was read, with all that was guessed then. Of training
@@ -414,12 +407,11 @@ impl Preparation {
     pub fn inverse_target<T: Real>(&self, answers: &Matrix<T>) -> Result<Matrix<f64>> {
         match &self.target {
             TargetEncoding::Values { standardizer, .. } => standardizer.inverse(answers),
-            other => Err(Error::Targets {
-                loss: "inverse_target".into(),
-                expected: "targets that are values".into(),
-                got: other.to_string(),
-                advice: "take the name of the largest output's class".into(),
-            }),
+            other => {
+                let (expected, got) = ("targets that are values", other.to_string());
+                let advice = "take the name of the largest output's class";
+                Err(other_targets("inverse_target", expected, &got, advice))
+            }
         }
     }
 
@@ -430,6 +422,16 @@ impl Preparation {
             TargetEncoding::Classes { column, .. } => std::slice::from_ref(column),
             TargetEncoding::Values { columns, .. } => columns,
         }
+    }
+}
+
+/// Targets of another kind than a call or a preparation takes.
+fn other_targets(what: &str, expected: &str, got: &str, advice: &str) -> Error {
+    Error::Targets {
+        what: what.into(),
+        expected: expected.into(),
+        got: got.into(),
+        advice: advice.into(),
     }
 }
 
@@ -448,18 +450,14 @@ impl fmt::Display for TargetEncoding {
         match self {
             TargetEncoding::None => f.write_str("no targets"),
             TargetEncoding::Classes { column, classes } => {
-                write!(
-                    f,
-                    "target {column}: {} classes ({})",
-                    classes.len(),
-                    listed(classes.names())
-                )
+                let (count, names) = (classes.len(), listed(classes.names()));
+                write!(f, "target {column}: {count} classes ({names})")
             }
             TargetEncoding::Values {
                 columns,
-                standardizer,
+                standardizer: scale,
             } => {
-                let plain = *standardizer == Standardizer::identity(columns.len());
+                let plain = *scale == Standardizer::identity(columns.len());
                 let how = if plain { "" } else { ", standardised" };
                 match columns.as_slice() {
                     [column] => write!(f, "target {column}: a value{how}"),

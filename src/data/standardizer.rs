@@ -35,7 +35,7 @@ impl Standardizer {
     /// [`Error::EmptyData`] without rows.
     pub fn fit<T: Real>(x: &Matrix<T>) -> Result<Self> {
         if x.rows() == 0 {
-            return Err(Error::EmptyData { what: "x".into() });
+            return Err(Error::empty("x"));
         }
         let mut moments = vec![Moments::default(); x.cols()];
         for row in 0..x.rows() {
@@ -43,11 +43,7 @@ impl Standardizer {
                 moments.add(x.into());
             }
         }
-        let mut standardizer = Self::default();
-        for moments in &moments {
-            standardizer.push(moments);
-        }
-        Ok(standardizer)
+        Ok(Self::of(&moments))
     }
 
     /// Leaves `cols` columns as they are.
@@ -59,13 +55,15 @@ impl Standardizer {
         }
     }
 
-    pub(crate) fn push(&mut self, moments: &Moments) {
-        let (shift, factor) = moments.scaling();
-        if moments.is_constant() {
-            self.constant.push(self.shift.len());
+    pub(crate) fn of(columns: &[Moments]) -> Self {
+        let (shift, factor) = columns.iter().map(Moments::scaling).unzip();
+        let constant = (0..columns.len()).filter(|&c| columns[c].is_constant());
+        let constant = constant.collect();
+        Self {
+            shift,
+            factor,
+            constant,
         }
-        self.shift.push(shift);
-        self.factor.push(factor);
     }
 
     /// Columns.
@@ -106,12 +104,10 @@ impl Standardizer {
     ) -> Result<Matrix<B>> {
         let cols = self.cols();
         if x.cols() != cols {
-            return Err(Error::Shape {
-                what: "a matrix to be standardised".into(),
-                got: format!("{} columns", x.cols()),
-                expected: format!("{cols} columns"),
-                advice: "it takes what it was fitted on".into(),
-            });
+            let what = "a matrix to be standardised";
+            let got = format!("{} columns", x.cols());
+            let advice = "it takes what it was fitted on";
+            return Err(Error::shape(what, got, format!("{cols} columns"), advice));
         }
         let each = |(i, &x): (usize, &A)| B::nearest(f(i % cols, x.into()));
         Matrix::new(cols, x.data().iter().enumerate().map(each).collect())
@@ -120,7 +116,7 @@ impl Standardizer {
 
 /// Mean and variance of numbers that come one by one (Welford, *Note on a method for calculating corrected sums of squares and
 /// products*, 1962).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Moments {
     count: f64,
     /// What numbers are divided by before they are squared, a power of two of their size: their squares stay within f64.
@@ -131,10 +127,10 @@ pub(crate) struct Moments {
     first: Option<f64>,
     varies: bool,
     largest: f64,
-    /// Whether an f32 holds all of them.
-    narrow: bool,
-    /// Whether all are multiples of [`COARSE`], whole numbers among them.
-    coarse: bool,
+    /// Whether there is one that no f32 holds.
+    wide: bool,
+    /// Whether there is one that is no multiple of [`COARSE`], as whole numbers are.
+    fine: bool,
 }
 
 /// What is no more than so many units in the last place is taken for rounding noise: a handful of operations make as much.
@@ -145,22 +141,6 @@ const COARSE: f64 = 1.0 / 1024.0;
 
 /// Numbers up to here, in their unit, have squares that can be added up.
 const LARGEST: f64 = 1.157_920_892_373_162e77;
-
-impl Default for Moments {
-    fn default() -> Self {
-        Self {
-            count: 0.0,
-            unit: 0.0,
-            mean: 0.0,
-            squares: 0.0,
-            first: None,
-            varies: false,
-            largest: 0.0,
-            narrow: true,
-            coarse: true,
-        }
-    }
-}
 
 impl Moments {
     pub fn add(&mut self, x: f64) {
@@ -182,15 +162,14 @@ impl Moments {
         self.squares += before * (scaled - self.mean);
         self.varies |= *self.first.get_or_insert(x) != x;
         self.largest = self.largest.max(x.abs());
-        self.narrow &= f64::from(x as f32) == x;
-        self.coarse &= (x / COARSE).fract() == 0.0;
+        self.wide |= f64::from(x as f32) != x;
+        self.fine |= (x / COARSE).fract() != 0.0;
     }
 
     pub fn mean(&self) -> f64 {
-        if self.varies {
-            self.mean * self.unit
-        } else {
-            self.first.unwrap_or_default()
+        match self.varies {
+            true => self.mean * self.unit,
+            false => self.first.unwrap_or_default(),
         }
     }
 
@@ -202,12 +181,11 @@ impl Moments {
     /// that of f32 where an f32 holds them all, for such were computed in f32. Numbers on a coarse grid, whole ones among them, are
     /// no noise.
     pub fn is_constant(&self) -> bool {
-        let unit = if self.narrow {
-            f64::from(f32::EPSILON)
-        } else {
-            f64::EPSILON
+        let unit = match self.wide {
+            true => f64::EPSILON,
+            false => f64::from(f32::EPSILON),
         };
-        !self.varies || !self.coarse && self.deviation() <= NOISE * unit * self.largest
+        !self.varies || self.fine && self.deviation() <= NOISE * unit * self.largest
     }
 
     /// Shift and factor. A constant column has factor 1, and so have numbers too far apart for a standard deviation.

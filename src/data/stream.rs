@@ -94,11 +94,9 @@ impl<'a> Stream<'a> {
             return Err(Error::BatchSize { batch, rows });
         }
         if window < batch {
-            return Err(Error::Argument {
-                name: "the window of a stream".into(),
-                value: format!("{window} rows"),
-                allowed: format!("at least a batch, {batch} rows"),
-            });
+            let name = "the window of a stream";
+            let allowed = format!("at least a batch, {batch} rows");
+            return Err(Error::argument(name, format!("{window} rows"), allowed));
         }
         Ok(Self {
             source,
@@ -136,25 +134,20 @@ impl<'a> Stream<'a> {
         }
         let whole = self.window / self.batch * self.batch;
         // Windows of blocks alike are whole batches too.
-        let parts = self
-            .seed
-            .and_then(|_| (1..=BLOCKS).rev().find(|n| whole.is_multiple_of(*n)));
+        let most = if self.seed.is_some() { BLOCKS } else { 1 };
+        let parts = (1..=most).rev().find(|n| whole.is_multiple_of(*n));
         let block = whole / parts.unwrap_or(1);
         let blocks = rows / block;
-        let mut parts: Vec<Range<usize>> = order(blocks, self.seed)
-            .into_iter()
-            .map(|b| b * block..(b + 1) * block)
-            .collect();
+        let parts = order(blocks, self.seed).into_iter();
+        let mut parts: Vec<_> = parts.map(|b| b * block..(b + 1) * block).collect();
         if blocks * block < rows {
             parts.push(blocks * block..rows);
         }
         self.windows = parts.chunks(whole / block).map(<[_]>::to_vec).collect();
         // Windows are whole batches: a row that is left over would be a window of its own.
         if self.cut.count(rows) < rows.div_ceil(self.batch) {
-            let single = self.windows.back().is_some_and(|parts| {
-                let rows: usize = parts.iter().map(ExactSizeIterator::len).sum();
-                rows == 1
-            });
+            let rows = |parts: &Vec<Range<usize>>| parts.iter().map(Range::len).sum::<usize>();
+            let single = self.windows.back().is_some_and(|parts| rows(parts) == 1);
             if single && let Some(last) = self.windows.pop_back() {
                 match self.windows.back_mut() {
                     Some(before) => before.extend(last),
@@ -181,9 +174,8 @@ impl<'a> Stream<'a> {
         }
         let count = rows.as_ref().map_or(0, Dataset::rows);
         // Of one seed, each window has another order; a single one has that of Dataset::batches.
-        let seed = self
-            .seed
-            .map(|seed| seed.wrapping_add((self.windows.len() as u64) << 32));
+        let left = self.windows.len() as u64;
+        let seed = self.seed.map(|seed| seed.wrapping_add(left << 32));
         self.order = order(count, seed).into();
         self.rows = rows;
         Ok(true)
@@ -209,10 +201,7 @@ impl Iterator for Stream<'_> {
             }
         }
         let rows = self.rows.as_ref()?;
-        let batch: Vec<usize> = self
-            .order
-            .drain(..self.cut.next(self.order.len()))
-            .collect();
-        Some(Ok(rows.select(&batch)))
+        let batch = self.order.drain(..self.cut.next(self.order.len()));
+        Some(Ok(rows.select(&batch.collect::<Vec<_>>())))
     }
 }

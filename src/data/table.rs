@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use super::bytes::Bytes;
 use super::foreign;
-use super::frame::{At, Frame};
+use super::frame::{Frame, ValueAt};
 use super::wording::{column_label, shortened};
 use crate::error::{CellKind, Error, Result};
 use csv::ByteRecord;
-use evidence::{Evidence, Evident, Unclear, Written};
+use evidence::{Evidence, Unclear, Written};
 use notation::Notation;
 use records::{Dialect, Mark, Records};
 
@@ -93,15 +93,11 @@ impl Table {
     /// header alone; [`Error::Argument`] if the options cannot be.
     pub fn open(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
         let path = path.as_ref();
-        let tabs = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("tsv") || e.eq_ignore_ascii_case("tab"));
-        Self::new(
-            path.display().to_string(),
-            Bytes::open(path)?,
-            options,
-            tabs,
-        )
+        let extension = path.extension().unwrap_or_default();
+        let named = |as_one: &str| extension.eq_ignore_ascii_case(as_one);
+        let tabs = named("tsv") || named("tab");
+        let file = path.display().to_string();
+        Self::new(file, Bytes::open(path)?, options, tabs)
     }
 
     /// The table in these bytes; `file` is what errors call it.
@@ -127,35 +123,27 @@ impl Table {
         if bytes.starts_with("\u{feff}".as_bytes()) {
             bytes = bytes.part(3..bytes.len());
         }
-        let quote = options
-            .quote
-            .map(|c| ascii("the quotation mark", c))
-            .transpose()?;
+        let quote = options.quote.map(|c| ascii("the quotation mark", c));
+        let quote = quote.transpose()?;
         check_notation(options.decimal, options.thousands)?;
         let mut guesses = Vec::new();
         let delimiter = match options.delimiter {
             Some(Delimiter::Whitespace | Delimiter::Char(' ')) => None,
             Some(Delimiter::Char(c)) => Some(ascii("the delimiter", c)?),
             None => {
-                let found = cuts::guess(&bytes, quote, &options.missing, tabs);
-                let delimiter = found.delimiter;
+                let (delimiter, evidence) = cuts::guess(&bytes, quote, &options.missing, tabs);
                 guesses.push(Guess {
                     what: "delimiter".into(),
                     found: Dialect { delimiter, quote }.named().to_string(),
-                    evidence: found.evidence,
+                    evidence,
                 });
                 delimiter
             }
         };
         if quote.is_some() && quote == delimiter {
-            return Err(Error::Argument {
-                name: "the delimiter".into(),
-                value: format!(
-                    "{:?}, as the quotation mark",
-                    options.quote.unwrap_or_default()
-                ),
-                allowed: "another character".into(),
-            });
+            let quote = options.quote.unwrap_or_default();
+            let value = format!("{quote:?}, as the quotation mark");
+            return Err(Error::argument("the delimiter", value, "another character"));
         }
         let mut table = Self {
             file,
@@ -222,12 +210,9 @@ impl Table {
         if let Some(last) = last
             && self.is_open_ended(last)
         {
-            return Err(Error::Line {
-                file: self.file.clone(),
-                line: last.line,
-                problem: "opens a quotation mark that is never closed".into(),
-                advice: "close it, or double it where it stands for itself".into(),
-            });
+            let problem = "opens a quotation mark that is never closed";
+            let advice = "close it, or double it where it stands for itself";
+            return Err(self.line(last.line, problem, advice));
         }
         let Some((first_line, mut evidence)) = first else {
             return Err(self.empty());
@@ -236,9 +221,8 @@ impl Table {
         self.rows = count - usize::from(self.names.is_some());
         self.kept = kept.map(Arc::new);
         if self.rows == 0 {
-            return Err(Error::EmptyData {
-                what: format!("{}, which has a header only,", self.file),
-            });
+            let what = format!("{}, which has a header only,", self.file);
+            return Err(Error::empty(what));
         }
         if self.names.is_none() && !said {
             evidence.add_first(&self.missing);
@@ -247,11 +231,8 @@ impl Table {
     }
 
     fn empty(&self) -> Error {
-        Error::File {
-            file: self.file.clone(),
-            problem: "is empty".into(),
-            advice: "give a table with a line for each sample".into(),
-        }
+        let advice = "give a table with a line for each sample";
+        Error::file(&self.file, "is empty", advice)
     }
 
     /// Says whether the first line is a header, and takes the names from it.
@@ -262,13 +243,9 @@ impl Table {
         evidence: &Evidence,
     ) -> Result<()> {
         let is_header = options.header.unwrap_or_else(|| {
-            let header = evidence.header(&self.missing);
-            self.guesses.push(Guess {
-                what: "header".into(),
-                found: if header.is_header { "yes" } else { "no" }.into(),
-                evidence: header.evidence,
-            });
-            header.is_header
+            let (is_header, evidence) = evidence.header(&self.missing);
+            self.guess("header", if is_header { "yes" } else { "no" }, evidence);
+            is_header
         });
         match is_header {
             true => self.set_names(line, evidence.first()),
@@ -287,63 +264,52 @@ impl Table {
             ("thousands separator", thousands),
         ];
         for (what, found) in marks {
-            let Some(Evident {
-                mark,
-                column,
-                example,
-            }) = found
-            else {
-                continue;
-            };
-            let place = self.column_label(column);
-            self.guesses.push(Guess {
-                what: what.into(),
-                found: mark.to_string(),
-                evidence: match example {
-                    Some((line, value)) => {
-                        format!("{place} has {:?} in line {line}", shortened(&value))
-                    }
-                    None => format!("{place} has it"),
-                },
-            });
+            let Some(found) = found else { continue };
+            let evidence = self.told(found.column, &found.example, " has it");
+            self.guess(what, &found.mark.to_string(), evidence);
         }
         Ok(())
+    }
+
+    fn guess(&mut self, what: &str, found: &str, evidence: impl Into<String>) {
+        self.guesses.push(Guess {
+            what: what.into(),
+            found: found.into(),
+            evidence: evidence.into(),
+        });
+    }
+
+    /// Where an example stands, or else that the column is of its kind.
+    fn told(&self, column: usize, example: &Option<evidence::Example>, without: &str) -> String {
+        let place = self.column_label(column);
+        match example {
+            Some((line, value)) => format!("{place} has {:?} in line {line}", shortened(value)),
+            None => place + without,
+        }
     }
 
     fn unclear(&self, unclear: Unclear) -> Error {
         match unclear {
             Unclear::Group { column, example } => {
                 let (line, value) = example;
+                let (whole, fraction) = (value.replace(',', ""), value.replace(',', "."));
                 let problem = format!(
-                    "may be {}, if the comma stands between thousands, or {}, if it is the decimal mark, and nothing in the \
-                     file tells which",
-                    value.replace(',', ""),
-                    value.replace(',', ".")
+                    "may be {whole}, if the comma stands between thousands, or {fraction}, if it is the decimal mark, and \
+                     nothing in the file tells which"
                 );
                 let advice =
                     "say that the thousands separator is a comma, or that the decimal mark is one";
                 self.cell(line, column, &value, CellKind::Notation, &problem, advice)
             }
             Unclear::Marks { comma, point } => {
-                let told = |(column, example): &(usize, Option<evidence::Example>)| {
-                    let place = self.column_label(*column);
-                    match example {
-                        Some((line, value)) => {
-                            format!("{place} has {:?} in line {line}", shortened(value))
-                        }
-                        None => place,
-                    }
-                };
-                Error::File {
-                    file: self.file.clone(),
-                    problem: format!(
-                        "has numbers with a decimal comma and with a decimal point: {}, and {}",
-                        told(&comma),
-                        told(&point)
-                    ),
-                    advice: "say which of them is the decimal mark; the other column is one of text then"
-                        .into(),
-                }
+                let [comma, point] =
+                    [comma, point].map(|(column, example)| self.told(column, &example, ""));
+                let problem = format!(
+                    "has numbers with a decimal comma and with a decimal point: {comma}, and {point}"
+                );
+                let advice =
+                    "say which of them is the decimal mark; the other column is one of text then";
+                Error::file(&self.file, problem, advice)
             }
         }
     }
@@ -367,15 +333,11 @@ impl Table {
                 name => name.to_string(),
             };
             if let Some(first) = seen.insert(name.clone(), i) {
-                return Err(Error::Line {
-                    file: self.file.clone(),
-                    line,
-                    problem: format!(
-                        "the header names column {first} and column {i} (from 0) both {name:?}"
-                    ),
-                    advice: "give each column a name of its own, or say that there is no header"
-                        .into(),
-                });
+                let problem = format!(
+                    "the header names column {first} and column {i} (from 0) both {name:?}"
+                );
+                let advice = "give each column a name of its own, or say that there is no header";
+                return Err(self.line(line, problem, advice));
             }
             names.push(name);
         }
@@ -385,9 +347,9 @@ impl Table {
 
     fn ragged(&self, first_line: u64, line: u64, record: &ByteRecord) -> Error {
         let newlines = record.as_slice().iter().filter(|&&b| b == b'\n').count();
+        let mark = self.delimiter().in_words();
         let mut advice = format!(
-            "give every line as many values, and put a value that holds {} between quotation marks",
-            self.delimiter().in_words()
+            "give every line as many values, and put a value that holds {mark} between quotation marks"
         );
         if newlines > 0 {
             advice = format!(
@@ -395,15 +357,17 @@ impl Table {
                  where it stands for itself; else {advice}"
             );
         }
+        let (have, cols) = (record.len(), self.cols);
+        let problem = format!("has {have} values, where line {first_line} has {cols}");
+        self.line(line, problem, advice)
+    }
+
+    fn line(&self, line: u64, problem: impl Into<String>, advice: impl Into<String>) -> Error {
         Error::Line {
             file: self.file.clone(),
             line,
-            problem: format!(
-                "has {} values, where line {first_line} has {}",
-                record.len(),
-                self.cols
-            ),
-            advice,
+            problem: problem.into(),
+            advice: advice.into(),
         }
     }
 
@@ -489,7 +453,7 @@ impl Table {
         problem: &str,
         advice: &str,
     ) -> Error {
-        let at = At {
+        let at = ValueAt {
             place: format!("line {line}"),
             text: value.into(),
         };
@@ -508,17 +472,13 @@ impl Table {
     /// [`Error::Argument`] if there is no such row; [`Error::File`] if the file changed meanwhile.
     pub fn row(&self, row: usize) -> Result<Vec<String>> {
         if row >= self.rows {
-            return Err(Error::Argument {
-                name: "a row of a table".into(),
-                value: row.to_string(),
-                allowed: format!("below {}", self.rows),
-            });
+            let allowed = format!("below {}", self.rows);
+            return Err(Error::argument("a row of a table", row, allowed));
         }
         let mut values = Vec::new();
         self.for_rows(row..row + 1, |row| {
-            values = (0..self.cols)
-                .map(|c| row.text(c).map(String::from))
-                .collect::<Result<_>>()?;
+            let texts = (0..self.cols).map(|c| row.text(c).map(String::from));
+            values = texts.collect::<Result<_>>()?;
             Ok(())
         })?;
         Ok(values)
@@ -528,10 +488,8 @@ impl Table {
     pub(crate) fn rows_from(&self, row: usize) -> Result<Cursor<'_>> {
         let header = usize::from(self.names.is_some());
         let mark = (row + header) / STRIDE;
-        let start = self.marks.get(mark).copied().unwrap_or(Mark {
-            byte: self.bytes.len(),
-            line: 0,
-        });
+        let (byte, line) = (self.bytes.len(), 0);
+        let start = self.marks.get(mark).copied().unwrap_or(Mark { byte, line });
         let mut records = Records::new(&self.bytes, self.dialect, start);
         records.cols = Some(self.cols);
         let mut cursor = Cursor {
@@ -564,9 +522,6 @@ impl Table {
 
 /// The error of a file that another program writes to while it is read.
 pub(crate) fn changed(file: &str, what: &str) -> Error {
-    Error::File {
-        file: file.into(),
-        problem: format!("changed while it was read ({what})"),
-        advice: "let no other program write to it meanwhile".into(),
-    }
+    let problem = format!("changed while it was read ({what})");
+    Error::file(file, problem, "let no other program write to it meanwhile")
 }

@@ -1,17 +1,16 @@
 //! Data in safetensors files, by the `safetensors` crate.
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 
 use super::array::Array;
 use super::bytes::Bytes;
-use super::element::{ArrayLayout, Element};
+use super::element::{ArrayLayout, NUMBERS};
 use crate::error::{Error, Result};
 
 fn parsed<'a>(file: &str, bytes: &'a Bytes) -> Result<SafeTensors<'a>> {
-    SafeTensors::deserialize(bytes).map_err(|error| Error::File {
-        file: file.into(),
-        problem: format!("is not safetensors, or is damaged ({error})"),
-        advice: "get the file again".into(),
+    SafeTensors::deserialize(bytes).map_err(|error| {
+        let problem = format!("is not safetensors, or is damaged ({error})");
+        Error::file(file, problem, "get the file again")
     })
 }
 
@@ -27,34 +26,15 @@ pub(crate) fn names(file: &str, bytes: &Bytes) -> Result<Vec<String>> {
 pub(crate) fn read(file: &str, bytes: &Bytes, name: &str) -> Result<Array> {
     let label = format!("{file}, tensor {name:?}");
     let tensors = parsed(file, bytes)?;
-    let tensor = tensors.tensor(name).map_err(|error| Error::File {
-        file: label.clone(),
-        problem: format!("cannot be read ({error})"),
-        advice: "get the file again".into(),
+    let tensor = tensors.tensor(name).map_err(|error| {
+        let problem = format!("cannot be read ({error})");
+        Error::file(&label, problem, "get the file again")
     })?;
-    let element = match tensor.dtype() {
-        Dtype::BOOL => Element::Bool,
-        Dtype::U8 => Element::U8,
-        Dtype::I8 => Element::I8,
-        Dtype::U16 => Element::U16,
-        Dtype::I16 => Element::I16,
-        Dtype::U32 => Element::U32,
-        Dtype::I32 => Element::I32,
-        Dtype::U64 => Element::U64,
-        Dtype::I64 => Element::I64,
-        Dtype::F16 => Element::F16,
-        Dtype::BF16 => Element::Bf16,
-        Dtype::F32 => Element::F32,
-        Dtype::F64 => Element::F64,
-        other => {
-            return Err(Error::File {
-                file: label,
-                problem: format!(
-                    "has elements of type {other:?}, but bool, integers and floats are read"
-                ),
-                advice: "save it as float32".into(),
-            });
-        }
+    let dtype = tensor.dtype();
+    let Some(&(element, ..)) = NUMBERS.iter().find(|(.., known)| *known == dtype) else {
+        let problem =
+            format!("has elements of type {dtype:?}, but bool, integers and floats are read");
+        return Err(Error::file(label, problem, "save it as float32"));
     };
     let layout = ArrayLayout {
         shape: tensor.shape().to_vec(),

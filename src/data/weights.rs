@@ -31,22 +31,16 @@ impl Dataset {
     /// [`Error::Shape`] if there are not as many as rows; [`Error::Value`] if one is neither 0 nor within 1e-18 and 1e18.
     pub fn with_weights(mut self, weights: Vec<f32>) -> Result<Self> {
         if weights.len() != self.rows() {
-            return Err(Error::Shape {
-                what: "the weights of rows".into(),
-                got: format!("{}", weights.len()),
-                expected: format!("{}", self.rows()),
-                advice: "give one for each row".into(),
-            });
+            let got = format!("{}", weights.len());
+            let expected = format!("{}", self.rows());
+            let advice = "give one for each row";
+            return Err(Error::shape("the weights of rows", got, expected, advice));
         }
         let sound = |w: f32| w == 0.0 || (LEAST..=MOST).contains(&w);
         if let Some(row) = weights.iter().position(|&w| !sound(w)) {
-            return Err(Error::Value {
-                what: "the weights of rows".into(),
-                value: shortest(weights[row]),
-                row,
-                col: 0,
-                allowed: "0, or from 1e-18 to 1e18".into(),
-            });
+            let (value, allowed) = (shortest(weights[row]), "0, or from 1e-18 to 1e18");
+            let what = "the weights of rows";
+            return Err(Error::value(what, value, (row, 1), allowed));
         }
         self.weights = Some(weights);
         Ok(self)
@@ -74,11 +68,7 @@ impl Dataset {
     pub fn with_class_weights(self, weights: &[f32]) -> Result<Self> {
         let labels = self.labels_for("class weights")?;
         if let Some(row) = labels.iter().position(|&c| c as usize >= weights.len()) {
-            return Err(Error::Class {
-                row,
-                label: labels[row],
-                classes: weights.len(),
-            });
+            return Err(Error::class(row, labels[row], weights.len()));
         }
         let of_class = labels.iter().map(|&c| weights[c as usize]);
         let weights = match &self.weights {
@@ -149,7 +139,7 @@ impl Dataset {
         match &self.targets {
             Targets::Classes(labels) => Ok(labels),
             Targets::Values(_) => Err(Error::Targets {
-                loss: what.into(),
+                what: what.into(),
                 expected: "class indices".into(),
                 got: "rows of numbers".into(),
                 advice: "make the data with Dataset::classes, or give each row its weight by with_weights".into(),

@@ -97,12 +97,8 @@ impl FittedClassifier {
     pub fn predict_proba(&mut self, x: &Matrix<impl Real>) -> Result<Matrix> {
         let x = self.prepare(x)?;
         let logits = self.trainer.predict(&x)?;
-        let mut data = Vec::with_capacity(logits.data().len());
-        for r in 0..logits.rows() {
-            let probabilities = softmax(&wide(logits.row(r)));
-            data.extend(probabilities.iter().map(|&p| p as f32));
-        }
-        Matrix::new(logits.cols(), data)
+        let row = |r| softmax(&wide(logits.row(r))).into_iter().map(|p| p as f32);
+        Matrix::new(logits.cols(), (0..logits.rows()).flat_map(row).collect())
     }
 
     /// Share of the rows whose most probable class is the label.
@@ -113,12 +109,10 @@ impl FittedClassifier {
     pub fn score<L: Display>(&mut self, x: &Matrix<impl Real>, labels: &[L]) -> Result<f64> {
         let predicted = self.predict_classes(x)?;
         if predicted.len() != labels.len() {
-            return Err(Error::Shape {
-                what: "labels".into(),
-                got: format!("{} rows", labels.len()),
-                expected: format!("{} rows as x has", predicted.len()),
-                advice: "every row of x needs one label".into(),
-            });
+            let got = format!("{} rows", labels.len());
+            let expected = format!("{} rows as x has", predicted.len());
+            let advice = "every row of x needs one label";
+            return Err(Error::shape("labels", got, expected, advice));
         }
         let rows = predicted.iter().zip(labels);
         let right =
@@ -144,13 +138,14 @@ fn wide(row: &[f32]) -> Vec<f64> {
 
 /// The indices of these classes.
 fn indices(classes: &ClassMap, names: &[String]) -> Result<Vec<u32>> {
-    let index = |(row, name): (usize, &String)| match classes.index(name) {
-        Some(index) => Ok(index as u32),
-        None => Err(Error::Argument {
-            name: format!("the label of row {row}"),
-            value: format!("{name:?}"),
-            allowed: format!("one of the training data's: {}", classes.names().join(", ")),
-        }),
+    let index = |(row, label): (usize, &String)| {
+        let unknown = || {
+            let (name, value) = (format!("the label of row {row}"), format!("{label:?}"));
+            let allowed = format!("one of the training data's: {}", classes.names().join(", "));
+            Error::argument(name, value, allowed)
+        };
+        let index = classes.index(label).map(|index| index as u32);
+        index.ok_or_else(unknown)
     };
     names.iter().enumerate().map(index).collect()
 }

@@ -56,7 +56,7 @@ pub struct Checkpoint {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body {
+struct CheckpointBody {
     state: State,
     #[serde(default)]
     fit: Option<serde_json::Value>,
@@ -152,7 +152,7 @@ impl Checkpoint {
     }
 
     fn write(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
-        let body = Body {
+        let body = CheckpointBody {
             state: self.state.clone(),
             fit: self.fit.clone(),
             preparation: self.preparation.clone(),
@@ -164,42 +164,40 @@ impl Checkpoint {
     }
 
     fn read(bytes: &[u8], file: &str) -> Result<Self> {
-        let (body, mut found, version): (Body, _, _) = container::read_sealed(bytes, KIND, file)?;
+        let (body, mut found, version): (CheckpointBody, _, _) =
+            container::read_sealed(bytes, KIND, file)?;
         let state = body.state;
+        let (pending, loss) = (&state.pending, &state.loss_rows);
         let counters = [
             state.steps,
             state.batches,
-            state.pending.rows,
-            state.loss_rows.rows,
+            pending.rows,
+            loss.rows,
+            state.norms.0,
         ];
+        let weights = [pending.weight, loss.weight];
+        let mut weights = weights.iter().chain(&state.history);
         let sound = counters.iter().all(|&count| count <= MOST)
-            && [state.pending.weight, state.loss_rows.weight]
-                .iter()
-                .chain(&state.history)
-                .all(|weight| weight.is_finite() && *weight >= 0.0)
+            && weights.all(|weight| weight.is_finite() && *weight >= 0.0)
             && state.history.len() <= HISTORY
             && state.history.len() as u64 <= state.batches
-            && state.norms.0 <= MOST
             && state.norms.1 <= HISTORY
             && state.norms.1 as u64 <= state.norms.0;
         if !sound {
-            return Err(Error::File {
-                file: file.to_owned(),
-                problem: "its counters do not come from training".into(),
-                advice: "another program has made it: take the original".into(),
-            });
+            let problem = "its counters do not come from training";
+            let advice = "another program has made it: take the original";
+            return Err(Error::file(file, problem, advice));
         }
         let mut arrays = Vec::new();
         for (name, shape) in state.arrays() {
             let array = take(&mut found, &name, &shape);
             arrays.push(array.ok_or_else(|| absent(file, &name, &shape))?);
         }
-        let best = if body.best {
+        let best = body.best.then(|| {
             let best = take_tensors(&mut found, &state.network, BEST, file)?;
-            Some(complete(&state.network, best, file)?)
-        } else {
-            None
-        };
+            complete(&state.network, best, file)
+        });
+        let best = best.transpose()?;
         let checkpoint = Self {
             state,
             arrays,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use bytemuck::Pod;
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
@@ -14,19 +15,10 @@ use crate::error::{Error, Result};
 use crate::number::numbers::Numbers;
 use crate::trainer::StoredArray;
 
-fn bytes(numbers: &Numbers) -> Cow<'_, [u8]> {
-    match numbers {
-        Numbers::F32(x) => f32_bytes(x),
-        Numbers::F64(x) if cfg!(target_endian = "little") => Cow::Borrowed(bytemuck::cast_slice(x)),
-        Numbers::F64(x) => Cow::Owned(x.iter().flat_map(|x| x.to_le_bytes()).collect()),
-    }
-}
-
-fn f32_bytes(x: &[f32]) -> Cow<'_, [u8]> {
-    if cfg!(target_endian = "little") {
-        Cow::Borrowed(bytemuck::cast_slice(x))
-    } else {
-        Cow::Owned(x.iter().flat_map(|x| x.to_le_bytes()).collect())
+fn bytes<T: Pod, const N: usize>(x: &[T], of: impl Fn(T) -> [u8; N]) -> Cow<'_, [u8]> {
+    match cfg!(target_endian = "little") {
+        true => Cow::Borrowed(bytemuck::cast_slice(x)),
+        false => Cow::Owned(x.iter().flat_map(|&x| of(x)).collect()),
     }
 }
 
@@ -44,19 +36,20 @@ impl<'a> Entry<'a> {
             name,
             shape,
             dtype: Dtype::F32,
-            bytes: f32_bytes(data),
+            bytes: bytes(data, f32::to_le_bytes),
         }
     }
 
     pub fn array(array: &'a StoredArray) -> Self {
-        Self {
-            name: array.name.clone(),
-            shape: &array.shape,
-            dtype: match array.numbers {
-                Numbers::F32(_) => Dtype::F32,
-                Numbers::F64(_) => Dtype::F64,
+        let (name, shape) = (array.name.clone(), &*array.shape);
+        match &array.numbers {
+            Numbers::F32(x) => Self::f32(name, shape, x),
+            Numbers::F64(x) => Self {
+                name,
+                shape,
+                dtype: Dtype::F64,
+                bytes: bytes(x, f64::to_le_bytes),
             },
-            bytes: bytes(&array.numbers),
         }
     }
 }
@@ -97,6 +90,11 @@ pub(crate) fn write_plain(to: &mut dyn Write, mut entries: Vec<Entry<'_>>) -> io
 
 /// The metadata's entry that is ours.
 const KEY: &str = "wgrad";
+
+/// What to do with a file that is not what it should be.
+pub(super) const DAMAGED: &str =
+    "it was cut short, is damaged or is something else: take another copy";
+
 /// Hexadecimal digits of a checksum: XXH3 of 128 bits, over the file with zeros in its place.
 const DIGITS: usize = 32;
 /// How the entry begins as it stands in a header. No text within a string can look so, for its quotes would be escaped.
@@ -162,12 +160,9 @@ fn hex(digest: u128) -> String {
 /// Where the checksum's digits are, if there is exactly one place for them.
 fn find_checksum(header: &[u8]) -> Option<usize> {
     let beginning = BEGINNING.as_bytes();
-    let mut places = header
-        .windows(beginning.len())
-        .enumerate()
-        .filter(|(_, window)| *window == beginning)
-        .map(|(at, _)| at + beginning.len());
-    let at = places.next()?;
+    let windows = header.windows(beginning.len()).enumerate();
+    let mut places = windows.filter(|(_, window)| *window == beginning);
+    let at = places.next()?.0 + beginning.len();
     (places.next().is_none() && at + DIGITS <= header.len()).then_some(at)
 }
 
@@ -214,33 +209,26 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
     kind: &str,
     name: &str,
 ) -> Result<(T, HashMap<String, StoredArray>, String)> {
-    let fail = |problem: String, advice: &str| Error::File {
-        file: name.to_owned(),
-        problem,
-        advice: advice.into(),
-    };
-    let damaged = "it was cut short, is damaged or is something else: take another copy";
-    let (start, metadata) = parse(bytes).map_err(|problem| fail(problem, damaged))?;
+    let fail = |problem: String, advice: &str| Error::file(name, problem, advice);
+
+    let (start, metadata) = parse(bytes).map_err(|problem| fail(problem, DAMAGED))?;
     let note = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
     let Some(note) = note else {
-        return Err(fail(
-            format!("it is a safetensors file, but no {kind} of this crate"),
-            "Tensors::load reads weights alone, which are to be set in a network of yours",
-        ));
+        let problem = format!("it is a safetensors file, but no {kind} of this crate");
+        let advice = "Tensors::load reads weights alone, which are to be set in a network of yours";
+        return Err(fail(problem, advice));
     };
     let json =
-        |e: serde_json::Error| fail(format!("its description cannot be read ({e})"), damaged);
+        |e: serde_json::Error| fail(format!("its description cannot be read ({e})"), DAMAGED);
     let seal: Seal = serde_json::from_str(note).map_err(json)?;
     if seal.format != FORMAT {
-        return Err(fail(
-            format!(
-                "it has version {} of the format and was written by version {} of this crate, but version {} reads {FORMAT}",
-                seal.format,
-                seal.version,
-                env!("CARGO_PKG_VERSION"),
-            ),
-            "use the version that wrote it, or a later one",
-        ));
+        let (format, writer, reader) = (seal.format, seal.version, env!("CARGO_PKG_VERSION"));
+        let problem = format!(
+            "it has version {format} of the format and was written by version {writer} of this crate, but version {reader} \
+             reads {FORMAT}"
+        );
+        let advice = "use the version that wrote it, or a later one";
+        return Err(fail(problem, advice));
     }
     let checksum = find_checksum(&bytes[..start]).ok_or_else(|| {
         let advice = "another program has written it again: take the original";
@@ -252,19 +240,16 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
     hash.update(&header);
     hash.update(&bytes[start..]);
     if hex(hash.digest128()).as_bytes() != &bytes[checksum..checksum + DIGITS] {
-        return Err(fail(
-            "its checksum does not fit its contents".into(),
-            "it is damaged, or another program has changed it: take another copy",
-        ));
+        let problem = "its checksum does not fit its contents".into();
+        let advice = "it is damaged, or another program has changed it: take another copy";
+        return Err(fail(problem, advice));
     }
     if seal.kind != kind {
-        return Err(fail(
-            format!("it is a {}, not a {kind}", seal.kind),
-            "load it as what it is",
-        ));
+        let problem = format!("it is a {}, not a {kind}", seal.kind);
+        return Err(fail(problem, "load it as what it is"));
     }
     let body: SealIn<T> = serde_json::from_str(note).map_err(json)?;
-    let raw = tensors(bytes, start, &metadata).map_err(|problem| fail(problem, damaged))?;
+    let raw = tensors(bytes, start, &metadata).map_err(|problem| fail(problem, DAMAGED))?;
     let arrays = raw.into_iter().map(|raw| {
         let numbers = match raw.dtype {
             Dtype::F32 => Numbers::F32(elements(raw.data, f32::from_le_bytes)),
@@ -275,11 +260,11 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
             }
         };
         let array = StoredArray {
-            name: raw.name,
+            name: raw.name.clone(),
             shape: raw.shape,
             numbers,
         };
-        Ok((array.name.clone(), array))
+        Ok((raw.name, array))
     });
     Ok((body.body, arrays.collect::<Result<_>>()?, seal.version))
 }
@@ -287,9 +272,8 @@ pub(crate) fn read_sealed<T: DeserializeOwned>(
 /// Whole elements of N bytes.
 pub(crate) fn elements<const N: usize, T>(bytes: &[u8], of: impl Fn([u8; N]) -> T) -> Vec<T> {
     let chunks = bytes.chunks_exact(N);
-    chunks
-        .map(|chunk| of(std::array::from_fn(|i| chunk[i])))
-        .collect()
+    let element = |chunk: &[u8]| of(std::array::from_fn(|i| chunk[i]));
+    chunks.map(element).collect()
 }
 
 /// The array of this name taken out of those of a file, if it is there with this shape.

@@ -9,31 +9,27 @@ use crate::error::{Error, Result, unreadable};
 
 /// What to do about an error of the file system while writing.
 fn advice(error: &io::Error) -> &'static str {
+    use ErrorKind::*;
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+        StorageFull | QuotaExceeded | FileTooLarge => {
             "free some space or choose another disk; what was there before is unchanged"
         }
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+        PermissionDenied | ReadOnlyFilesystem => {
             "choose a folder that you may write to; what was there before is unchanged"
         }
-        ErrorKind::NotFound => "create the folder first",
-        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+        NotFound => "create the folder first",
+        NotADirectory | AlreadyExists => {
             "a file stands where a folder is needed: choose another folder"
         }
-        ErrorKind::IsADirectory | ErrorKind::DirectoryNotEmpty => {
-            "a folder stands there: choose another name"
-        }
+        IsADirectory | DirectoryNotEmpty => "a folder stands there: choose another name",
         _ => "see what the system says of this disk; what was there before is unchanged",
     }
 }
 
 /// An error of the file system while writing.
 pub(crate) fn write_error(path: &Path, error: &io::Error) -> Error {
-    Error::File {
-        file: path.display().to_string(),
-        problem: format!("it cannot be written ({error})"),
-        advice: advice(error).into(),
-    }
+    let problem = format!("it cannot be written ({error})");
+    Error::file(path.display().to_string(), problem, advice(error))
 }
 
 /// The folder that a path is in.
@@ -118,11 +114,9 @@ impl Replacement {
         let path = path.as_ref();
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(name) = name else {
-            return Err(Error::File {
-                file: path.display().to_string(),
-                problem: "this is no name for a file".into(),
-                advice: "give a path that ends in a file's name, in Unicode".into(),
-            });
+            let problem = "this is no name for a file";
+            let advice = "give a path that ends in a file's name, in Unicode";
+            return Err(Error::file(path.display().to_string(), problem, advice));
         };
         let folder = folder_of(path);
         sweep(folder, |of| of == name);
@@ -210,37 +204,26 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 /// The bytes of a file that begins as a safetensors file of its length would: nothing else is read into memory.
 pub(crate) fn read_safetensors(path: &Path) -> Result<Vec<u8>> {
     let io = |error: io::Error| unreadable(path, &error);
-    let fail = |problem: String, advice: &str| {
-        Err(Error::File {
-            file: path.display().to_string(),
-            problem,
-            advice: advice.into(),
-        })
-    };
+    let fail =
+        |problem: &str, advice: &str| Err(Error::file(path.display().to_string(), problem, advice));
     // Before it is opened: opening a pipe waits for its writer.
     if !fs::metadata(path).map_err(io)?.is_file() {
-        return fail(
-            "this is no regular file".into(),
-            "give the path of a safetensors file",
-        );
+        let advice = "give the path of a safetensors file";
+        return fail("this is no regular file", advice);
     }
     let mut file = File::open(path).map_err(io)?;
     let len = file.metadata().map_err(io)?.len();
     let mut start = [0; 9];
     if len < start.len() as u64 {
-        return fail(
-            format!("{len} bytes are no safetensors file"),
-            "it was cut short or is something else",
-        );
+        let problem = format!("{len} bytes are no safetensors file");
+        return fail(&problem, "it was cut short or is something else");
     }
     file.read_exact(&mut start).map_err(io)?;
     let (header, first) = start.split_at(8);
     let header = u64::from_le_bytes(header.try_into().unwrap_or_default());
     if header > len - 8 || first != b"{" {
-        return fail(
-            "it does not begin as a safetensors file of its length does".into(),
-            "it was cut short, is damaged or is something else",
-        );
+        let problem = "it does not begin as a safetensors file of its length does";
+        return fail(problem, "it was cut short, is damaged or is something else");
     }
     let mut bytes = Vec::new();
     if usize::try_from(len).map_or(true, |len| bytes.try_reserve_exact(len).is_err()) {
@@ -252,9 +235,8 @@ pub(crate) fn read_safetensors(path: &Path) -> Result<Vec<u8>> {
         });
     }
     bytes.extend_from_slice(&start);
-    file.take(len - start.len() as u64)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
+    let mut rest = file.take(len - start.len() as u64);
+    rest.read_to_end(&mut bytes).map_err(io)?;
     Ok(bytes)
 }
 
@@ -264,9 +246,8 @@ mod tests {
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
         names.sort();
         names
     }
@@ -301,13 +282,8 @@ mod tests {
         let held = File::create(at(".file.2-0.wgrad-tmp")).unwrap();
         held.try_lock().unwrap();
         replace(at("file"), b"new").unwrap();
-        let left = [
-            ".file.2-0.wgrad-tmp",
-            ".file.notes",
-            ".other.1-0.wgrad-tmp",
-            "file",
-        ];
-        assert_eq!(names(folder.path()), left);
+        let left = ".file.2-0.wgrad-tmp .file.notes .other.1-0.wgrad-tmp file";
+        assert_eq!(names(folder.path()).join(" "), left);
         sweep(folder.path(), |name| name == "other");
         assert!(!at(".other.1-0.wgrad-tmp").exists());
         assert!(at(".file.2-0.wgrad-tmp").exists());

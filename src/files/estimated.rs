@@ -69,9 +69,6 @@ impl Estimated {
 }
 
 fn refused(problem: String) -> Error {
-    Error::File {
-        file: "the model".into(),
-        problem,
-        advice: "give the file that save() of such an estimator wrote, or use Model".into(),
-    }
+    let advice = "give the file that save() of such an estimator wrote, or use Model";
+    Error::file("the model", problem, advice)
 }

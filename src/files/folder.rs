@@ -77,11 +77,8 @@ impl CheckpointFolder {
     pub fn new(path: impl Into<PathBuf>, keep: usize) -> Result<Self> {
         let path = path.into();
         if keep == 0 {
-            return Err(Error::Argument {
-                name: "the number of checkpoints to keep".into(),
-                value: "0".into(),
-                allowed: "at least 1".into(),
-            });
+            let name = "the number of checkpoints to keep";
+            return Err(Error::argument(name, "0", "at least 1"));
         }
         fs::create_dir_all(&path).map_err(|error| disk::write_error(&path, &error))?;
         Ok(Self { path, keep })
@@ -115,11 +112,12 @@ impl CheckpointFolder {
         disk::sweep(&self.path, |name| number(name).is_some());
         let files = self.files()?;
         let next = match files.last() {
-            Some((last, path)) => last.checked_add(1).ok_or_else(|| Error::File {
-                file: path.display().to_string(),
-                problem: "there is no number after this one's".into(),
-                advice: "give it a smaller number".into(),
-            })?,
+            Some((u64::MAX, path)) => {
+                let (file, problem) = (path.display(), "there is no number after this one's");
+                let advice = "give it a smaller number";
+                return Err(Error::file(file.to_string(), problem, advice));
+            }
+            Some((last, _)) => last + 1,
             None => 1,
         };
         let path = self.path.join(format!("{PREFIX}{next:08}{SUFFIX}"));
@@ -154,10 +152,9 @@ impl CheckpointFolder {
             return Ok(None);
         }
         let reasons: Vec<String> = skipped.iter().map(|s| s.error.to_string()).collect();
-        Err(Error::File {
-            file: self.path.display().to_string(),
-            problem: format!("none of its checkpoints loads:\n{}\n", reasons.join("\n")),
-            advice: "take copies of them, or begin anew in another folder".into(),
-        })
+        let file = self.path.display().to_string();
+        let problem = format!("none of its checkpoints loads:\n{}\n", reasons.join("\n"));
+        let advice = "take copies of them, or begin anew in another folder";
+        Err(Error::file(file, problem, advice))
     }
 }

@@ -47,7 +47,7 @@ pub struct Model {
 
 /// What the metadata holds.
 #[derive(Serialize, Deserialize)]
-struct Body {
+struct ModelBody {
     network: Mlp,
     criterion: Criterion,
     #[serde(default)]
@@ -121,7 +121,7 @@ impl Model {
     }
 
     fn write(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
-        let body = Body {
+        let body = ModelBody {
             network: self.network.clone(),
             criterion: self.criterion,
             preparation: self.preparation.clone(),
@@ -131,7 +131,8 @@ impl Model {
     }
 
     fn read(bytes: &[u8], file: &str) -> Result<Self> {
-        let (body, mut arrays, version): (Body, _, _) = container::read_sealed(bytes, KIND, file)?;
+        let (body, mut arrays, version): (ModelBody, _, _) =
+            container::read_sealed(bytes, KIND, file)?;
         let weights = take_tensors(&mut arrays, &body.network, "", file)?;
         Ok(Self {
             weights: complete(&body.network, weights, file)?,
@@ -148,23 +149,20 @@ super::container::sealed_file!(Model, "model");
 /// The weights in the network's order, if they are all there and no others.
 pub(crate) fn complete(network: &Mlp, weights: Tensors, what: &str) -> Result<Tensors> {
     let known = network.state_tensors();
-    let names = |names: Vec<&str>| names.join(", ");
-    if let Some(extra) = weights
-        .iter()
-        .find(|t| known.iter().all(|(name, _)| *name != t.name))
-    {
-        return Err(Error::UnknownTensor {
-            name: extra.name.clone(),
-            known: names(known.iter().map(|(name, _)| name.as_str()).collect()),
-        });
+    let is_extra = |t: &&Tensor| known.iter().all(|(name, _)| *name != t.name);
+    if let Some(extra) = weights.iter().find(is_extra) {
+        let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+        let (name, known) = (extra.name.clone(), names.join(", "));
+        return Err(Error::UnknownTensor { name, known });
     }
     let mut ordered = Vec::new();
     for (name, shape) in &known {
         let Some(found) = weights.get(name) else {
+            let names: Vec<&str> = weights.iter().map(|t| t.name.as_str()).collect();
             return Err(Error::MissingTensor {
                 what: what.to_owned(),
                 name: name.clone(),
-                found: names(weights.iter().map(|t| t.name.as_str()).collect()),
+                found: names.join(", "),
             });
         };
         tensor::check(found, shape)?;
@@ -182,34 +180,23 @@ pub(super) fn take_tensors(
 ) -> Result<Tensors> {
     let tensors = network.state_tensors().into_iter().map(|(name, shape)| {
         let wanted = format!("{prefix}{name}");
-        match take(arrays, &wanted, &shape) {
-            Some(array) => Ok(Tensor {
-                name,
-                shape,
-                data: array.numbers.to_f32(),
-            }),
-            None => Err(absent(file, &wanted, &shape)),
-        }
+        let array = take(arrays, &wanted, &shape).ok_or_else(|| absent(file, &wanted, &shape))?;
+        let data = array.numbers.to_f32();
+        Ok(Tensor { name, shape, data })
     });
     Ok(Tensors::new(tensors.collect::<Result<_>>()?))
 }
 
 /// A file whose tensors are not those that its description calls for.
 pub(super) fn absent(file: &str, name: &str, shape: &[usize]) -> Error {
-    Error::File {
-        file: file.to_owned(),
-        problem: format!(
-            "it has no tensor {name:?} of shape {shape:?}, which its network calls for"
-        ),
-        advice: "another program has changed it: take the original".into(),
-    }
+    let problem =
+        format!("it has no tensor {name:?} of shape {shape:?}, which its network calls for");
+    let advice = "another program has changed it: take the original";
+    Error::file(file, problem, advice)
 }
 
 /// A tensor on its way into a file under another name.
 pub(super) fn prefixed<'a>(prefix: &str, tensor: &'a Tensor) -> Entry<'a> {
-    Entry::f32(
-        format!("{prefix}{}", tensor.name),
-        &tensor.shape,
-        &tensor.data,
-    )
+    let name = format!("{prefix}{}", tensor.name);
+    Entry::f32(name, &tensor.shape, &tensor.data)
 }

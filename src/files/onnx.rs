@@ -9,7 +9,7 @@ use std::path::Path;
 use prost::Message;
 
 use self::graph::Builder;
-use self::proto::Attribute;
+use self::proto::StringStringEntryProto;
 use self::scales::{Scales, TargetScale};
 use super::disk;
 use super::model::Model;
@@ -103,12 +103,12 @@ impl Model {
             let cols = (kind != proto::INT64).then_some(outputs);
             answers.push(value(name, kind, cols));
         };
-        let softmax = || vec![Attribute::int("axis", -1)];
         let loss = self.criterion().loss;
         let classes = matches!(scales.targets, TargetScale::Classes(_));
         match loss {
             Loss::CrossEntropy => {
-                let p = graph.node_with("Softmax", &[&h], "softmax", softmax());
+                let softmax = vec![proto::int("axis", -1)];
+                let p = graph.node_with("Softmax", &[&h], "softmax", softmax);
                 graph.where_sound(&sound, &h, "logits");
                 graph.where_sound(&sound, &p, "probabilities");
                 graph.largest("logits", "class");
@@ -142,19 +142,19 @@ impl Model {
             }
         }
 
-        let model = proto::Model {
+        let model = proto::ModelProto {
             ir_version: IR,
             producer_name: env!("CARGO_PKG_NAME").into(),
             producer_version: env!("CARGO_PKG_VERSION").into(),
             doc_string: format!("{network}; {}", self.criterion()),
-            graph: Some(proto::Graph {
+            graph: Some(proto::GraphProto {
                 node: graph.nodes,
                 name: "mlp".into(),
                 initializer: graph.constants,
                 input: vec![value("x", scales.input_type(), Some(inputs))],
                 output: answers,
             }),
-            opset_import: vec![proto::OperatorSet {
+            opset_import: vec![proto::OperatorSetIdProto {
                 domain: String::new(),
                 version: OPSET,
             }],
@@ -162,22 +162,18 @@ impl Model {
         };
         let len = model.encoded_len();
         if i32::try_from(len).is_err() {
-            return Err(error(
-                "this model",
-                format!("it takes {len} bytes, and such a file ends at 2 GiB"),
-                "export a smaller network, or hand the weights over by Tensors::save",
-            ));
+            let reason = format!("it takes {len} bytes, and such a file ends at 2 GiB");
+            let advice = "export a smaller network, or hand the weights over by Tensors::save";
+            return Err(error("this model", reason, advice));
         }
         Ok(model.encode_to_vec())
     }
 
-    fn metadata(&self, scales: &Scales, value_type: Option<i32>) -> Vec<proto::Property> {
+    fn metadata(&self, scales: &Scales, value_type: Option<i32>) -> Vec<StringStringEntryProto> {
         let mut entries = Vec::new();
         let mut entry = |key: &str, value: String| {
-            entries.push(proto::Property {
-                key: key.into(),
-                value,
-            });
+            let key = key.into();
+            entries.push(StringStringEntryProto { key, value });
         };
         let mut names = |key: &str, names: &[String]| {
             if !names.is_empty() {
@@ -221,21 +217,19 @@ fn error(what: &str, reason: impl Into<String>, advice: &str) -> Error {
 }
 
 /// An input or output of (batch, cols), or of (batch).
-fn value(name: &str, elem_type: i32, cols: Option<usize>) -> proto::Value {
-    let batch = proto::Dimension {
+fn value(name: &str, elem_type: i32, cols: Option<usize>) -> proto::ValueInfoProto {
+    let mut dim = vec![proto::Dimension {
         dim_param: Some("batch".into()),
         ..proto::Dimension::default()
-    };
-    let cols = cols.map(|cols| proto::Dimension {
+    }];
+    dim.extend(cols.map(|cols| proto::Dimension {
         dim_value: Some(cols as i64),
         ..proto::Dimension::default()
-    });
-    let shape = proto::Shape {
-        dim: [Some(batch), cols].into_iter().flatten().collect(),
-    };
-    proto::Value {
+    }));
+    let shape = proto::TensorShapeProto { dim };
+    proto::ValueInfoProto {
         name: name.into(),
-        r#type: Some(proto::Type {
+        r#type: Some(proto::TypeProto {
             tensor_type: Some(proto::TensorType {
                 elem_type,
                 shape: Some(shape),

@@ -30,17 +30,14 @@ impl Tensors {
     /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         for tensor in self {
-            let count = tensor
-                .shape
-                .iter()
-                .try_fold(1usize, |n, &side| n.checked_mul(side));
+            let mut sides = tensor.shape.iter();
+            let count = sides.try_fold(1usize, |n, &side| n.checked_mul(side));
             if count != Some(tensor.data.len()) {
-                return Err(Error::Shape {
-                    what: format!("tensor {}", tensor.name),
-                    got: format!("{:?} with {} elements", tensor.shape, tensor.data.len()),
-                    expected: "as many elements as the shape has".into(),
-                    advice: "a weight is (outputs, inputs), a bias (outputs)".into(),
-                });
+                let what = format!("tensor {}", tensor.name);
+                let got = format!("{:?} with {} elements", tensor.shape, tensor.data.len());
+                let expected = "as many elements as the shape has";
+                let advice = "a weight is (outputs, inputs), a bias (outputs)";
+                return Err(Error::shape(what, got, expected, advice));
             }
         }
         disk::write(path.as_ref(), |to| {
@@ -70,21 +67,12 @@ impl Tensors {
     }
 
     fn read(bytes: &[u8], file: &str) -> Result<Self> {
-        let damaged = |problem: String| Error::File {
-            file: file.to_owned(),
-            problem,
-            advice: "it was cut short, is damaged or is something else: take another copy".into(),
-        };
+        let damaged = |problem: String| Error::file(file, problem, container::DAMAGED);
         let (start, metadata) = container::parse(bytes).map_err(damaged)?;
         let raw = container::tensors(bytes, start, &metadata).map_err(damaged)?;
         let mut tensors = Vec::new();
-        for container::RawTensor {
-            name,
-            dtype,
-            shape,
-            data: bytes,
-        } in raw
-        {
+        for raw in raw {
+            let (name, dtype, shape, bytes) = (raw.name, raw.dtype, raw.shape, raw.data);
             // PyTorch's count of batch normalisation's batches, on which nothing depends here.
             if dtype == Dtype::I64 && name.ends_with(".num_batches_tracked") {
                 continue;
@@ -98,22 +86,16 @@ impl Tensors {
                     let far = |x: &f64| x.is_finite() && !(*x as f32).is_finite();
                     if let Some(i) = wide.iter().position(far) {
                         let cols = shape.last().copied().unwrap_or(1).max(1);
-                        return Err(Error::Value {
-                            what: format!("tensor {name} of {file}, rounded to f32"),
-                            value: wide[i],
-                            row: i / cols,
-                            col: i % cols,
-                            allowed: "within ±3.4e38, the range of f32".into(),
-                        });
+                        let what = format!("tensor {name} of {file}, rounded to f32");
+                        let allowed = "within ±3.4e38, the range of f32";
+                        return Err(Error::value(what, wide[i], (i, cols), allowed));
                     }
                     wide.into_iter().map(|x| x as f32).collect()
                 }
                 other => {
-                    return Err(Error::File {
-                        file: file.to_owned(),
-                        problem: format!("tensor {name:?} is of type {other}"),
-                        advice: "save it as F32, F64, F16 or BF16, or leave it out".into(),
-                    });
+                    let problem = format!("tensor {name:?} is of type {other}");
+                    let advice = "save it as F32, F64, F16 or BF16, or leave it out";
+                    return Err(Error::file(file, problem, advice));
                 }
             };
             tensors.push(Tensor { name, shape, data });

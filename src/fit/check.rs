@@ -2,7 +2,7 @@
 
 use super::{FitOptions, FitState, Monitor};
 use crate::config::schedule::Shape;
-use crate::data::{Cut, Dataset, Targets};
+use crate::data::{Cut, Dataset};
 use crate::error::{Error, Result};
 
 /// Whether what is watched will be there.
@@ -13,23 +13,17 @@ pub(super) fn check_monitors(options: &FitOptions<'_>, validation: Option<&Datas
         ("the plateau", plateau.then_some(options.plateau_monitor)),
     ];
     for (who, monitor) in watched {
-        let missing = match (monitor, validation) {
-            (None | Some(Monitor::TrainLoss), _) | (Some(Monitor::ValidationLoss), Some(_)) => {
-                continue;
-            }
-            (Some(_), None) => "there is no validation data",
-            (Some(Monitor::ValidationAccuracy), Some(validation)) => {
-                if matches!(validation.targets(), Targets::Classes(_)) {
-                    continue;
-                }
-                "the targets are no class indices"
-            }
+        let classes = validation.is_some_and(|validation| validation.labels().is_some());
+        let missing = match monitor {
+            None | Some(Monitor::TrainLoss) => continue,
+            Some(_) if validation.is_none() => "there is no validation data",
+            Some(Monitor::ValidationAccuracy) if !classes => "the targets are no class indices",
+            Some(_) => continue,
         };
-        return Err(Error::Argument {
-            name: format!("what {who} watches"),
-            value: format!("{:?}, but {missing}", monitor.unwrap_or_default()),
-            allowed: "what there is: give validation data, or watch another Monitor".into(),
-        });
+        let name = format!("what {who} watches");
+        let value = format!("{:?}, but {missing}", monitor.unwrap_or_default());
+        let allowed = "what there is: give validation data, or watch another Monitor";
+        return Err(Error::argument(name, value, allowed));
     }
     Ok(())
 }
@@ -53,11 +47,9 @@ pub(super) fn check_state(
     };
     for ((name, value), (_, before)) in of(fresh).into_iter().zip(of(state)) {
         if value != before {
-            return Err(Error::Argument {
-                name: format!("{name} of a fit that goes on"),
-                value,
-                allowed: format!("{before}, as when it stopped"),
-            });
+            let name = format!("{name} of a fit that goes on");
+            let allowed = format!("{before}, as when it stopped");
+            return Err(Error::argument(name, value, allowed));
         }
     }
     // Between two batches, as they are cut.
@@ -66,19 +58,15 @@ pub(super) fn check_state(
         row == cut.first(row / options.batch_size, rows)
     };
     if !state.is_sound() || !between(state.row) {
-        return Err(Error::Argument {
-            name: "the state of a fit".into(),
-            value: format!("at row {} after {} epochs", state.row, state.epoch),
-            allowed: "as the fit gave it".into(),
-        });
+        let name = "the state of a fit";
+        let value = format!("at row {} after {} epochs", state.row, state.epoch);
+        return Err(Error::argument(name, value, "as the fit gave it"));
     }
     let restore = options.early_stopping.is_some_and(|s| s.restore_best);
     if restore && state.best.is_some() && state.best_weights.is_none() {
-        return Err(Error::Argument {
-            name: "the state of a fit".into(),
-            value: "without the weights of its best epoch".into(),
-            allowed: "with them, by FitState::with_best_weights, or with restore_best off".into(),
-        });
+        let value = "without the weights of its best epoch";
+        let allowed = "with them, by FitState::with_best_weights, or with restore_best off";
+        return Err(Error::argument("the state of a fit", value, allowed));
     }
     Ok(())
 }

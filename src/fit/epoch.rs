@@ -70,8 +70,8 @@ impl Fit<'_> {
         let (cut, rows) = (self.cut(), self.state.rows as usize);
         let last = rows - cut.first(cut.count(rows) - 1, rows);
         let first = cut.next(rows);
-        self.trainer
-            .reserve(micro.largest(first).max(micro.largest(last)))?;
+        let largest = micro.largest(first).max(micro.largest(last));
+        self.trainer.reserve(largest)?;
         for part in micro.ranges(range) {
             if self.unread.len() == HISTORY {
                 self.read_losses()?;

@@ -130,10 +130,7 @@ impl History {
         if self.stop != Some(Stop::Epochs) || count < 2 {
             return false;
         }
-        let last = match count {
-            ..4 => 1,
-            _ => (count / 10).max(3),
-        };
+        let last = if count < 4 { 1 } else { (count / 10).max(3) };
         let best = |epochs: &[EpochRecord]| {
             let values = epochs.iter().filter_map(|e| e.monitored(monitor));
             let values = values.filter(|x| x.is_finite());
@@ -165,21 +162,16 @@ impl History {
             .to_string();
         for e in &self.epochs {
             let text = |x: Option<f64>| x.map(|x| x.to_string()).unwrap_or_default();
-            let _ = writeln!(
-                out,
-                "{},{},{},{},{},{},{},{},{},{},{}",
-                e.epoch,
-                e.steps,
-                e.lr,
-                e.loss,
-                text(e.validation.map(|v| v.loss)),
-                text(e.validation.and_then(|v| v.accuracy)),
-                text(e.grad_norm.map(|n| n.mean)),
-                text(e.grad_norm.map(|n| n.max)),
-                u8::from(e.best),
-                e.seconds,
-                e.rows_per_second
-            );
+            let maybe = [
+                e.validation.map(|v| v.loss),
+                e.validation.and_then(|v| v.accuracy),
+                e.grad_norm.map(|n| n.mean),
+                e.grad_norm.map(|n| n.max),
+            ];
+            let maybe = maybe.map(text).join(",");
+            let (best, seconds, rows) = (u8::from(e.best), e.seconds, e.rows_per_second);
+            let _ = write!(out, "{},{},{},{},{maybe}", e.epoch, e.steps, e.lr, e.loss);
+            let _ = writeln!(out, ",{best},{seconds},{rows}");
         }
         out
     }
@@ -190,39 +182,29 @@ impl fmt::Display for History {
         // A column only where there is something in it.
         let norms = self.epochs.iter().any(|e| e.grad_norm.is_some());
         let gradient = if norms { "    gradient" } else { "" };
-        write!(
-            f,
-            "epoch        loss  validation  accuracy{gradient}        lr  seconds    rows/s"
-        )?;
+        let head = "epoch        loss  validation  accuracy";
+        write!(f, "{head}{gradient}        lr  seconds    rows/s")?;
         for e in &self.epochs {
             write!(f, "\n{:>5}  {:>10}  ", e.epoch, Short(e.loss))?;
-            match e.validation {
-                Some(v) => write!(f, "{:>10}", Short(v.loss))?,
-                None => write!(f, "{:>10}", "")?,
-            }
-            match e.validation.and_then(|v| v.accuracy) {
-                Some(accuracy) => write!(f, "  {:>6.2} %", 100.0 * accuracy)?,
-                None => write!(f, "{:>10}", "")?,
-            }
+            let loss = e.validation.map(|v| Short(v.loss).to_string());
+            let accuracy = e.validation.and_then(|v| v.accuracy);
+            let accuracy = accuracy.map(|a| format!("{:.2} %", 100.0 * a));
+            let [loss, accuracy] = [loss, accuracy].map(Option::unwrap_or_default);
+            write!(f, "{loss:>10}  {accuracy:>8}")?;
             match e.grad_norm {
                 Some(norm) => write!(f, "  {:>10}", Short(norm.mean))?,
                 None if norms => write!(f, "{:>12}", "")?,
                 None => {}
             }
-            write!(
-                f,
-                "  {:>8.2e}  {:>7.2}  {:>8.0}{}",
-                e.lr,
-                e.seconds,
-                e.rows_per_second,
-                if e.best { "  best" } else { "" }
-            )?;
+            let (lr, seconds, rows) = (e.lr, e.seconds, e.rows_per_second);
+            let best = if e.best { "  best" } else { "" };
+            write!(f, "  {lr:>8.2e}  {seconds:>7.2}  {rows:>8.0}{best}")?;
         }
         match (self.stop, self.best_epoch) {
-            (Some(Stop::Patience), Some(best)) => {
-                write!(f, "\nstopped: no improvement since epoch {best}")
+            (Some(Stop::Patience), best) => {
+                let since = best.map_or(String::new(), |best| format!(" since epoch {best}"));
+                write!(f, "\nstopped: no improvement{since}")
             }
-            (Some(Stop::Patience), None) => write!(f, "\nstopped: no improvement"),
             (Some(Stop::Callback), _) => write!(f, "\nstopped when asked to"),
             _ => Ok(()),
         }

@@ -147,11 +147,8 @@ impl Default for EarlyStopping {
 impl FitOptions<'_> {
     /// The fit's own limits of gradients, if it has any.
     pub(super) fn clip(&self) -> Option<Clip> {
-        let clip = Clip {
-            norm: self.clip_norm,
-            value: self.clip_value,
-        };
-        (clip != Clip::default()).then_some(clip)
+        let (norm, value) = (self.clip_norm, self.clip_value);
+        (norm.is_some() || value.is_some()).then_some(Clip { norm, value })
     }
 
     /// Whether the options make sense by themselves; [`Trainer::fit`](crate::Trainer::fit) asks, too.
@@ -159,15 +156,9 @@ impl FitOptions<'_> {
     /// # Errors
     /// [`Error::Argument`] that says which one is out of range.
     pub fn check(&self) -> Result<()> {
-        let ask = |ok: bool, name: &str, value: String, allowed: &str| {
-            if ok {
-                return Ok(());
-            }
-            Err(Error::Argument {
-                name: name.into(),
-                value,
-                allowed: allowed.into(),
-            })
+        let ask = |ok: bool, name: &str, value: String, allowed: &str| match ok {
+            true => Ok(()),
+            false => Err(Error::argument(name, value, allowed)),
         };
         let some = |name: &str, value: u64| ask(value > 0, name, value.to_string(), "1 or more");
         some("epochs", self.epochs)?;
@@ -186,12 +177,8 @@ impl FitOptions<'_> {
             some("the patience of early stopping", stopping.patience)?;
             let delta = stopping.min_delta;
             let ok = delta >= 0.0 && delta.is_finite();
-            ask(
-                ok,
-                "the min_delta of early stopping",
-                delta.to_string(),
-                "finite and ≥ 0",
-            )?;
+            let name = "the min_delta of early stopping";
+            ask(ok, name, delta.to_string(), "finite and ≥ 0")?;
         }
         Ok(())
     }

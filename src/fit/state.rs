@@ -70,19 +70,15 @@ impl FitState {
     /// # Errors
     /// [`Error::File`] if it has none, or one that no fit can be in.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
-        let missing = |problem: String| Error::File {
-            file: "the checkpoint".into(),
-            problem,
-            advice: "give one that was saved in the course of a fit".into(),
-        };
+        let advice = "give one that was saved in the course of a fit";
+        let missing = |problem: &str| Error::file("the checkpoint", problem, advice);
         let value = checkpoint.fit.clone();
-        let value = value.ok_or_else(|| missing("it has no state of a fit".into()))?;
+        let value = value.ok_or_else(|| missing("it has no state of a fit"))?;
         let state: Self = serde_json::from_value(value)
-            .map_err(|e| missing(format!("its state of a fit cannot be read: {e}")))?;
+            .map_err(|e| missing(&format!("its state of a fit cannot be read: {e}")))?;
         if !state.is_sound() {
-            return Err(missing(
-                "its state of a fit is not one that a fit can be in".into(),
-            ));
+            let problem = "its state of a fit is not one that a fit can be in";
+            return Err(missing(problem));
         }
         Ok(state.with_best_weights(checkpoint.best.clone()))
     }

@@ -14,12 +14,8 @@ use crate::error::{Error, Result};
 /// [`Error::EmptyData`] without targets, [`Error::Shape`] if the lengths differ.
 pub fn accuracy(predicted: &[u32], targets: &[u32]) -> Result<f64> {
     check_rows("predictions", predicted.len(), targets.len())?;
-    let right = predicted
-        .iter()
-        .zip(targets)
-        .filter(|(p, t)| p == t)
-        .count();
-    Ok(right as f64 / targets.len() as f64)
+    let right = predicted.iter().zip(targets).filter(|(p, t)| p == t);
+    Ok(right.count() as f64 / targets.len() as f64)
 }
 
 /// How often each class was taken for each other: a row a target, a column a prediction. Pairs that do not occur take no memory,
@@ -90,10 +86,8 @@ impl Confusion {
 
     /// Rows of class `target` that were taken for `predicted`; 0 if there is no such class.
     pub fn get(&self, target: usize, predicted: usize) -> u64 {
-        let pair = u32::try_from(target)
-            .ok()
-            .zip(u32::try_from(predicted).ok());
-        let count = pair.and_then(|pair| self.cells.get(&pair));
+        let [target, predicted] = [target, predicted].map(|class| u32::try_from(class).ok());
+        let count = target.zip(predicted).and_then(|pair| self.cells.get(&pair));
         count.copied().unwrap_or(0)
     }
 
@@ -142,11 +136,14 @@ impl Confusion {
 
     /// Precision, recall and F1, with 0 where a quotient is 0/0.
     pub fn scores(&self) -> Averages {
+        self.counted().scores(0.0)
+    }
+
+    /// What of each class was right, predicted, and there.
+    pub(super) fn counted(&self) -> Counts {
         let mut counts = Counts::new(self.classes);
-        for (t, p, n) in self.cells() {
-            counts.add(t, p, n);
-        }
-        counts.scores(0.0)
+        self.cells().for_each(|(t, p, n)| counts.add(t, p, n));
+        counts
     }
 }
 
@@ -191,9 +188,8 @@ impl TryFrom<StoredConfusion> for Confusion {
         }
         for (t, row) in counts.iter().enumerate() {
             let cells = row.iter().enumerate().filter(|(_, n)| **n > 0);
-            confusion
-                .cells
-                .extend(cells.map(|(p, &n)| ((t as u32, p as u32), n)));
+            let cells = cells.map(|(p, &n)| ((t as u32, p as u32), n));
+            confusion.cells.extend(cells);
         }
         for (t, p, n) in stored.cells.unwrap_or_default() {
             if t.max(p) as usize >= classes {
@@ -241,9 +237,8 @@ impl MostConfused {
             write!(f, "\n{:>8}  {target} taken for {predicted}", pair.rows)?;
         }
         let rest = self.pairs.iter().skip(SHOWN_PAIRS);
-        let (pairs, rows) = rest.fold((self.more_pairs, self.more_rows), |(pairs, rows), pair| {
-            (pairs + 1, rows + pair.rows)
-        });
+        let pairs = self.more_pairs + rest.clone().count() as u64;
+        let rows = self.more_rows + rest.map(|pair| pair.rows).sum::<u64>();
         match pairs {
             0 => Ok(()),
             1 => write!(f, "\n{rows:>8}  in one pair more"),
@@ -270,14 +265,11 @@ impl Confusion {
         let number_length = names.len().to_string().len();
         let numbered =
             longest > SHORT || longest > number_length && names.len() * (longest + 1) > LINE;
-        let number = |c: usize| c.to_string();
         let (down, across): (Vec<String>, Vec<String>) = match numbered {
             true => {
-                let named = names
-                    .iter()
-                    .enumerate()
-                    .map(|(c, name)| format!("{} ({c})", cut(name)));
-                (named.collect(), (0..names.len()).map(number).collect())
+                let named =
+                    |(c, name): (usize, &String)| (format!("{} ({c})", cut(name)), c.to_string());
+                names.iter().enumerate().map(named).unzip()
             }
             false => (names.to_vec(), names.to_vec()),
         };
@@ -325,6 +317,26 @@ pub struct Averages {
     pub weighted_average: ClassScores,
 }
 
+impl ClassScores {
+    /// The average of the scores, each with its weight; of the support the sum.
+    pub(super) fn average(all: &[Self], weight: impl Fn(usize) -> f64) -> Self {
+        let mut average = Self::default();
+        let mut total = 0.0;
+        for (c, scores) in all.iter().enumerate() {
+            let w = weight(c);
+            total += w;
+            average.precision += w * scores.precision;
+            average.recall += w * scores.recall;
+            average.f1 += w * scores.f1;
+            average.support += scores.support;
+        }
+        average.precision /= total;
+        average.recall /= total;
+        average.f1 /= total;
+        average
+    }
+}
+
 impl Averages {
     /// From predictions of `classes` classes. Where a quotient is 0/0, a class never predicted for instance, it counts as
     /// `zero_division`: 0 in scikit-learn unless asked otherwise.
@@ -338,19 +350,9 @@ impl Averages {
         classes: usize,
         zero_division: f64,
     ) -> Result<Self> {
-        check_rows("predictions", predicted.len(), targets.len())?;
-        check_labels(targets, classes)?;
-        check_labels(predicted, classes)?;
+        let counts = Confusion::new(predicted, targets, classes)?.counted();
         if !(0.0..=1.0).contains(&zero_division) {
-            return Err(Error::Argument {
-                name: "zero_division".into(),
-                value: zero_division.to_string(),
-                allowed: "in [0, 1]".into(),
-            });
-        }
-        let mut counts = Counts::new(classes);
-        for (&p, &t) in predicted.iter().zip(targets) {
-            counts.add(t as usize, p as usize, 1);
+            return Err(Error::argument("zero_division", zero_division, "in [0, 1]"));
         }
         Ok(counts.scores(zero_division))
     }
@@ -391,40 +393,20 @@ impl Counts {
             0 => zero_division,
             _ => a as f64 / b as f64,
         };
-        let classes: Vec<ClassScores> = (0..self.right.len())
-            .map(|c| {
-                let (right, predicted, support) =
-                    (self.right[c], self.predicted[c], self.targets[c]);
-                ClassScores {
-                    precision: quotient(right, predicted),
-                    recall: quotient(right, support),
-                    f1: quotient(2 * right, predicted + support),
-                    support,
-                }
-            })
-            .collect();
-        let average = |weight: &dyn Fn(usize) -> f64| {
-            let mut sum = ClassScores::default();
-            let mut total = 0.0;
-            for (c, scores) in classes.iter().enumerate() {
-                let w = weight(c);
-                total += w;
-                sum.precision += w * scores.precision;
-                sum.recall += w * scores.recall;
-                sum.f1 += w * scores.f1;
-                sum.support += scores.support;
-            }
+        let scores = |c: usize| {
+            let (right, predicted, support) = (self.right[c], self.predicted[c], self.targets[c]);
             ClassScores {
-                precision: sum.precision / total,
-                recall: sum.recall / total,
-                f1: sum.f1 / total,
-                support: sum.support,
+                precision: quotient(right, predicted),
+                recall: quotient(right, support),
+                f1: quotient(2 * right, predicted + support),
+                support,
             }
         };
+        let classes: Vec<ClassScores> = (0..self.right.len()).map(scores).collect();
         let occurs = |c: usize| f64::from(u8::from(self.targets[c] + self.predicted[c] > 0));
         Averages {
-            macro_average: average(&occurs),
-            weighted_average: average(&|c| self.targets[c] as f64),
+            macro_average: ClassScores::average(&classes, occurs),
+            weighted_average: ClassScores::average(&classes, |c| self.targets[c] as f64),
             classes,
         }
     }

@@ -42,19 +42,13 @@ const SHOWN: usize = 50;
 impl fmt::Display for MultiLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let average = "macro average";
-        write!(
-            f,
-            "all labels right in {:.4} of the rows",
-            self.subset_accuracy
-        )?;
+        let share = self.subset_accuracy;
+        write!(f, "all labels right in {share:.4} of the rows")?;
         let shown = &self.labels[..self.labels.len().min(SHOWN)];
         let widths = shown.iter().map(|l| cut(&l.name).chars().count());
         let width = widths.max().unwrap_or(0).max(average.len());
-        write!(
-            f,
-            "\n{:>width$}  accuracy  precision  recall      f1  ROC-AUC  support",
-            "label"
-        )?;
+        let head = "accuracy  precision  recall      f1  ROC-AUC  support";
+        write!(f, "\n{:>width$}  {head}", "label")?;
         let mut line = |name: &str, accuracy: String, auc: String, s: &ClassScores| {
             write!(
                 f,
@@ -76,7 +70,7 @@ impl fmt::Display for MultiLabel {
 }
 
 /// Sums over rows of labels.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct LabelSums {
     rows: usize,
     /// Rows all of whose labels are right.
@@ -90,11 +84,10 @@ pub(crate) struct LabelSums {
 impl LabelSums {
     pub fn new(labels: usize) -> Self {
         Self {
-            rows: 0,
-            whole: 0,
             counts: vec![Counts::new(2); labels],
             logits: vec![Vec::new(); labels],
             labels: vec![Vec::new(); labels],
+            ..Self::default()
         }
     }
 
@@ -121,17 +114,10 @@ impl LabelSums {
             scores: self.counts[c].scores(0.0).classes[1],
         };
         let labels: Vec<LabelScores> = (0..self.counts.len()).map(label).collect();
-        let mean = |of: &dyn Fn(&ClassScores) -> f64| {
-            labels.iter().map(|l| of(&l.scores)).sum::<f64>() / labels.len() as f64
-        };
+        let scores: Vec<ClassScores> = labels.iter().map(|label| label.scores).collect();
         MultiLabel {
             subset_accuracy: share(self.whole),
-            macro_average: ClassScores {
-                precision: mean(&|s| s.precision),
-                recall: mean(&|s| s.recall),
-                f1: mean(&|s| s.f1),
-                support: labels.iter().map(|l| l.scores.support).sum(),
-            },
+            macro_average: ClassScores::average(&scores, |_| 1.0),
             labels,
         }
     }

@@ -13,11 +13,7 @@ pub fn top_k_accuracy(scores: &Matrix, targets: &[u32], k: usize) -> Result<f64>
     check_rows("scores", scores.rows(), targets.len())?;
     check_labels(targets, scores.cols())?;
     if k == 0 {
-        return Err(Error::Argument {
-            name: "k".into(),
-            value: "0".into(),
-            allowed: "1 or more".into(),
-        });
+        return Err(Error::argument("k", "0", "1 or more"));
     }
     let rows = targets.iter().enumerate();
     let hits = rows.filter(|&(r, &t)| rank(scores.row(r), t as usize) < k);
@@ -26,10 +22,8 @@ pub fn top_k_accuracy(scores: &Matrix, targets: &[u32], k: usize) -> Result<f64>
 
 /// Classes that rank before class `t`.
 pub(super) fn rank<T: PartialOrd>(row: &[T], t: usize) -> usize {
-    let before = row.iter().enumerate();
-    before
-        .filter(|(c, x)| **x > row[t] || (**x == row[t] && *c > t))
-        .count()
+    let before = |(c, x): &(usize, &T)| **x > row[t] || (**x == row[t] && *c > t);
+    row.iter().enumerate().filter(before).count()
 }
 
 /// Area under the receiver operating characteristic of two classes: the probability that a row of class 1 scores higher than
@@ -81,18 +75,11 @@ pub fn log_loss(probabilities: &Matrix, targets: &[u32]) -> Result<f64> {
     check_labels(targets, probabilities.cols())?;
     let data = probabilities.data();
     if let Some(i) = data.iter().position(|p| !(0.0..=1.0).contains(p)) {
-        return Err(Error::Value {
-            what: "probabilities".into(),
-            value: shortest(data[i]),
-            row: i / probabilities.cols(),
-            col: i % probabilities.cols(),
-            allowed: "in [0, 1]".into(),
-        });
+        let (value, at) = (shortest(data[i]), (i, probabilities.cols()));
+        return Err(Error::value("probabilities", value, at, "in [0, 1]"));
     }
-    let rows = targets.iter().enumerate();
-    let sum: f64 = rows
-        .map(|(r, &t)| surprise(f64::from(probabilities.row(r)[t as usize])))
-        .sum();
+    let of = |(r, &t): (usize, &u32)| surprise(f64::from(probabilities.row(r)[t as usize]));
+    let sum: f64 = targets.iter().enumerate().map(of).sum();
     Ok(sum / targets.len() as f64)
 }
 

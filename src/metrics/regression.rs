@@ -47,12 +47,10 @@ impl Regression {
     pub fn new<P: Real, T: Real>(predicted: &Matrix<P>, targets: &Matrix<T>) -> Result<Self> {
         check_rows("predictions", predicted.rows(), targets.rows())?;
         if predicted.cols() != targets.cols() {
-            return Err(Error::Shape {
-                what: "predictions".into(),
-                got: format!("{} columns", predicted.cols()),
-                expected: format!("{} columns as the targets have", targets.cols()),
-                advice: "every output needs one prediction".into(),
-            });
+            let got = format!("{} columns", predicted.cols());
+            let expected = format!("{} columns as the targets have", targets.cols());
+            let advice = "every output needs one prediction";
+            return Err(Error::shape("predictions", got, expected, advice));
         }
         let mut sums = RegressionSums::new(targets);
         for r in 0..targets.rows() {
@@ -86,11 +84,8 @@ impl fmt::Display for Regression {
         let shown = &self.targets[..self.targets.len().min(SHOWN)];
         let widths = shown.iter().map(|t| cut(&t.name).chars().count());
         let width = widths.max().unwrap_or(0).max("target".len());
-        write!(
-            f,
-            "{:>width$}  {:>10}  {:>10}  {:>10}",
-            "target", "R²", "MAE", "RMSE"
-        )?;
+        let [head, r2, mae, rmse] = ["target", "R²", "MAE", "RMSE"];
+        write!(f, "{head:>width$}  {r2:>10}  {mae:>10}  {rmse:>10}")?;
         for t in shown {
             let (name, mae, rmse) = (cut(&t.name), Short(t.mae), Short(t.rmse));
             let r2 = t.r2.map_or("-".into(), |r2| Short(r2).to_string());

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::classification::{Counts, DENSE, SHOWN};
+use super::classification::{DENSE, SHOWN};
 use super::multi_label::LabelSums;
 use super::ranking::{rank, surprise};
 use super::regression::RegressionSums;
@@ -149,11 +149,8 @@ impl fmt::Display for Classification {
         let shown = &self.names[..self.names.len().min(SHOWN)];
         let widths = shown.iter().map(|name| cut(name).chars().count());
         let width = widths.chain(averages.map(str::len)).max().unwrap_or(0);
-        write!(
-            f,
-            "\n{:>width$}  precision  recall      f1  support",
-            "class"
-        )?;
+        let head = "precision  recall      f1  support";
+        write!(f, "\n{:>width$}  {head}", "class")?;
         let mut line = |name: &str, s: &super::ClassScores| {
             write!(
                 f,
@@ -210,7 +207,6 @@ pub(crate) struct ClassSums {
     rows: usize,
     top_5: u64,
     surprise: f64,
-    counts: Counts,
     confusion: Confusion,
     /// Of two classes: each row's score for class 1, and its class.
     scores: Vec<f64>,
@@ -230,7 +226,6 @@ impl Sums {
                 rows: 0,
                 top_5: 0,
                 surprise: 0.0,
-                counts: Counts::new(classes),
                 confusion: Confusion::empty(classes),
                 scores: Vec::new(),
                 labels: Vec::new(),
@@ -263,14 +258,10 @@ impl Sums {
         first: usize,
     ) -> Result<()> {
         if let Some(i) = outputs.iter().position(|x| !x.is_finite()) {
-            return Err(Error::Value {
-                what: "the network's output".into(),
-                value: outputs[i],
-                row: first + i / cols,
-                col: i % cols,
-                allowed: "finite: some sum overflowed f32; scale the inputs or look at the weights"
-                    .into(),
-            });
+            let (what, at) = ("the network's output", (first * cols + i, cols));
+            let allowed =
+                "finite: some sum overflowed f32; scale the inputs or look at the weights";
+            return Err(Error::value(what, outputs[i], at, allowed));
         }
         for (r, row) in outputs.chunks(cols).enumerate() {
             match (&mut *self, targets) {
@@ -307,14 +298,12 @@ impl ClassSums {
     fn add(&mut self, row: &[f64], label: u32) {
         let t = label as usize;
         let logit = [0.0, row[0]];
-        let row = if self.kind == Outputs::Logit {
-            &logit
-        } else {
-            row
+        let row = match self.kind {
+            Outputs::Logit => &logit,
+            _ => row,
         };
         let predicted = argmax(row);
         self.rows += 1;
-        self.counts.add(t, predicted, 1);
         self.confusion.add(label, predicted as u32);
         if self.classes > 5 && rank(row, t) < 5 {
             self.top_5 += 1;
@@ -341,13 +330,14 @@ impl ClassSums {
     fn finish(self, loss: f64) -> Classification {
         let share = |n: u64| n as f64 / self.rows as f64;
         let log_loss = Some(self.surprise / self.rows as f64).filter(|x| x.is_finite());
+        let counts = self.confusion.counted();
         Classification {
-            accuracy: share(self.counts.right()),
+            accuracy: share(counts.right()),
             top_5: (self.classes > 5).then(|| share(self.top_5)),
             log_loss,
             log_loss_note: log_loss.and_then(|log_loss| self.difference(loss, log_loss)),
             roc_auc: roc_auc(&self.scores, &self.labels).ok(),
-            scores: self.counts.scores(0.0),
+            scores: counts.scores(0.0),
             most_confused: self.confusion.most_confused(PAIRS),
             confusion: Some(self.confusion),
             names: (0..self.classes).map(|c| c.to_string()).collect(),

@@ -30,7 +30,7 @@ pub(crate) fn check_batch(plan: &Plan, batch: &Dataset) -> Result<()> {
         Targets::Classes(labels) => {
             if kind != TargetKind::Classes {
                 return Err(Error::Targets {
-                    loss: loss.name().into(),
+                    what: loss.name().into(),
                     expected: "a row of numbers for each row of x".into(),
                     got: "class indices".into(),
                     advice: match kind {

@@ -35,9 +35,9 @@ fn model(network: &Mlp, criterion: impl Into<Criterion>) -> Model {
 
 /// The file as it is read again, after what ONNX asks of every graph has been seen to: a value has one origin, which stands before
 /// its use; a constant has as many elements as its shape; names of nodes are nobody else's.
-fn read(model: &Model) -> (proto::Model, proto::Graph) {
+fn read(model: &Model) -> (proto::ModelProto, proto::GraphProto) {
     let bytes = model.to_onnx().unwrap();
-    let file = proto::Model::decode(bytes.as_slice()).unwrap();
+    let file = proto::ModelProto::decode(bytes.as_slice()).unwrap();
     assert_eq!(file.encode_to_vec(), bytes);
     let graph = file.graph.clone().unwrap();
     let mut names: HashSet<&str> = graph.input.iter().map(|x| x.name.as_str()).collect();
@@ -69,8 +69,8 @@ fn read(model: &Model) -> (proto::Model, proto::Graph) {
 }
 
 /// Name, type and dimensions of inputs or outputs.
-fn described(values: &[proto::Value]) -> Vec<String> {
-    let describe = |value: &proto::Value| {
+fn described(values: &[proto::ValueInfoProto]) -> Vec<String> {
+    let describe = |value: &proto::ValueInfoProto| {
         let tensor = value.r#type.clone().unwrap().tensor_type.unwrap();
         let dims = tensor.shape.unwrap().dim.into_iter();
         let dims = dims.map(|d| {
@@ -83,7 +83,7 @@ fn described(values: &[proto::Value]) -> Vec<String> {
     values.iter().map(describe).collect()
 }
 
-fn metadata<'a>(file: &'a proto::Model, key: &str) -> Option<&'a str> {
+fn metadata<'a>(file: &'a proto::ModelProto, key: &str) -> Option<&'a str> {
     let entry = file.metadata_props.iter().find(|entry| entry.key == key)?;
     Some(&entry.value)
 }

@@ -7,8 +7,7 @@ use wgrad::activation::Activation;
 use wgrad::{Adam, Dataset, Device, Loss, Matrix, Mlp, Trainer, profile};
 
 use crate::failure::{Failure, usage};
-use crate::output;
-use crate::setup;
+use crate::{output, setup};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +46,7 @@ pub struct Arguments {
 
 /// Steps of one width.
 #[derive(Serialize)]
-struct Measured {
+struct Comparison {
     width: usize,
     parameters: u64,
     gpu_seconds: Option<f64>,
@@ -74,14 +73,11 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     };
     let cpu = Device::cpu();
     if !a.json {
-        match &gpu {
-            Some(gpu) if gpu.is_software() => {
-                output::line(format_args!(
-                    "GPU  {gpu}\n     a software adapter: its times are the CPU's, and say nothing about a GPU"
-                ))?;
-            }
-            Some(gpu) => output::line(format_args!("GPU  {gpu}"))?,
-            None => output::line("GPU  none")?,
+        let name = gpu.as_ref().map_or("none".into(), Device::to_string);
+        output::line(format_args!("GPU  {name}"))?;
+        if gpu.as_ref().is_some_and(Device::is_software) {
+            let what = "a software adapter: its times are the CPU's, and say nothing about a GPU";
+            output::line(format_args!("     {what}"))?;
         }
         output::line(format_args!("CPU  {cpu}\n"))?;
         output::line(format_args!("a training step of {} rows", a.batch))?;
@@ -97,20 +93,18 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
                 Some(x) => format!("{:.1}× slower", 1.0 / x),
                 None => "–".into(),
             };
+            let (gpu, cpu) = (row.gpu_seconds.map_or("–".into(), ms), ms(row.cpu_seconds));
+            let parameters = output::count(row.parameters);
             output::line(format_args!(
-                "{width:>5}  {:>11}  {:>10}  {:>10}   {faster}",
-                output::count(row.parameters),
-                row.gpu_seconds.map_or("–".into(), ms),
-                ms(row.cpu_seconds)
+                "{width:>5}  {parameters:>11}  {gpu:>10}  {cpu:>10}   {faster}"
             ))?;
         }
         rows.push(row);
     }
     if a.json {
         let gpu = gpu.map(|gpu| json!({ "name": gpu.to_string(), "software": gpu.is_software() }));
-        output::json(
-            &json!({ "gpu": gpu, "cpu": cpu.to_string(), "batch": a.batch, "steps": rows }),
-        )?;
+        let cpu = cpu.to_string();
+        output::json(&json!({ "gpu": gpu, "cpu": cpu, "batch": a.batch, "steps": rows }))?;
     }
     Ok(())
 }
@@ -120,7 +114,7 @@ fn measure(
     a: &Arguments,
     gpu: Option<&Device>,
     cpu: &Device,
-) -> Result<Measured, Failure> {
+) -> Result<Comparison, Failure> {
     let network = (0..2).fold(Mlp::new(width), |n, _| n.dense(width, Activation::Relu));
     let network = network.dense(width, Activation::Identity);
     let number = |i: usize| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0;
@@ -135,7 +129,7 @@ fn measure(
     };
     let cpu_seconds = time(cpu)?;
     let gpu_seconds = gpu.map(time).transpose()?;
-    Ok(Measured {
+    Ok(Comparison {
         width,
         parameters: network.parameters(),
         speedup: gpu_seconds.map(|gpu| cpu_seconds / gpu),

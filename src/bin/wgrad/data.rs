@@ -6,18 +6,17 @@ mod new;
 use std::path::{Path, PathBuf};
 
 use wgrad::data::{
-    DataFile, Delimiter, OpenOptions, Part, PreparationOptions, Source, Survey, TargetEncoding,
-    Unseen, Warning, WarningKind,
+    DataFile, Delimiter, OpenOptions, Part, PreparationOptions, Prepared, Source, Survey,
+    TargetEncoding, Unseen, Warning, WarningKind,
 };
-use wgrad::{ColumnRef, CsvOptions, Dataset, Matrix, Preparation};
+use wgrad::{ColumnRef, CsvOptions, Dataset, Matrix, Missing, Preparation};
 
 pub use described::{ColumnLine, table};
 pub use new::{New, Reading, Truth};
 
-use crate::failure::{Failure, unusable, usage};
-use crate::input;
+use crate::failure::{Failure, unusable_at, usage};
 use crate::options::{Held, MissingRules, NaValues, Names, Settings, UnseenRule};
-use crate::output;
+use crate::{input, output};
 use described::lines;
 
 /// How the files of a run are read.
@@ -49,9 +48,7 @@ fn columns(names: &Option<Names>) -> Vec<ColumnRef> {
 
 fn preparation_options(s: &Settings) -> PreparationOptions {
     let MissingRules { all, columns: some } = &s.missing;
-    let rules = some
-        .iter()
-        .map(|(name, rule)| (ColumnRef::Name(name.clone()), rule.clone()));
+    let rule = |(name, rule): &(String, _)| (ColumnRef::Name(name.clone()), Missing::clone(rule));
     PreparationOptions {
         targets: columns(&s.target),
         exclude: columns(&s.exclude),
@@ -60,7 +57,7 @@ fn preparation_options(s: &Settings) -> PreparationOptions {
         categorical: columns(&s.categorical),
         numeric: columns(&s.numeric),
         missing: all.clone(),
-        missing_in: rules.collect(),
+        missing_in: some.iter().map(rule).collect(),
         unseen: s.unseen.into(),
         max_categories: s.max_categories,
         task: s.task.into(),
@@ -71,9 +68,8 @@ fn preparation_options(s: &Settings) -> PreparationOptions {
 }
 
 fn files(data: &Path, targets: Option<&PathBuf>) -> Vec<PathBuf> {
-    std::iter::once(data.to_owned())
-        .chain(targets.cloned())
-        .collect()
+    let data = std::iter::once(data.to_owned());
+    data.chain(targets.cloned()).collect()
 }
 
 /// What a run trains on.
@@ -104,11 +100,8 @@ pub struct Findings {
 
 /// The path of the data, which every run needs.
 pub fn path(s: &Settings) -> Result<&Path, Failure> {
-    s.data.as_deref().ok_or_else(|| {
-        Failure::Usage(
-            "no data was given: wgrad train DATA.csv, or `data = \"…\"` in the TOML file".into(),
-        )
-    })
+    let none = "no data was given: wgrad train DATA.csv, or `data = \"…\"` in the TOML file";
+    s.data.as_deref().ok_or_else(|| Failure::Usage(none.into()))
 }
 
 /// Refuses options, of which it is said whether they were given, that speak of tables of text, where there is none; of arrays with
@@ -158,12 +151,12 @@ pub fn training(
     if let (Part::Array(inputs), None) = (file.inputs(), file.targets())
         && s.target.is_none()
     {
-        return unusable(format!(
-            "{}: it has no targets to learn: give them by --targets FILE, name an array of it by --targets-array, or say which \
-             column they are by --target, as in --target {}",
-            data_path.display(),
-            inputs.cols() - 1
-        ));
+        let last = inputs.cols() - 1;
+        let text = format!(
+            "it has no targets to learn: give them by --targets FILE, name an array of it by --targets-array, or say which \
+             column they are by --target, as in --target {last}"
+        );
+        return unusable_at(data_path, text);
     }
     let options = preparation_options(s);
     let survey = Survey::of(&file, &options)?;
@@ -179,16 +172,14 @@ pub fn training(
         Some(fitted) => fitted.clone(),
         None => Preparation::fit_rows(&file, &survey, &train, &options)?,
     };
-    check_fitted(s, &preparation)?;
+    if s.unseen != UnseenRule::Error && !preparation.has_categories() {
+        return usage("--unseen speaks of columns of categories, and there is none: leave it out");
+    }
     // A category that is held out in all its rows is none of the known ones there.
     let lenient = preparation.clone().with_unseen(Unseen::Zeros);
     let prepared = lenient.source(&file)?;
     let all = prepared.read(0..prepared.rows())?;
-    let is_values = matches!(preparation.target(), TargetEncoding::Values { .. });
-    let values = match is_values {
-        true => Some(prepared.values(0..prepared.rows())?),
-        false => None,
-    };
+    let values = raw_values(&prepared, &preparation)?;
     let of = |rows: &[usize]| values.as_ref().map(|values| values.select(rows));
     let mut found = Findings {
         summary: describe(&file, survey.dropped()),
@@ -208,19 +199,14 @@ pub fn training(
                     held.len()
                 ));
             }
-            (
-                all.select(&train),
-                Some(all.select(&held)),
-                [of(&train), of(&held)],
-            )
+            let values = [of(&train), of(&held)];
+            (all.select(&train), Some(all.select(&held)), values)
         }
         Held::File(path) => {
             let place = |path: &Path| std::fs::canonicalize(path).ok();
             if place(path).is_some() && place(path) == place(data_path) {
-                found.warnings.push(
-                    "the file to validate with is the one to train on: what it tells says nothing of new data"
-                        .into(),
-                );
+                let same = "the file to validate with is the one to train on: what it tells says nothing of new data";
+                found.warnings.push(same.into());
             }
             let mut csv = preparation.csv_options();
             csv.delimiter = csv.delimiter.filter(|_| !is_tsv(path));
@@ -232,10 +218,7 @@ pub fn training(
             let held = input::open(&files(path, s.validation_targets.as_ref()), &open)?;
             let source = preparation.source(&held)?;
             let held = source.read(0..source.rows())?;
-            let of_held = match is_values {
-                true => Some(source.values(0..source.rows())?),
-                false => None,
-            };
+            let of_held = raw_values(&source, &preparation)?;
             (all.clone(), Some(held), [values, of_held])
         }
     };
@@ -249,12 +232,10 @@ pub fn training(
     })
 }
 
-/// Options that would change nothing with this data.
-fn check_fitted(s: &Settings, preparation: &Preparation) -> Result<(), Failure> {
-    if s.unseen != UnseenRule::Error && !preparation.has_categories() {
-        return usage("--unseen speaks of columns of categories, and there is none: leave it out");
-    }
-    Ok(())
+/// The targets of all rows as they stand in the data, where they are numbers.
+fn raw_values(data: &Prepared<'_>, by: &Preparation) -> Result<Option<Matrix<f64>>, Failure> {
+    let is_values = matches!(by.target(), TargetEncoding::Values { .. });
+    Ok(is_values.then(|| data.values(0..data.rows())).transpose()?)
 }
 
 fn is_tsv(path: &Path) -> bool {
@@ -274,11 +255,9 @@ fn with_option(warning: &Warning) -> String {
             " (--task regression if these are numbers; --target names another)".into()
         }
         WarningKind::Header => " (--header true)".into(),
-        WarningKind::LikeNumbers => {
-            format!(
-                " (--categorical {column} if they are names; else take out of the file what stands around the numbers)"
-            )
-        }
+        WarningKind::LikeNumbers => format!(
+            " (--categorical {column} if they are names; else take out of the file what stands around the numbers)"
+        ),
         _ => String::new(),
     };
     format!("{warning}{option}")
@@ -299,16 +278,13 @@ fn guesses(file: &DataFile) -> Vec<String> {
 fn describe(file: &DataFile, dropped: usize) -> String {
     let told = |part: &Part| match part {
         Part::Table(table) => {
-            let header = if table.names().is_some() {
-                "with a header"
-            } else {
-                "without a header"
-            };
+            let header = table.names().map_or("without", |_| "with");
             let cut = match table.delimiter() {
                 Delimiter::Whitespace => "white space".to_owned(),
                 delimiter => format!("{:?}", delimiter.to_string()),
             };
-            format!("a table of {} columns {header}, cut at {cut}", table.cols())
+            let cols = table.cols();
+            format!("a table of {cols} columns {header} a header, cut at {cut}")
         }
         Part::Array(array) => {
             let dims: Vec<String> = array.shape().iter().map(usize::to_string).collect();
@@ -316,17 +292,14 @@ fn describe(file: &DataFile, dropped: usize) -> String {
         }
         _ => String::new(),
     };
-    let (rows, inputs) = (file.rows(), told(file.inputs()));
+    let (rows, inputs) = (output::count(file.rows() as u64), told(file.inputs()));
     let what = match (file.inputs(), file.targets()) {
         (_, Some(targets)) => format!("inputs {inputs}, targets {}", told(targets)),
         (Part::Table(_), None) => inputs,
         (_, None) => format!("inputs {inputs}"),
     };
     match dropped {
-        0 => format!("{} rows; {what}", output::count(rows as u64)),
-        dropped => format!(
-            "{} rows, {dropped} of which are left out for missing values; {what}",
-            output::count(rows as u64)
-        ),
+        0 => format!("{rows} rows; {what}"),
+        _ => format!("{rows} rows, {dropped} of which are left out for missing values; {what}"),
     }
 }

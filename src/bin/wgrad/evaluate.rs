@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
+use wgrad::metrics::Scores;
 
 use crate::data::{New, Reading, Truth};
 use crate::failure::Failure;
 use crate::model::Answering;
-use crate::output;
-use crate::report;
-use crate::setup;
+use crate::{output, report, setup};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,33 +52,27 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     let preparation = a.reading.preparation(model.preparation.clone())?;
     let (data, values) = New::open(&a.data, &a.reading, &a.truth, &preparation)?.dataset()?;
     let report = report::evaluate(&mut model.trainer, &data, &preparation, values.as_ref())?.report;
-    let classes = report
-        .classification()
-        .map(|c| ("accuracy", Some(c.accuracy)));
-    let labels = report.multi_label().map(|m| {
-        (
-            "the share of rows with all labels right",
-            Some(m.subset_accuracy),
-        )
-    });
-    let values = report.regression().map(|r| ("R²", r.r2));
+    let score = match &report.scores {
+        Scores::Classification(c) => Some(("accuracy", c.accuracy)),
+        Scores::MultiLabel(m) => {
+            Some(("the share of rows with all labels right", m.subset_accuracy))
+        }
+        Scores::Regression(r) => r.r2.map(|r2| ("R²", r2)),
+        _ => None,
+    };
     if a.json {
-        output::json(
-            &json!({ "model": a.model, "data": a.data, "loss": model.criterion.to_string(), "report": report }),
-        )?;
+        let loss = model.criterion.to_string();
+        let told = json!({ "model": a.model, "data": a.data, "loss": loss, "report": report });
+        output::json(&told)?;
     } else {
         output::line(&report)?;
     }
     let Some(least) = a.at_least else {
         return Ok(());
     };
-    match classes.or(labels).or(values) {
-        Some((_, Some(x))) if x >= least => Ok(()),
-        Some((name, Some(x))) => Err(Failure::Check(format!(
-            "{name} is {x:.6}, and {least} was asked for"
-        ))),
-        _ => Err(Failure::Check(
-            "there is neither an accuracy nor an R² of this data".into(),
-        )),
-    }
+    Err(Failure::Check(match score {
+        Some((_, x)) if x >= least => return Ok(()),
+        Some((name, x)) => format!("{name} is {x:.6}, and {least} was asked for"),
+        None => "there is neither an accuracy nor an R² of this data".into(),
+    }))
 }

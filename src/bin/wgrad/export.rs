@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::failure::{Failure, usage};
-use crate::model;
-use crate::output;
-use crate::outputs::{self, NamedPath, OutputKind, named};
+use crate::outputs::{self, OutputKind, named};
+use crate::{model, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,25 +44,18 @@ pub struct Arguments {
 }
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
-    if [&a.weights, &a.model, &a.onnx]
-        .iter()
-        .all(|out| out.is_none())
-    {
-        return usage("nothing to write: give --weights FILE, --model FILE or --onnx FILE");
-    }
-    let written: Vec<_> = [
+    let written = [
         (named("--weights", a.weights.as_ref()), OutputKind::Tensors),
         (named("--model", a.model.as_ref()), OutputKind::Tensors),
         (named("--onnx", a.onnx.as_ref()), OutputKind::Onnx),
-    ]
-    .into_iter()
-    .filter_map(|(out, kind)| Some((out?, kind)))
-    .collect();
-    let read = [NamedPath {
-        what: "the model",
-        path: &a.source,
-    }];
-    outputs::check(&read, &written)?;
+    ];
+    let some = |(out, kind): (Option<_>, _)| Some((out?, kind));
+    let written: Vec<_> = written.into_iter().filter_map(some).collect();
+    if written.is_empty() {
+        return usage("nothing to write: give --weights FILE, --model FILE or --onnx FILE");
+    }
+    let read = named("the model", Some(&a.source));
+    outputs::check(read.as_slice(), &written)?;
     let (source, _) = model::open(&a.source)?;
     let model = source.model()?;
     if let Some(path) = &a.weights {

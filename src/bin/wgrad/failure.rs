@@ -3,6 +3,7 @@
 mod data;
 
 use std::fmt;
+use std::path::Path;
 
 use wgrad::Error;
 
@@ -203,25 +204,30 @@ pub fn usage<T>(text: impl Into<String>) -> Result<T, Failure> {
     Err(Failure::Usage(text.into()))
 }
 
+/// This file or folder cannot be used.
+pub fn unusable_at<T>(path: &Path, text: impl fmt::Display) -> Result<T, Failure> {
+    unusable(format!("{}: {text}", path.display()))
+}
+
+/// The text of a file.
+pub fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|e| file(path, "it cannot be read", &e))
+}
+
 /// A file or a folder cannot be used.
 pub fn unusable<T>(text: impl Into<String>) -> Result<T, Failure> {
     Err(Failure::File(text.into()))
 }
 
 /// An error of the file system at a path.
-pub fn file(path: &std::path::Path, what: &str, error: &std::io::Error) -> Failure {
+pub fn file(path: &Path, what: &str, error: &std::io::Error) -> Failure {
+    use std::io::ErrorKind::*;
     let advice = match error.kind() {
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            "choose a place that you may write to"
-        }
-        std::io::ErrorKind::StorageFull
-        | std::io::ErrorKind::QuotaExceeded
-        | std::io::ErrorKind::FileTooLarge => "free some space or choose another disk",
-        std::io::ErrorKind::NotFound => "see that the path is right",
-        std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
-            "a file stands where a folder is needed: choose another"
-        }
-        std::io::ErrorKind::IsADirectory => "a folder stands there: choose another name",
+        PermissionDenied | ReadOnlyFilesystem => "choose a place that you may write to",
+        StorageFull | QuotaExceeded | FileTooLarge => "free some space or choose another disk",
+        NotFound => "see that the path is right",
+        NotADirectory | AlreadyExists => "a file stands where a folder is needed: choose another",
+        IsADirectory => "a folder stands there: choose another name",
         _ => "see what the system says of this disk",
     };
     Failure::File(format!("{}: {what} ({error}): {advice}", path.display()))

@@ -16,13 +16,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use wgrad::data::{Dataset, Targets};
 use wgrad::files::replace;
 use wgrad::fit::{EpochRecord, History};
 use wgrad::{CheckpointFolder, Found};
 
-use crate::failure::{self, Failure, unusable};
+use crate::failure::{self, Failure, unusable_at};
 use crate::input::is_standard;
 use crate::options::Options;
 
@@ -89,16 +89,11 @@ pub fn check_new(path: &Path) -> Result<(), Failure> {
             ),
             false => "choose another folder: nothing is overwritten".into(),
         };
-        return unusable(format!(
-            "{}: the folder is not empty: {advice}",
-            path.display()
-        ));
+        return unusable_at(path, format_args!("the folder is not empty: {advice}"));
     }
     if path.exists() && !path.is_dir() {
-        return unusable(format!(
-            "{}: a file stands where the run's folder would be: choose another name",
-            path.display()
-        ));
+        let text = "a file stands where the run's folder would be: choose another name";
+        return unusable_at(path, text);
     }
     Ok(())
 }
@@ -121,21 +116,13 @@ pub fn is_own(inside: &Path) -> bool {
 /// Sees that a file can be made there, before hours are spent on what is to be written into it.
 pub fn check_out(path: &Path) -> Result<(), Failure> {
     if path.is_dir() {
-        return unusable(format!(
-            "{}: a folder stands there: give the name of a file in it",
-            path.display()
-        ));
+        return unusable_at(path, "a folder stands there: give the name of a file in it");
     }
     if path.exists() && !path.is_file() {
-        return unusable(format!(
-            "{}: this is no ordinary file: choose another name",
-            path.display()
-        ));
+        return unusable_at(path, "this is no ordinary file: choose another name");
     }
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let probe = folder.join(format!(".wgrad-{}{TEMPORARY}", std::process::id()));
     let made = OpenOptions::new().write(true).create_new(true).open(&probe);
     made.map_err(|e| failure::file(path, "it could not be written", &e))?;
@@ -144,22 +131,18 @@ pub fn check_out(path: &Path) -> Result<(), Failure> {
 
 /// Makes the folder of a run: the one given, or the next free one in `runs/`.
 pub fn make(given: Option<&Path>, data: &Path) -> Result<PathBuf, Failure> {
+    let fail = |path: &Path, e| failure::file(path, "the folder cannot be made", &e);
     if let Some(path) = given {
-        fs::create_dir_all(path)
-            .map_err(|e| failure::file(path, "the folder cannot be made", &e))?;
+        fs::create_dir_all(path).map_err(|e| fail(path, e))?;
         return Ok(path.to_owned());
     }
     let name = match is_standard(data) {
         true => "stdin".into(),
         false => data.file_name().unwrap_or_default().to_string_lossy(),
     };
-    let name = name
-        .split('.')
-        .find(|part| !part.is_empty())
-        .unwrap_or("data")
-        .to_owned();
+    let name = name.split('.').find(|part| !part.is_empty());
+    let name = name.unwrap_or("data");
     let runs = Path::new("runs");
-    let fail = |path: &Path, e| failure::file(path, "the folder cannot be made", &e);
     fs::create_dir_all(runs).map_err(|e| fail(runs, e))?;
     for n in 1u32.. {
         let path = runs.join(format!("{name}-{n}"));
@@ -185,25 +168,19 @@ pub fn again(data: Option<&Path>, run: &Path) -> String {
 pub fn config(path: &Path) -> Result<Options, Failure> {
     let file = path.join(CONFIG);
     if !file.exists() {
-        return unusable(format!(
-            "{}: there is no run to go on with: it has no {CONFIG}; begin one with `wgrad train DATA --run {}`",
-            path.display(),
-            shown(path)
-        ));
+        let begin = format!("begin one with `wgrad train DATA --run {}`", shown(path));
+        let none = format_args!("there is no run to go on with: it has no {CONFIG}; {begin}");
+        return unusable_at(path, none);
     }
-    let text =
-        fs::read_to_string(&file).map_err(|e| failure::file(&file, "it cannot be read", &e))?;
-    Options::parse(&text, &file.display().to_string())
+    Options::parse(&failure::read(&file)?, &file.display().to_string())
 }
 
 /// What the run says of itself.
 pub fn facts(path: &Path) -> Result<Facts, Failure> {
     let file = path.join(RUN);
-    let text =
-        fs::read_to_string(&file).map_err(|e| failure::file(&file, "it cannot be read", &e))?;
-    serde_json::from_str(&text).map_err(|e| {
-        Failure::File(format!("{}: it is damaged ({e}): begin anew in another folder, with --init-from for the weights", file.display()))
-    })
+    let advice = "begin anew in another folder, with --init-from for the weights";
+    serde_json::from_str(&failure::read(&file)?)
+        .or_else(|e| unusable_at(&file, format_args!("it is damaged ({e}): {advice}")))
 }
 
 impl Folder {
@@ -216,17 +193,13 @@ impl Folder {
             .open(&lock)
             .map_err(|e| failure::file(&lock, "it cannot be written", &e))?;
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            return unusable(format!(
-                "{}: another process is training in this folder: wait for it, or choose another",
-                path.display()
-            ));
+            let text = "another process is training in this folder: wait for it, or choose another";
+            return unusable_at(&path, text);
         }
         // Where the file system has no locks there is none.
-        if let Ok(entries) = fs::read_dir(&path) {
-            for entry in entries.flatten() {
-                if entry.file_name().to_string_lossy().ends_with(TEMPORARY) {
-                    let _ = fs::remove_file(entry.path());
-                }
+        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().ends_with(TEMPORARY) {
+                let _ = fs::remove_file(entry.path());
             }
         }
         Ok(Self {
@@ -278,44 +251,39 @@ impl Folder {
             let opened = OpenOptions::new().append(true).open(path).map(Some);
             opened.map_err(|e| failure::file(path, "it cannot be written", &e))
         };
-        self.log = reopen(&log)?;
-        self.history = reopen(&table)?;
+        (self.log, self.history) = (reopen(&log)?, reopen(&table)?);
         Ok(())
     }
 
     /// Appends an object to the log. Its keys are flat, for tools that draw every number they find over `step`.
-    pub fn log(&mut self, mut object: Map<String, Value>) -> Result<(), Failure> {
+    pub fn log(&mut self, mut object: Value) -> Result<(), Failure> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let seconds = now.map_or(0.0, |d| (d.as_secs_f64() * 1e3).round() / 1e3);
-        object.insert("wall_time".into(), seconds.into());
-        let line = format!("{}\n", Value::Object(object));
-        append(&mut self.log, &self.path.join(LOG), &line)
+        object["wall_time"] = seconds.into();
+        append(&mut self.log, &self.path.join(LOG), &format!("{object}\n"))
     }
 
     /// Appends an epoch to log and history.
     pub fn epoch(&mut self, record: &EpochRecord) -> Result<(), Failure> {
-        let mut object = Map::new();
-        object.insert("step".into(), record.steps.into());
-        object.insert("epoch".into(), record.epoch.into());
-        let mut number = |name: &str, x: f64| {
-            object.insert(name.into(), x.into());
-        };
-        number("train/loss", record.loss);
-        number("lr", record.lr);
-        if let Some(validation) = &record.validation {
-            number("validation/loss", validation.loss);
-            if let Some(accuracy) = validation.accuracy {
-                number("validation/accuracy", accuracy);
-            }
+        let mut line = json!({
+            "step": record.steps, "epoch": record.epoch, "lr": record.lr, "best": record.best,
+        });
+        let some = [
+            ("train/loss", Some(record.loss)),
+            ("validation/loss", record.validation.map(|v| v.loss)),
+            (
+                "validation/accuracy",
+                record.validation.and_then(|v| v.accuracy),
+            ),
+            ("train/grad_norm", record.grad_norm.map(|norm| norm.mean)),
+            ("train/grad_norm_max", record.grad_norm.map(|norm| norm.max)),
+            ("rows_per_second", Some(record.rows_per_second)),
+            ("seconds", Some(record.seconds)),
+        ];
+        for (name, x) in some.into_iter().filter_map(|(name, x)| Some((name, x?))) {
+            line[name] = x.into();
         }
-        if let Some(norm) = &record.grad_norm {
-            number("train/grad_norm", norm.mean);
-            number("train/grad_norm_max", norm.max);
-        }
-        number("rows_per_second", record.rows_per_second);
-        number("seconds", record.seconds);
-        object.insert("best".into(), record.best.into());
-        self.log(object)?;
+        self.log(line)?;
         let mut one = History::default();
         one.epochs.push(*record);
         let text = one.csv();
@@ -326,9 +294,8 @@ impl Folder {
 
 /// Appends a line to a file that is open.
 fn append(file: &mut Option<File>, path: &Path, line: &str) -> Result<(), Failure> {
-    let written = file
-        .as_mut()
-        .map_or(Ok(()), |file| file.write_all(line.as_bytes()));
+    let Some(file) = file else { return Ok(()) };
+    let written = file.write_all(line.as_bytes());
     written.map_err(|e| failure::file(path, "it cannot be written", &e))
 }
 

@@ -8,9 +8,8 @@ use wgrad::fit::FitState;
 use wgrad::{Checkpoint, Criterion, Mlp, Preparation, Tensors};
 
 use crate::failure::Failure;
-use crate::folder;
-use crate::model::{self, Saved};
-use crate::output;
+use crate::model::{self, ModelSource};
+use crate::{folder, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,6 +29,7 @@ pub struct Arguments {
 }
 
 /// What is said: a name and a value each.
+#[derive(Default)]
 struct Listing {
     lines: Vec<(String, String)>,
     json: serde_json::Map<String, Value>,
@@ -48,33 +48,26 @@ impl Listing {
 }
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
-    let mut facts = Listing {
-        lines: Vec::new(),
-        json: serde_json::Map::new(),
-    };
+    let mut facts = Listing::default();
     if a.path.is_dir() && a.path.join(folder::CONFIG).exists() {
         of_run(&a.path, &mut facts)?;
     }
     let (source, path) = model::open(&a.path)?;
     match &source {
-        Saved::Model(model) => {
+        ModelSource::Model(model) => {
             facts.same("model", path.display());
             facts.same("wgrad version", model.version());
             network(model.network(), model.criterion(), &mut facts);
             weights(model.weights(), &mut facts);
             prepared(model.preparation.as_ref(), &mut facts);
         }
-        Saved::Checkpoint(checkpoint) => of_checkpoint(checkpoint, &path, &mut facts)?,
+        ModelSource::Checkpoint(checkpoint) => of_checkpoint(checkpoint, &path, &mut facts)?,
     }
     if a.json {
         return output::json(&facts.json);
     }
-    let width = facts
-        .lines
-        .iter()
-        .map(|(name, _)| name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let widths = facts.lines.iter().map(|(name, _)| name.chars().count());
+    let width = widths.max().unwrap_or(0);
     for (name, text) in &facts.lines {
         for (i, line) in text.lines().enumerate() {
             let name = if i == 0 { name } else { "" };
@@ -93,36 +86,27 @@ fn of_run(path: &Path, facts: &mut Listing) -> Result<(), Failure> {
         facts.same("device", about.device);
         facts.add("rows", output::count(about.rows as u64), about.rows);
     }
-    let report = std::fs::read_to_string(path.join("report.json"));
-    let report = report
-        .ok()
-        .and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let report = std::fs::read(path.join("report.json")).ok();
+    let report = report.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
     // A run that went on after its report has more epochs by now.
     let state = folder::newest(path)?.and_then(|found| FitState::of(&found.checkpoint).ok());
     let now = state.map(|state| (state.epoch, state.row));
     let told = report.as_ref().and_then(|report| report["epochs"].as_u64());
     let finished = now.zip(told).is_some_and(|(now, told)| now == (told, 0));
-    let state = match finished {
-        true => "finished".into(),
-        false => format!(
-            "not finished: go on with `{}`",
-            folder::again(options.data.as_deref(), path)
-        ),
-    };
-    facts.add(
-        "state",
-        state,
-        if finished { "finished" } else { "not finished" },
-    );
+    match finished {
+        true => facts.same("state", "finished"),
+        false => {
+            let again = folder::again(options.data.as_deref(), path);
+            let text = format!("not finished: go on with `{again}`");
+            facts.add("state", text, "not finished");
+        }
+    }
     if let Some(report) = report {
         let evaluation = &report["report"]["evaluation"];
         let number = |value: &Value| value.as_f64().map(output::short);
-        let mut text = format!(
-            "{} epochs; {} loss {}",
-            report["epochs"],
-            report["evaluated_on"].as_str().unwrap_or("?"),
-            number(&evaluation["loss"]).unwrap_or("?".into())
-        );
+        let on = report["evaluated_on"].as_str().unwrap_or("?");
+        let loss = number(&evaluation["loss"]).unwrap_or("?".into());
+        let mut text = format!("{} epochs; {on} loss {loss}", report["epochs"]);
         if let Some(accuracy) = number(&evaluation["accuracy"]) {
             text += &format!(", accuracy {accuracy}");
         }
@@ -140,36 +124,24 @@ fn network(network: &Mlp, criterion: Criterion, facts: &mut Listing) {
 
 /// Shapes and sizes of the weights: a broken one is seen here.
 fn weights(weights: &Tensors, facts: &mut Listing) {
-    let mut lines = vec![format!(
-        "{:<18} {:>14} {:>11} {:>11} {:>11}",
-        "tensor", "shape", "mean", "deviation", "largest"
-    )];
+    let line = |[name, shape, mean, deviation, largest]: [&str; 5]| {
+        format!("{name:<18} {shape:>14} {mean:>11} {deviation:>11} {largest:>11}")
+    };
+    let mut lines = vec![line(["tensor", "shape", "mean", "deviation", "largest"])];
     let mut all = Vec::new();
     for tensor in weights.iter() {
         let n = tensor.data.len().max(1) as f64;
-        let mean = tensor.data.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
-        let variance = tensor
-            .data
-            .iter()
-            .map(|&x| (f64::from(x) - mean).powi(2))
-            .sum::<f64>()
-            / n;
-        let largest = tensor
-            .data
-            .iter()
-            .fold(0.0f64, |m, &x| m.max(f64::from(x).abs()));
+        let elements = || tensor.data.iter().map(|&x| f64::from(x));
+        let mean = elements().sum::<f64>() / n;
+        let variance = elements().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+        let deviation = variance.sqrt();
+        let largest = elements().map(f64::abs).fold(0.0, f64::max);
         let shape: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
-        lines.push(format!(
-            "{:<18} {:>14} {:>11} {:>11} {:>11}",
-            tensor.name,
-            shape.join("×"),
-            output::short(mean),
-            output::short(variance.sqrt()),
-            output::short(largest)
-        ));
+        let [m, d, l] = [mean, deviation, largest].map(output::short);
+        lines.push(line([&tensor.name, &shape.join("×"), &m, &d, &l]));
         all.push(json!({
             "name": tensor.name, "shape": tensor.shape, "mean": mean,
-            "deviation": variance.sqrt(), "largest": largest,
+            "deviation": deviation, "largest": largest,
         }));
     }
     facts.add("weights", lines.join("\n"), all);
@@ -177,12 +149,11 @@ fn weights(weights: &Tensors, facts: &mut Listing) {
 
 fn prepared(value: Option<&Value>, facts: &mut Listing) {
     let Some(value) = value else {
-        facts.add(
+        return facts.add(
             "preparation",
             "none: it takes rows as they are",
             Value::Null,
         );
-        return;
     };
     let text = match serde_json::from_value::<Preparation>(value.clone()) {
         Ok(preparation) => preparation.to_string(),
@@ -198,28 +169,18 @@ fn of_checkpoint(checkpoint: &Checkpoint, path: &Path, facts: &mut Listing) -> R
     facts.same("checkpoint", path.display());
     facts.same("wgrad version", checkpoint.version());
     network(checkpoint.network(), checkpoint.criterion(), facts);
-    let optimizer = checkpoint.optimizer();
-    facts.add(
-        "optimiser",
-        format_args!("{}, learning rate {}", optimizer.name(), optimizer.lr()),
-        json!({ "name": optimizer.name(), "lr": optimizer.lr() }),
-    );
-    facts.add(
-        "steps",
-        output::count(checkpoint.steps()),
-        checkpoint.steps(),
-    );
+    let (name, lr) = (checkpoint.optimizer().name(), checkpoint.optimizer().lr());
+    let text = format!("{name}, learning rate {lr}");
+    facts.add("optimiser", text, json!({ "name": name, "lr": lr }));
+    let steps = checkpoint.steps();
+    facts.add("steps", output::count(steps), steps);
     facts.same("made on", checkpoint.device());
     if let Ok(state) = FitState::of(checkpoint) {
+        let (epoch, row, rows) = (state.epoch + 1, state.row, state.rows);
         facts.add(
             "epoch",
-            format_args!(
-                "{}, {} of its {} rows done",
-                state.epoch + 1,
-                state.row,
-                state.rows
-            ),
-            state.epoch + 1,
+            format!("{epoch}, {row} of its {rows} rows done"),
+            epoch,
         );
         if let Some(best) = state.history.best_epoch {
             facts.add("best epoch", best, best);

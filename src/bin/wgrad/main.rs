@@ -96,15 +96,13 @@ fn main() -> ExitCode {
     });
     let at = match cli.command {
         Command::Train(_) => At::Train,
-        Command::Predict(_) | Command::Evaluate(_) | Command::Verify(_) | Command::Bench(_) => {
-            At::Device
-        }
-        _ => At::Elsewhere,
+        Command::Inspect(_) | Command::Export(_) | Command::Devices(_) => At::Elsewhere,
+        Command::Completions { .. } => At::Elsewhere,
+        _ => At::Device,
     };
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has closed it and has what was wanted.
-        Err(Failure::Closed) => ExitCode::SUCCESS,
+        Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.tell(at);
             ExitCode::from(failure.code())

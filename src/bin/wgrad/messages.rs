@@ -81,10 +81,8 @@ fn known() -> BTreeMap<String, Vec<String>> {
         let longs = command.get_arguments().filter_map(|a| a.get_long());
         longs.map(str::to_owned).collect()
     };
-    let commands = cli.get_subcommands();
-    commands
-        .map(|command| (command.get_name().to_owned(), of(command)))
-        .collect()
+    let named = |command: &clap::Command| (command.get_name().to_owned(), of(command));
+    cli.get_subcommands().map(named).collect()
 }
 
 #[test]
@@ -95,10 +93,8 @@ fn the_scan_sees_what_is_said() {
         said(code, true),
         ["one --lr \\\"two\\\"", "raw \"--eps\"", "Help with --seed"]
     );
-    assert_eq!(
-        options("--lr, `--no-kernels` a--b --- --{name}"),
-        ["lr", "no-kernels"]
-    );
+    let names = options("--lr, `--no-kernels` a--b --- --{name}");
+    assert_eq!(names, ["lr", "no-kernels"]);
 }
 
 /// Every option that is named anywhere is one of the parser's: of the command that the text is about, where that can be told

@@ -6,53 +6,50 @@ use wgrad::data::{ClassMap, Preparation, TargetEncoding};
 use wgrad::metrics::softmax;
 use wgrad::{Checkpoint, CheckpointFolder, Criterion, Device, Loss, Matrix, Model, Sgd, Trainer};
 
-use crate::failure::{Failure, unusable};
+use crate::failure::{Failure, unusable_at};
 use crate::folder;
 
 /// What was found where a model was asked for.
-pub enum Saved {
+pub enum ModelSource {
     Model(Model),
     /// A checkpoint, from which a model can be made.
     Checkpoint(Box<Checkpoint>),
 }
 
 /// Reads a model's or a checkpoint's file, or what a run's folder has: its model, or its newest checkpoint.
-pub fn open(path: &Path) -> Result<(Saved, PathBuf), Failure> {
+pub fn open(path: &Path) -> Result<(ModelSource, PathBuf), Failure> {
     if path.is_dir() {
         let model = path.join(folder::MODEL);
         if model.exists() {
-            return Ok((Saved::Model(Model::load(&model)?), model));
+            return Ok((ModelSource::Model(Model::load(&model)?), model));
         }
         let inside = path.join(folder::CHECKPOINTS);
-        let inside = if inside.is_dir() {
-            inside
-        } else {
-            path.to_owned()
-        };
-        return match CheckpointFolder::new(&inside, 1)?.latest()? {
-            Some(found) => Ok((Saved::Checkpoint(Box::new(found.checkpoint)), found.path)),
-            None => unusable(format!(
-                "{}: it has neither a model nor a checkpoint: give the folder of a run, a model or a checkpoint",
-                path.display()
+        let inside = if inside.is_dir() { &inside } else { path };
+        let none = "it has neither a model nor a checkpoint: give the folder of a run, a model or a checkpoint";
+        return match CheckpointFolder::new(inside, 1)?.latest()? {
+            Some(found) => Ok((
+                ModelSource::Checkpoint(Box::new(found.checkpoint)),
+                found.path,
             )),
+            None => unusable_at(path, none),
         };
     }
     let source = match Model::load(path) {
-        Ok(model) => Saved::Model(model),
+        Ok(model) => ModelSource::Model(model),
         // The model's message is the better one, unless it is a checkpoint.
         Err(error) => match Checkpoint::load(path) {
-            Ok(checkpoint) => Saved::Checkpoint(Box::new(checkpoint)),
+            Ok(checkpoint) => ModelSource::Checkpoint(Box::new(checkpoint)),
             Err(_) => return Err(error.into()),
         },
     };
     Ok((source, path.to_owned()))
 }
 
-impl Saved {
+impl ModelSource {
     pub fn model(self) -> Result<Model, Failure> {
         match self {
-            Saved::Model(model) => Ok(model),
-            Saved::Checkpoint(checkpoint) => Ok(checkpoint.model()?),
+            ModelSource::Model(model) => Ok(model),
+            ModelSource::Checkpoint(checkpoint) => Ok(checkpoint.model()?),
         }
     }
 }
@@ -78,35 +75,24 @@ pub enum Answers {
 /// How data was prepared for a model.
 pub fn preparation(model: &Model, path: &Path) -> Result<Preparation, Failure> {
     let Some(value) = &model.preparation else {
-        return unusable(format!(
-            "{}: it does not say how data is prepared for it, so no file can be brought into its form: \
-             take a model that `wgrad train` made, or use the library",
-            path.display()
-        ));
+        let text = "it does not say how data is prepared for it, so no file can be brought into its form: \
+                    take a model that `wgrad train` made, or use the library";
+        return unusable_at(path, text);
     };
     if value.get("estimator").is_some() {
-        return unusable(format!(
-            "{}: an estimator of a program saved it, which knows no columns of files: load it in \
-             that program",
-            path.display()
-        ));
+        let text = "an estimator of a program saved it, which knows no columns of files: load it in that program";
+        return unusable_at(path, text);
     }
-    let preparation: Preparation = serde_json::from_value(value.clone()).map_err(|e| {
-        Failure::File(format!(
-            "{}: its preparation cannot be read ({e}): take a model that `wgrad train` made",
-            path.display()
-        ))
-    })?;
-    let network = model.network();
+    let advice = "take a model that `wgrad train` made";
+    let unread = |e| format!("its preparation cannot be read ({e}): {advice}");
+    let preparation: Preparation =
+        serde_json::from_value(value.clone()).or_else(|e| unusable_at(path, unread(e)))?;
+    let (x, t) = (model.network().inputs(), model.network().outputs());
     let (inputs, outputs) = (preparation.input_width(), preparation.output_width());
-    if (inputs, outputs) != (network.inputs(), network.outputs()) {
-        return unusable(format!(
-            "{}: its preparation gives {inputs} inputs and {outputs} outputs, its network has {} and {}: \
-             take a model that `wgrad train` made",
-            path.display(),
-            network.inputs(),
-            network.outputs()
-        ));
+    if (inputs, outputs) != (x, t) {
+        let gives = format!("gives {inputs} inputs and {outputs} outputs");
+        let text = format_args!("its preparation {gives}, its network has {x} and {t}: {advice}");
+        return unusable_at(path, text);
     }
     Ok(preparation)
 }
@@ -156,24 +142,20 @@ pub fn answers(
         }
         _ => {
             let sigmoid = |z: &f32| 1.0 / (1.0 + (-f64::from(*z)).exp());
-            let values = match loss {
-                Loss::BinaryCrossEntropy => {
-                    Matrix::new(outputs.cols(), outputs.data().iter().map(sigmoid).collect())?
-                }
+            let sigmoids = || outputs.data().iter().map(sigmoid).collect();
+            Ok(Answers::Values(match loss {
+                Loss::BinaryCrossEntropy => Matrix::new(outputs.cols(), sigmoids())?,
                 _ => preparation.inverse_target(outputs)?,
-            };
-            Ok(Answers::Values(values))
+            }))
         }
     }
 }
 
 /// Names of the columns of values.
 pub fn target_names(preparation: &Preparation) -> Vec<String> {
-    let name = |column: &wgrad::Column| {
-        column
-            .name
-            .clone()
-            .unwrap_or_else(|| format!("column {}", column.index))
+    let name = |column: &wgrad::Column| match &column.name {
+        Some(name) => name.clone(),
+        None => format!("column {}", column.index),
     };
     match preparation.target() {
         TargetEncoding::None => Vec::new(),

@@ -231,8 +231,8 @@ pub fn exists(name: &str) -> bool {
 
 /// The keys that there are.
 fn keys() -> impl Iterator<Item = String> {
-    KEYS.iter()
-        .flat_map(|(_, of)| of.iter().map(|(name, _)| key(name)))
+    let all = KEYS.iter().flat_map(|(_, of)| *of);
+    all.map(|(name, _)| key(name))
 }
 
 impl Options {
@@ -281,10 +281,8 @@ impl Options {
     /// # Errors
     /// For what a TOML file, and so the file of the run, cannot hold.
     pub fn table(&self) -> Result<Table, Failure> {
-        Table::try_from(self).map_err(|e| {
-            self.too_large()
-                .unwrap_or_else(|| Failure::Usage(e.to_string()))
-        })
+        let other = |e: toml::ser::Error| Failure::Usage(e.to_string());
+        Table::try_from(self).map_err(|e| self.too_large().unwrap_or_else(|| other(e)))
     }
 
     /// What is wrong where a number is larger than TOML's.
@@ -297,9 +295,8 @@ impl Options {
                 None => std::slice::from_ref(value).iter(),
             };
             let n = numbers.find_map(|n| n.as_u64().filter(|&n| n > MOST))?;
-            Some(Failure::Usage(format!(
-                "--{name} is {n}, but must be at most {MOST}"
-            )))
+            let text = format!("--{name} is {n}, but must be at most {MOST}");
+            Some(Failure::Usage(text))
         })
     }
 }

@@ -56,12 +56,8 @@ fn broken(text: &str, width: Option<usize>) -> String {
         let mut out = String::new();
         let mut at = 0;
         // The spaces before a word belong to it.
-        for word in line
-            .split_inclusive(' ')
-            .map(|word| (word, word.trim_end().chars().count()))
-        {
-            let (word, length) = word;
-            if at + length > width && at > indent {
+        for word in line.split_inclusive(' ') {
+            if at + word.trim_end().chars().count() > width && at > indent {
                 out.truncate(out.trim_end().len());
                 out += "\n";
                 out.extend(std::iter::repeat_n(' ', indent));
@@ -151,13 +147,11 @@ pub fn listed_within(names: &[String], most: usize) -> String {
 
 /// A text cut to so many characters.
 pub fn within(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.into(),
-        Some(_) => {
-            let kept: String = text.chars().take(most.saturating_sub(1)).collect();
-            format!("{kept}…")
-        }
+    if text.chars().count() <= most {
+        return text.into();
     }
+    let kept = text.chars().take(most.saturating_sub(1));
+    kept.chain(['…']).collect()
 }
 
 /// Seconds for people.
@@ -187,11 +181,7 @@ mod tests {
         let got = broken(text, Some(40));
         assert!(got.starts_with(told), "{got}");
         assert!(got.ends_with("/name --epochs 500"), "{got}");
-        let words = |text: &str| {
-            text.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(words(&got), words(text));
         let wide = "epoch 60/60  loss 0.0051     validation 0.0352     accuracy  98.89 %  best";
         let got = broken(wide, Some(60));

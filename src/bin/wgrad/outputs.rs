@@ -44,9 +44,9 @@ pub fn check(
             if *kind == OutputKind::Text {
                 continue;
             }
+            let (what, advice) = (output.what, "give the name of a file, ./- if it is that");
             return usage(format!(
-                "{} -: standard output takes no model: give the name of a file, ./- if it is that",
-                output.what
+                "{what} -: standard output takes no model: {advice}"
             ));
         }
         for input in inputs.iter().filter(|input| !is_standard(input.path)) {
@@ -74,11 +74,9 @@ pub fn check(
 }
 
 fn refused(output: &NamedPath<'_>, why: &str) -> Failure {
-    Failure::Usage(format!(
-        "{} {}: this {why} and would be overwritten: give another name",
-        output.what,
-        output.path.display()
-    ))
+    let (what, path) = (output.what, output.path.display());
+    let text = format!("{what} {path}: this {why} and would be overwritten: give another name");
+    Failure::Usage(text)
 }
 
 /// Sees that what stands at an output's place is of the kind that is written there: a table is not replaced by a model, nor a
@@ -86,12 +84,8 @@ fn refused(output: &NamedPath<'_>, why: &str) -> Failure {
 fn check_kind(output: &NamedPath<'_>, kind: OutputKind) -> Result<(), Failure> {
     let mut start = Vec::new();
     // What cannot be read here is told of when it is to be written.
-    if !output.path.is_file()
-        || File::open(output.path)
-            .and_then(|file| file.take(64).read_to_end(&mut start))
-            .is_err()
-        || start.is_empty()
-    {
+    let mut read = || File::open(output.path)?.take(64).read_to_end(&mut start);
+    if !output.path.is_file() || !matches!(read(), Ok(1..)) {
         return Ok(());
     }
     let is_tensors = matches!(start[..], [_, _, _, _, _, 0, 0, 0, b'{', ..]);
@@ -108,10 +102,10 @@ fn check_kind(output: &NamedPath<'_>, kind: OutputKind) -> Result<(), Failure> {
     if fits {
         return Ok(());
     }
+    let (what, path) = (output.what, output.path.display());
+    let there = format!("the file that stands there is {wanted}, and would be overwritten");
     usage(format!(
-        "{} {}: the file that stands there is {wanted}, and would be overwritten: give another name, or move it away",
-        output.what,
-        output.path.display()
+        "{what} {path}: {there}: give another name, or move it away"
     ))
 }
 
@@ -147,11 +141,8 @@ fn place(path: &Path) -> Option<PathBuf> {
 
 /// Whether a file is one of those that a run's folder, or its folder of checkpoints, has for itself.
 fn belongs_to(run: &Path, path: &Path) -> bool {
-    let (Some(run), Some(path)) = (place(run), place(path)) else {
-        return false;
-    };
-    let Ok(inside) = path.strip_prefix(&run) else {
-        return false;
-    };
-    folder::is_own(inside)
+    let (run, path) = (place(run), place(path));
+    let both = path.as_ref().zip(run);
+    let inside = both.and_then(|(path, run)| path.strip_prefix(run).ok());
+    inside.is_some_and(folder::is_own)
 }

@@ -30,10 +30,15 @@ const MOST_CLASSES: usize = 50;
 /// Pixels of a name beside a plot.
 const NAME_ROOM: u32 = 160;
 
-const CENTRE: Pos = Pos {
-    h_pos: HPos::Center,
-    v_pos: VPos::Center,
-};
+/// Text whose middle, up and down, is at the place given.
+const fn middle(h_pos: HPos) -> Pos {
+    let v_pos = VPos::Center;
+    Pos { h_pos, v_pos }
+}
+
+const LEFT: Pos = middle(HPos::Left);
+const CENTRE: Pos = middle(HPos::Center);
+const RIGHT: Pos = middle(HPos::Right);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -115,9 +120,8 @@ fn write(
             draw(&area)?;
             Ok(area.present()?)
         })();
-        drawn.map_err(|e: Box<dyn std::error::Error>| {
-            Failure::File(format!("{name} cannot be drawn: {e}"))
-        })?;
+        let fail = |e: Box<dyn std::error::Error>| format!("{name} cannot be drawn: {e}");
+        drawn.map_err(|e| Failure::File(fail(e)))?;
     }
     replace(folder.join(format!("{name}.svg")), svg.as_bytes())?;
     Ok(Plotted { title, name })

@@ -15,9 +15,8 @@ use crate::failure::{self, Failure, usage};
 use crate::input::is_standard;
 use crate::model::{self, Answering, Answers};
 use crate::options::Names;
-use crate::output;
-use crate::outputs::{self, OutputKind, named};
-use crate::setup;
+use crate::outputs::{self, NamedPath, OutputKind, named};
+use crate::{output, setup};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,21 +59,18 @@ pub struct Arguments {
 const ROWS: usize = 8192;
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
-    let read = [
-        named("the model", Some(&a.model)),
-        named("the data", Some(&a.data)),
-    ];
-    let read: Vec<_> = read.into_iter().flatten().collect();
+    let read = [("the model", &a.model), ("the data", &a.data)];
+    let read = read.map(|(what, path)| NamedPath { what, path });
     let written = named("--out", a.out.as_ref()).map(|out| (out, OutputKind::Text));
     outputs::check(&read, written.as_slice())?;
     let device = setup::device(&a.device)?.device;
     let mut model = Answering::open(&a.model, &device)?;
     let binary = model.criterion.loss == Loss::BinaryCrossEntropy;
     if a.proba && model.preparation.classes().is_none() && !binary {
-        return usage(
-            "--proba needs a model of classes, or one of the loss binary_cross_entropy, but this one's answers \
-             are numbers: leave it out",
-        );
+        let what = "a model of classes, or one of the loss binary_cross_entropy";
+        return usage(format!(
+            "--proba needs {what}, but this one's answers are numbers: leave it out"
+        ));
     }
     let preparation = a.reading.preparation(model.preparation.clone())?;
     let data = New::open(&a.data, &a.reading, &Truth::default(), &preparation)?.with_ids(&a.id)?;
@@ -89,15 +85,13 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     let mut names = data.id_names();
     let answers = header(&model, a.proba);
     if let Some(twin) = names.iter().find(|name| answers.contains(name)) {
-        return usage(format!(
-            "--id {twin} has the name of an answer: give another column, or leave it out"
-        ));
+        let advice = "give another column, or leave it out";
+        return usage(format!("--id {twin} has the name of an answer: {advice}"));
     }
-    names.extend(header(&model, a.proba));
-    if a.json {
-        to.write(b"[")?;
-    } else {
-        to.write(&line(&names)?)?;
+    names.extend(answers);
+    match a.json {
+        true => to.write(b"[")?,
+        false => to.write(&line(&names)?)?,
     }
     for range in pieces(data.rows()) {
         let start = range.start;
@@ -107,10 +101,8 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
             None => data.inputs(range)?,
         };
         let mut text = Vec::new();
-        for (r, row) in rows(&model.answers(&x)?, &model, a.proba)
-            .into_iter()
-            .enumerate()
-        {
+        let rows = rows(&model.answers(&x)?, &model, a.proba);
+        for (r, row) in rows.into_iter().enumerate() {
             let row = ids.iter().map(|id| Value::from(id[r].as_str())).chain(row);
             if a.json {
                 let object: Map<String, Value> = names.iter().cloned().zip(row).collect();
@@ -134,9 +126,8 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
 
 /// The rows in pieces.
 fn pieces(rows: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..rows)
-        .step_by(ROWS)
-        .map(move |start| start..rows.min(start + ROWS))
+    let starts = (0..rows).step_by(ROWS);
+    starts.map(move |start| start..rows.min(start + ROWS))
 }
 
 /// Names of the columns that come out.
@@ -161,34 +152,30 @@ fn rows(answers: &Answers, model: &Answering, proba: bool) -> Vec<Vec<Value>> {
             },
             Some(classes),
         ) => {
-            let each = indices.iter().zip(probabilities.chunks(classes.len()));
-            each.map(|(&index, p)| {
+            let row = |(&index, p): (&u32, &[f64])| {
                 let mut row = vec![Value::from(model::class_name(classes, index))];
-                if proba {
-                    // As many digits as an f32 has.
-                    row.extend(p.iter().map(|&p| number(p as f32)));
-                }
+                // As many digits as an f32 has.
+                row.extend(p.iter().filter(|_| proba).map(|&p| number(p as f32)));
                 row
-            })
-            .collect()
+            };
+            let each = indices.iter().zip(probabilities.chunks(classes.len()));
+            each.map(row).collect()
         }
-        (Answers::Values(values), _) => (0..values.rows())
-            .map(|r| {
-                // Of binary cross-entropy the numbers are the probabilities.
-                let again = if proba { 2 } else { 1 };
-                let row = std::iter::repeat_n(values.row(r), again).flatten();
-                row.map(|&x| Value::from(x)).collect()
-            })
-            .collect(),
+        (Answers::Values(values), _) => {
+            // Of binary cross-entropy the numbers are the probabilities.
+            let again = if proba { 2 } else { 1 };
+            let row = |r| std::iter::repeat_n(values.row(r), again).flatten();
+            let row = |r| row(r).map(|&x| Value::from(x)).collect();
+            (0..values.rows()).map(row).collect()
+        }
         _ => Vec::new(),
     }
 }
 
 /// The shortest decimal number that is this f32.
 fn number(x: f32) -> Value {
-    x.to_string()
-        .parse::<f64>()
-        .map_or(Value::Null, Value::from)
+    let shortest = x.to_string().parse::<f64>();
+    shortest.map_or(Value::Null, Value::from)
 }
 
 fn line(cells: &[String]) -> Result<Vec<u8>, Failure> {

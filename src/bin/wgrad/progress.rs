@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{Arguments, Write};
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -19,7 +19,7 @@ static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// A line on standard error, above the bar where there is one. From any thread.
 pub fn note(text: Arguments<'_>) {
-    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let bar = held(&BAR).clone();
     match bar {
         Some(bar) => bar.suspend(|| output::note(text)),
         None => output::note(text),
@@ -36,11 +36,8 @@ pub struct Voice {
 
 impl Voice {
     pub fn new(quiet: bool, json: bool) -> Self {
-        Self {
-            quiet,
-            json,
-            bar: None,
-        }
+        let bar = None;
+        Self { quiet, json, bar }
     }
 
     /// A line for people. Training goes on where nobody reads it.
@@ -48,20 +45,21 @@ impl Voice {
         if self.quiet {
             return;
         }
+        let (out, err) = (std::io::stdout(), std::io::stderr());
         let tell = || match self.json {
-            true => output::note(format_args!(
-                "{}",
-                output::fitted(&text, &std::io::stderr())
-            )),
-            false => {
-                let _ = output::line(output::fitted(&text, &std::io::stdout()));
-            }
+            true => output::note(format_args!("{}", output::fitted(&text, &err))),
+            false => output::line(output::fitted(&text, &out)).unwrap_or_default(),
         };
         match &self.bar {
             Some(bar) => bar.suspend(tell),
             None => tell(),
         }
     }
+}
+
+/// What a lock guards, whatever became of others who held it.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A bar on standard error, of so many steps.
@@ -107,10 +105,10 @@ impl RunProgress {
             let style = style("{prefix} ▕{wide_bar}▏ {pos}/{len} steps{left}\n  {wide_msg}");
             let told = Arc::clone(&left);
             let style = style.with_key("left", move |_: &ProgressState, to: &mut dyn Write| {
-                let _ = to.write_str(&told.lock().unwrap_or_else(PoisonError::into_inner));
+                let _ = to.write_str(&held(&told));
             });
             bar.set_style(style);
-            *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+            *held(&BAR) = Some(bar.clone());
             voice.bar = Some(bar);
         }
         let now = Instant::now();
@@ -147,11 +145,11 @@ impl RunProgress {
         let all = place.epochs * place.steps;
         let before = *self.before.get_or_insert(done);
         let passed = self.last.0.elapsed();
-        if passed > Duration::from_millis(500) {
-            let rate = done.saturating_sub(self.last.1) as f64 / passed.as_secs_f64();
-            self.rate = rate;
-            self.last = (Instant::now(), done);
-        } else if self.last.1 == 0 {
+        let long = passed > Duration::from_millis(500);
+        if long {
+            self.rate = done.saturating_sub(self.last.1) as f64 / passed.as_secs_f64();
+        }
+        if long || self.last.1 == 0 {
             self.last = (Instant::now(), done);
         }
         let Some(bar) = &self.voice.bar else { return };
@@ -165,7 +163,7 @@ impl RunProgress {
                 0.0..1.0 => ", at most 1 s left".into(),
                 _ => format!(", at most {} left", output::duration(left)),
             };
-            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = text;
+            *held(&self.left) = text;
         }
         let mut parts = Vec::new();
         if let Some(loss) = self.loss {
@@ -232,11 +230,8 @@ impl RunProgress {
     fn line(&mut self, record: &EpochRecord, epochs: u64) {
         self.last_line = Some(record.epoch);
         let width = epochs.to_string().len();
-        let mut text = format!(
-            "epoch {:>width$}/{epochs}  loss {:<9}",
-            record.epoch,
-            output::short(record.loss)
-        );
+        let (epoch, loss) = (record.epoch, output::short(record.loss));
+        let mut text = format!("epoch {epoch:>width$}/{epochs}  loss {loss:<9}");
         if let Some(v) = &record.validation {
             text += &format!("  validation {:<9}", output::short(v.loss));
             if let Some(accuracy) = v.accuracy {
@@ -246,13 +241,12 @@ impl RunProgress {
         if let Some(norm) = &record.grad_norm {
             text += &format!("  gradient {:<9}", output::short(norm.mean));
         }
-        let steps = record.rows_per_second / self.rows_per_step;
+        let rows = record.rows_per_second;
+        let steps = output::count((rows / self.rows_per_step) as u64);
+        let (took, rows) = (output::duration(record.seconds), output::count(rows as u64));
         text += &format!(
-            "  lr {:.2e}  {}  {} steps/s  {} rows/s",
-            record.lr,
-            output::duration(record.seconds),
-            output::count(steps as u64),
-            output::count(record.rows_per_second as u64)
+            "  lr {:.2e}  {took}  {steps} steps/s  {rows} rows/s",
+            record.lr
         );
         if record.best {
             text += "  best";
@@ -263,15 +257,14 @@ impl RunProgress {
     /// The run has ended, or stops here.
     pub fn end(mut self) -> Voice {
         if let Some(bar) = self.voice.bar.take() {
-            *BAR.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *held(&BAR) = None;
             bar.finish_and_clear();
         }
         // On a terminal it is what stays of the bar.
         if let Some(record) = self.record
             && self.last_line != Some(record.epoch)
         {
-            let epochs = self.epochs;
-            self.line(&record, epochs);
+            self.line(&record, self.epochs);
         }
         self.voice
     }
@@ -298,18 +291,14 @@ impl Working {
     /// How far the kernels are.
     pub fn kernels(&self, p: &KernelProgress<'_>) {
         let Some(bar) = &self.0 else { return };
-        let part = PARTS * p.cases_done as u64 / p.cases.max(1) as u64;
-        if bar.length() != Some(PARTS * p.kernels as u64) {
+        let (all, part) = (PARTS * p.kernels as u64, PARTS * p.cases_done as u64);
+        if bar.length() != Some(all) {
             bar.set_style(style("{elapsed:>4} ▕{bar:30}▏ {percent:>3} %  {wide_msg}"));
-            bar.set_length(PARTS * p.kernels as u64);
+            bar.set_length(all);
         }
-        bar.set_position(PARTS * p.kernels_done as u64 + part);
-        bar.set_message(format!(
-            "kernel {} of {}: {}",
-            p.kernels_done + 1,
-            p.kernels,
-            p.kernel
-        ));
+        bar.set_position(PARTS * p.kernels_done as u64 + part / p.cases.max(1) as u64);
+        let (next, kernels, kernel) = (p.kernels_done + 1, p.kernels, &p.kernel);
+        bar.set_message(format!("kernel {next} of {kernels}: {kernel}"));
     }
 
     /// Work without parts to count.

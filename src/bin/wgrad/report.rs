@@ -10,11 +10,10 @@ use wgrad::fit::{History, Stop};
 use wgrad::metrics::{Regression, Report, Scores};
 use wgrad::{Loss, Matrix, Trainer};
 
-use crate::failure::Failure;
-use crate::folder;
+use crate::failure::{Failure, unusable};
 use crate::model::{self, Answers};
-use crate::output;
 use crate::plots::Plotted;
+use crate::{folder, output};
 
 /// Metrics, and of values the pairs they come from.
 pub struct Evaluated {
@@ -116,8 +115,8 @@ impl Summary {
     /// Writes `report.md`, with these plots in it, and `report.json`.
     pub fn write(&self, folder: &Path, plots: &[Plotted]) -> Result<(), Failure> {
         let json = serde_json::to_string_pretty(self);
-        let json =
-            json.map_err(|e| Failure::File(format!("the report cannot be written as JSON: {e}")))?;
+        let fail = |e| unusable(format!("the report cannot be written as JSON: {e}"));
+        let json = json.or_else(fail)?;
         let file = |kind| folder.join(format!("{}.{kind}", folder::REPORT));
         replace(file("json"), json.as_bytes())?;
         replace(file("md"), self.markdown(plots).as_bytes())?;
@@ -130,14 +129,8 @@ impl Summary {
         let mut row = |name: &str, value: &str| {
             let _ = writeln!(out, "| {name} | {} |", value.replace('|', "\\|"));
         };
-        row(
-            "data",
-            &format!(
-                "{}, {} rows",
-                f.data.display(),
-                output::count(f.rows as u64)
-            ),
-        );
+        let (data, rows) = (f.data.display(), output::count(f.rows as u64));
+        row("data", &format!("{data}, {rows} rows"));
         row("preparation", &f.preparation);
         row("network", &f.network);
         row("parameters", &output::count(f.parameters));
@@ -155,12 +148,9 @@ impl Summary {
         };
         row("epochs", &ended);
         row("wgrad", &f.version);
-        let _ = write!(
-            out,
-            "\n## On {} data\n\n```text\n{}\n```\n",
-            self.evaluated_on, self.report
-        );
-        if self.evaluated_on == "training" {
+        let (on, report) = (&self.evaluated_on, &self.report);
+        let _ = write!(out, "\n## On {on} data\n\n```text\n{report}\n```\n");
+        if on == "training" {
             out += "\nNothing was held out: these figures say nothing about new data.\n";
         }
         if !plots.is_empty() {
@@ -172,10 +162,10 @@ impl Summary {
         let (history, every) = thinned(&self.history);
         let _ = write!(out, "\n## Epochs\n\n```text\n{history}\n```\n");
         if every > 1 {
+            let all = format!("all are in `{}`", folder::HISTORY);
             let _ = write!(
                 out,
-                "\nThe first, one of {every}, the best and the last; all are in `{}`.\n",
-                folder::HISTORY
+                "\nThe first, one of {every}, the best and the last; {all}.\n"
             );
         }
         out
@@ -188,16 +178,12 @@ const MOST_EPOCHS: usize = 100;
 /// The epochs that a page has room for, and of how many each is one.
 fn thinned(history: &History) -> (History, usize) {
     let mut shown = history.clone();
-    let (every, last) = (
-        history.epochs.len().div_ceil(MOST_EPOCHS).max(1),
-        history.last().map(|e| e.epoch),
-    );
-    if every > 1 {
-        let mut place = 0;
-        shown.epochs.retain(|e| {
-            place += 1;
-            (place - 1) % every == 0 || Some(e.epoch) == last || Some(e.epoch) == history.best_epoch
-        });
-    }
+    let every = history.epochs.len().div_ceil(MOST_EPOCHS).max(1);
+    let always = [history.last().map(|e| e.epoch), history.best_epoch];
+    let mut place = 0;
+    shown.epochs.retain(|e| {
+        place += 1;
+        (place - 1) % every == 0 || always.contains(&Some(e.epoch))
+    });
     (shown, every)
 }

@@ -15,43 +15,35 @@ use crate::options::{MonitorName, Named, NormName, OptimizerName, Settings, whol
 /// Which device, and why.
 pub struct Chosen {
     pub device: Device,
-    pub why: String,
+    pub why: &'static str,
 }
 
 /// Opens the device of this name.
 pub fn device(name: &str) -> Result<Chosen, Failure> {
-    let said = |device, why: &str| {
-        Ok(Chosen {
-            device,
-            why: why.into(),
-        })
-    };
     let named = |adapter| {
         Device::open(&DeviceOptions {
             adapter: Some(adapter),
             ..DeviceOptions::default()
         })
     };
-    match name {
-        "auto" => {
-            let device = Device::auto()?;
-            let why = match device.adapter() {
-                Some(_) if std::env::var_os("WGPU_ADAPTER_NAME").is_some() => {
-                    "WGPU_ADAPTER_NAME asks for it"
-                }
-                Some(_) => "the best GPU",
-                None if Device::adapters().is_empty() => "there is no GPU",
-                None => "there is no real GPU, and the CPU is faster than a software one",
-            };
-            said(device, why)
-        }
-        "cpu" => said(Device::cpu(), "asked for"),
-        "gpu" => said(Device::gpu()?, "asked for"),
+    let device = match name {
+        "auto" => Device::auto()?,
+        "cpu" => Device::cpu(),
+        "gpu" => Device::gpu()?,
         _ => match name.parse() {
-            Ok(index) => said(named(AdapterChoice::Index(index))?, "asked for"),
-            Err(_) => said(named(AdapterChoice::Name(name.into()))?, "asked for"),
+            Ok(index) => named(AdapterChoice::Index(index))?,
+            Err(_) => named(AdapterChoice::Name(name.into()))?,
         },
-    }
+    };
+    let by_name = std::env::var_os("WGPU_ADAPTER_NAME").is_some();
+    let why = match device.adapter() {
+        _ if name != "auto" => "asked for",
+        Some(_) if by_name => "WGPU_ADAPTER_NAME asks for it",
+        Some(_) => "the best GPU",
+        None if Device::adapters().is_empty() => "there is no GPU",
+        None => "there is no real GPU, and the CPU is faster than a software one",
+    };
+    Ok(Chosen { device, why })
 }
 
 /// The loss for targets of this kind.
@@ -61,37 +53,38 @@ pub fn criterion(s: &Settings, preparation: &Preparation) -> Result<Criterion, F
     let loss = match named.name.as_str() {
         "auto" if classes => Loss::CrossEntropy,
         "auto" => Loss::Mse,
-        "huber" => Loss::Huber {
-            delta: named.arguments(&[("delta", 1.0)])?[0],
-        },
+        "huber" => {
+            let [delta] = named.arguments([("delta", 1.0)])?;
+            Loss::Huber { delta }
+        }
         name => {
             let known = Loss::table();
             let Some(loss) = known.into_iter().find(|loss| loss.name() == name) else {
                 let names: Vec<&str> = known.iter().map(Loss::name).collect();
+                let names = names.join(", ");
                 return usage(format!(
-                    "there is no loss {name:?}; there are auto, {}",
-                    names.join(", ")
+                    "there is no loss {name:?}; there are auto, {names}"
                 ));
             };
             loss
         }
     };
     if named.name != "huber" {
-        named.arguments(&[])?;
+        named.arguments([])?;
     }
-    let for_classes = matches!(
-        loss,
-        Loss::CrossEntropy | Loss::OutputCrossEntropy | Loss::KlDivergence
-    );
-    if for_classes != classes {
+    use Loss::{CrossEntropy, KlDivergence, OutputCrossEntropy};
+    if matches!(loss, CrossEntropy | OutputCrossEntropy | KlDivergence) != classes {
         let (have, fit, task) = match classes {
             true => ("classes", "cross_entropy", "regression"),
             false => ("numbers", "mse", "classification"),
         };
-        return usage(format!(
-            "loss {} does not fit: {}: take --loss {fit}, or --task {task} if these are no {have}",
+        let what = format!(
+            "loss {} does not fit: {}",
             loss.name(),
             preparation.target()
+        );
+        return usage(format!(
+            "{what}: take --loss {fit}, or --task {task} if these are no {have}"
         ));
     }
     Ok(loss.mean().label_smoothing(s.label_smoothing))
@@ -103,11 +96,8 @@ pub fn network(s: &Settings, preparation: &Preparation, loss: Loss) -> Result<Ml
     let mut network = Mlp::new(preparation.input_width()).init(s.init.into());
     let mut residuals = 0;
     for &width in &s.hidden.0 {
-        let fits = network
-            .layers()
-            .last()
-            .map_or(network.inputs(), |layer| layer.outputs)
-            == width;
+        let before = network.layers().last().map(|layer| layer.outputs);
+        let fits = before.unwrap_or(network.inputs()) == width;
         network = network.dense(width, phi.clone());
         network = match s.norm {
             NormName::None => network,
@@ -123,11 +113,10 @@ pub fn network(s: &Settings, preparation: &Preparation, loss: Loss) -> Result<Ml
         }
     }
     if s.residual && residuals == 0 {
+        let (inputs, widths) = (network.inputs(), &s.hidden.0);
         return usage(format!(
-            "--residual needs a hidden layer as wide as its input, but with {} inputs the hidden widths are {:?}: \
-             repeat a width, as in --hidden 128,128",
-            network.inputs(),
-            s.hidden.0
+            "--residual needs a hidden layer as wide as its input, but with {inputs} inputs the hidden widths are \
+             {widths:?}: repeat a width, as in --hidden 128,128"
         ));
     }
     let last = match loss {
@@ -139,47 +128,43 @@ pub fn network(s: &Settings, preparation: &Preparation, loss: Loss) -> Result<Ml
 
 /// The optimiser.
 pub fn optimizer(s: &Settings) -> Optimizer {
-    let l1 = s.l1;
-    let decay = s.weight_decay.unwrap_or(0.0);
+    let (l1, eps) = (s.l1, s.eps);
+    let weight_decay = s.weight_decay.unwrap_or(match s.optimizer {
+        OptimizerName::Adamw => 0.01,
+        _ => 0.0,
+    });
     let lr = s.lr.unwrap_or(1e-3);
     let betas = (s.beta1, s.beta2.unwrap_or(0.999));
     match s.optimizer {
-        OptimizerName::Adam => Adam {
+        OptimizerName::Adam => Optimizer::Adam(Adam {
             lr,
             betas,
-            eps: s.eps,
-            weight_decay: decay,
+            eps,
+            weight_decay,
             l1,
-        }
-        .into(),
-        OptimizerName::Adamw => {
-            let weight_decay = s.weight_decay.unwrap_or(0.01);
-            AdamW {
-                lr,
-                betas,
-                eps: s.eps,
-                weight_decay,
-                l1,
-            }
-            .into()
-        }
-        OptimizerName::Sgd => Sgd {
+        }),
+        OptimizerName::Adamw => Optimizer::AdamW(AdamW {
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            l1,
+        }),
+        OptimizerName::Sgd => Optimizer::Sgd(Sgd {
             lr: s.lr.unwrap_or(1e-2),
             momentum: s.momentum,
-            weight_decay: decay,
+            weight_decay,
             l1,
             nesterov: s.nesterov,
             ..Sgd::default()
-        }
-        .into(),
-        OptimizerName::Rmsprop => RmsProp {
+        }),
+        OptimizerName::Rmsprop => Optimizer::RmsProp(RmsProp {
             lr,
             alpha: s.beta2.unwrap_or(0.99),
-            eps: s.eps,
-            weight_decay: decay,
+            eps,
+            weight_decay,
             l1,
-        }
-        .into(),
+        }),
     }
 }
 
@@ -189,63 +174,60 @@ pub fn schedule(s: &Settings) -> Result<Schedule, Failure> {
     let lr = optimizer(s).lr();
     let shape = match named.name.as_str() {
         "constant" => {
-            named.arguments(&[])?;
+            named.arguments([])?;
             Shape::Constant
         }
         "step" => {
-            let a = named.arguments(&[("every", 10.0), ("gamma", 0.1)])?;
-            Shape::Step {
-                every: whole("every of the schedule", a[0])?,
-                gamma: a[1],
-            }
+            let [every, gamma] = named.arguments([("every", 10.0), ("gamma", 0.1)])?;
+            let every = whole("every of the schedule", every)?;
+            Shape::Step { every, gamma }
         }
-        "exponential" => Shape::Exponential {
-            gamma: named.arguments(&[("gamma", 0.95)])?[0],
-        },
-        "cosine" => Shape::Cosine {
-            min_lr: named.arguments(&[("min_lr", 0.0)])?[0],
-        },
+        "exponential" => {
+            let [gamma] = named.arguments([("gamma", 0.95)])?;
+            Shape::Exponential { gamma }
+        }
+        "cosine" => {
+            let [min_lr] = named.arguments([("min_lr", 0.0)])?;
+            Shape::Cosine { min_lr }
+        }
         "one_cycle" => {
             let d = OneCycle::default();
-            let known = [
+            let [max_lr, pct_start, div_factor, final_div_factor] = named.arguments([
                 ("max_lr", lr),
                 ("pct_start", d.pct_start),
                 ("div_factor", d.div_factor),
                 ("final_div_factor", d.final_div_factor),
-            ];
-            let a = named.arguments(&known)?;
+            ])?;
             Shape::OneCycle(OneCycle {
-                max_lr: a[0],
-                pct_start: a[1],
-                div_factor: a[2],
-                final_div_factor: a[3],
+                max_lr,
+                pct_start,
+                div_factor,
+                final_div_factor,
                 ..d
             })
         }
         "plateau" => {
             let d = Plateau::default();
-            let known = [
+            let [factor, patience, threshold, cooldown, min_lr, eps] = named.arguments([
                 ("factor", d.factor),
                 ("patience", d.patience as f64),
                 ("threshold", d.threshold),
                 ("cooldown", d.cooldown as f64),
                 ("min_lr", d.min_lr),
                 ("eps", d.eps),
-            ];
-            let a = named.arguments(&known)?;
+            ])?;
             Shape::Plateau(Plateau {
-                factor: a[0],
-                patience: whole("patience of the schedule", a[1])?,
-                threshold: a[2],
-                cooldown: whole("cooldown of the schedule", a[3])?,
-                min_lr: a[4],
-                eps: a[5],
+                factor,
+                patience: whole("patience of the schedule", patience)?,
+                threshold,
+                cooldown: whole("cooldown of the schedule", cooldown)?,
+                min_lr,
+                eps,
             })
         }
         name => {
-            return usage(format!(
-                "there is no schedule {name:?}; there are constant, step, exponential, cosine, one_cycle, plateau"
-            ));
+            let known = "constant, step, exponential, cosine, one_cycle, plateau";
+            return usage(format!("there is no schedule {name:?}; there are {known}"));
         }
     };
     let mut schedule = Schedule::from(shape);
@@ -264,8 +246,7 @@ pub const FEW: usize = 20;
 /// The bound of epochs that nobody gives: far away, so that patience decides. What falls over the whole run must come to its
 /// end, and has a nearer one.
 pub fn default_epochs(s: &Settings) -> u64 {
-    let named = Named::parse("the schedule", &s.schedule);
-    match named {
+    match Named::parse("the schedule", &s.schedule) {
         Ok(named) if ["cosine", "one_cycle"].contains(&named.name.as_str()) => 100,
         _ => 1000,
     }
@@ -284,10 +265,7 @@ pub fn settle(s: &mut Settings, rows: usize, held: bool) {
 /// Rows of a batch that leave at least some ten updates an epoch.
 fn default_batch(s: &Settings, rows: usize) -> usize {
     // One row has nothing that it could be normalised with.
-    let least = match s.norm {
-        NormName::Batch => 2,
-        _ => 1,
-    };
+    let least = if s.norm == NormName::Batch { 2 } else { 1 };
     (rows / 10).clamp(least, 64)
 }
 
@@ -321,14 +299,16 @@ pub fn fit_options<'a>(
     let stopping = watched(s, held);
     let monitor = stopping.monitor;
     if !held && monitor != Monitor::TrainLoss {
-        return usage(
-            "--monitor watches validation, but there is none: give --validation 0.2 or a file",
-        );
+        let advice = "give --validation 0.2 or a file";
+        return usage(format!(
+            "--monitor watches validation, but there is none: {advice}"
+        ));
     }
     if !classes && monitor == Monitor::ValidationAccuracy {
-        return usage(
-            "--monitor watches the accuracy, but numbers have none: give --monitor validation-loss",
-        );
+        let advice = "give --monitor validation-loss";
+        return usage(format!(
+            "--monitor watches the accuracy, but numbers have none: {advice}"
+        ));
     }
     let options = FitOptions {
         epochs: s.epochs.unwrap_or_else(|| default_epochs(s)),

@@ -17,9 +17,8 @@ use wgrad::{CheckpointFolder, Error, Preparation};
 use crate::failure::{At, Failure, told};
 use crate::folder::{self, Folder, again};
 use crate::options::Options;
-use crate::output;
 use crate::progress::Voice;
-use crate::setup;
+use crate::{output, setup};
 
 use finish::finish;
 use introduce::{introduce, outline};
@@ -80,16 +79,11 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
     let start = Start::of(&a, &voice)?;
     let (job, mut trainer) = prepare::job(&start)?;
     let options = setup::fit_options(&job.settings, job.validation.as_ref(), job.known.classes)?;
-    let batch = options
-        .micro_batch
-        .unwrap_or(options.batch_size)
-        .min(job.data.rows());
-    trainer.reserve(batch)?;
+    let batch = options.micro_batch.unwrap_or(options.batch_size);
+    trainer.reserve(batch.min(job.data.rows()))?;
     introduce(&voice, &job, &options, &trainer)?;
-    let outline = match a.dry_run && a.json {
-        true => Some(outline(&job, &options, &trainer)?),
-        false => None,
-    };
+    let outline = (a.dry_run && a.json).then(|| outline(&job, &options, &trainer));
+    let outline = outline.transpose()?;
 
     // Whether the options are right is known when the fit begins; nothing has been written until then.
     let state = start.checkpoint().map(FitState::of).transpose()?;
@@ -109,10 +103,10 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
 
     let path = match &start.resumed {
         Some(resumed) => resumed.folder.clone(),
-        None => folder::make(
-            job.settings.run.as_deref(),
-            crate::data::path(&job.settings)?,
-        )?,
+        None => {
+            let data = crate::data::path(&job.settings)?;
+            folder::make(job.settings.run.as_deref(), data)?
+        }
     };
     let mut folder = Folder::hold(path)?;
     let kept = start.resumed.as_ref().map(|r| &r.table);
@@ -124,22 +118,15 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
     if let Some(ended) = ended {
         voice.say(format_args!("           {ended}"));
     } else if let Some((epoch, steps)) = began_at {
+        let (next, steps) = (epoch + 1, output::counted(steps, "step"));
         voice.say(format_args!(
-            "           goes on in epoch {}, after {}",
-            epoch + 1,
-            output::counted(steps, "step")
+            "           goes on in epoch {next}, after {steps}"
         ));
     }
     voice.say("");
 
-    let (voice, outcome) = train(
-        &mut fit,
-        &job,
-        &mut folder,
-        &checkpoints,
-        voice,
-        began_at.is_some(),
-    );
+    let resumed = began_at.is_some();
+    let (voice, outcome) = train(&mut fit, &job, &mut folder, &checkpoints, voice, resumed);
     outcome.map_err(|failure| with_advice(failure, &job, folder.path()))?;
 
     let history = fit.finish()?;
@@ -154,6 +141,7 @@ pub fn run(a: Arguments) -> Result<(), Failure> {
 /// What to do after a failure that leaves a run behind.
 fn with_advice(failure: Failure, job: &Job, path: &Path) -> Failure {
     let resume = again(job.settings.data.as_deref(), path);
+    let on = format!("The run goes on from its last checkpoint with: {resume}");
     match failure {
         Failure::Library(e @ (Error::NonFiniteLoss { .. } | Error::NonFiniteUpdate)) => {
             Failure::Check(format!(
@@ -164,23 +152,14 @@ fn with_advice(failure: Failure, job: &Job, path: &Path) -> Failure {
             ))
         }
         Failure::Library(e) => {
-            let device = matches!(
-                e,
-                Error::DeviceLost { .. } | Error::Gpu { .. } | Error::OutOfMemory { .. }
-            );
-            let text = format!(
-                "{}\nThe run goes on from its last checkpoint with: {resume}",
-                told(&e, At::Train)
-            );
-            if device {
-                Failure::Device(text)
-            } else {
-                Failure::File(text)
+            let text = format!("{}\n{on}", told(&e, At::Train));
+            match e {
+                Error::DeviceLost { .. } | Error::Gpu { .. } => Failure::Device(text),
+                Error::OutOfMemory { .. } => Failure::Device(text),
+                _ => Failure::File(text),
             }
         }
-        Failure::File(text) => Failure::File(format!(
-            "{text}\nThe run goes on from its last checkpoint with: {resume}"
-        )),
+        Failure::File(text) => Failure::File(format!("{text}\n{on}")),
         other => other,
     }
 }

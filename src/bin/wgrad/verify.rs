@@ -5,15 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 use wgrad::activation::Activation;
-use wgrad::verify::{self, KernelOptions, Report};
+use wgrad::verify::{self, KernelOptions, KernelProgress, Report};
 use wgrad::{Adam, Dataset, Loss, Matrix, Mlp, Trainer};
 
 use crate::failure::{Failure, usage};
-use crate::model;
 use crate::options::Widths;
-use crate::output;
 use crate::progress::Working;
-use crate::setup;
+use crate::{model, output, setup};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,11 +40,7 @@ pub struct Arguments {
     )]
     hidden: Widths,
     /// Activation of its hidden layers [default: relu]
-    #[arg(
-        long,
-        value_name = "NAME",
-        conflicts_with_all = ["model", "kernel"]
-    )]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["model", "kernel"])]
     activation: Option<String>,
     /// Where: gpu, cpu, auto, or a name or number as `wgrad devices` lists it
     #[arg(long, default_value = "gpu")]
@@ -73,9 +67,8 @@ const ROWS: usize = 16;
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
     if a.hidden.0.is_empty() && a.activation.is_some() {
-        return usage(
-            "--activation would do nothing: it is for hidden layers, and with --hidden none there are none: leave it out",
-        );
+        let why = "it is for hidden layers, and with --hidden none there are none: leave it out";
+        return usage(format!("--activation would do nothing: {why}"));
     }
     let chosen = setup::device(&a.device)?;
     let mut reports = Vec::new();
@@ -89,31 +82,25 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
             seed: a.seed,
             ..KernelOptions::default()
         };
-        let report = verify::kernels_with_progress(&chosen.device, &options, |p| {
-            working.kernels(p);
-        });
+        let told = |p: &KernelProgress<'_>| working.kernels(p);
+        let report = verify::kernels_with_progress(&chosen.device, &options, told);
         reports.push(report?);
     }
     if a.kernel.is_none() {
+        let adam = Adam::default();
         let mut trainer = match &a.model {
             Some(path) => model::open(path)?
                 .0
                 .model()?
-                .trainer(&chosen.device, Adam::default())?,
+                .trainer(&chosen.device, adam)?,
             None => {
                 let phi: Activation = a.activation.as_deref().unwrap_or("relu").parse()?;
-                let hidden = a.hidden.0.iter();
-                let network = hidden.fold(Mlp::new(24), |network, &width| {
-                    network.dense(width, phi.clone())
-                });
+                let mut network = Mlp::new(24);
+                for &width in &a.hidden.0 {
+                    network = network.dense(width, phi.clone());
+                }
                 let network = network.dense(10, Activation::Identity);
-                Trainer::new(
-                    &chosen.device,
-                    &network,
-                    Loss::CrossEntropy,
-                    Adam::default(),
-                    a.seed,
-                )?
+                Trainer::new(&chosen.device, &network, Loss::CrossEntropy, adam, a.seed)?
             }
         };
         let batch = batch(&trainer, a.seed)?;
@@ -133,9 +120,10 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     let failed: usize = reports.iter().map(|r| r.failures().count()).sum();
+    let advice = "take another --device, or another driver";
+    let what = format!("{failed} check(s) failed on {}", chosen.device);
     Err(Failure::Check(format!(
-        "{failed} check(s) failed on {}: what it computes is not what it should be; take another --device, or another driver",
-        chosen.device
+        "{what}: what it computes is not what it should be; {advice}"
     )))
 }
 
@@ -147,39 +135,25 @@ fn tell(report: &Report, verbose: bool) -> Result<(), Failure> {
     let elements: usize = report.checks.iter().map(|check| check.elements).sum();
     let failed: Vec<_> = report.failures().collect();
     for check in &failed {
-        output::line(format_args!(
-            "  FAILED {}: element {} is {}, should be {}, within {:.1e}{}",
-            check.name,
-            check.place,
-            check.device,
-            check.reference,
-            check.bound,
-            check
-                .note
-                .as_ref()
-                .map(|note| format!(" ({note})"))
-                .unwrap_or_default()
-        ))?;
+        let (name, place, is, should) = (&check.name, &check.place, check.device, check.reference);
+        let note = check.note.as_ref().map(|note| format!(" ({note})"));
+        let within = format!("within {:.1e}{}", check.bound, note.unwrap_or_default());
+        let element = format!("element {place} is {is}, should be {should}, {within}");
+        output::line(format_args!("  FAILED {name}: {element}"))?;
     }
-    let worst = report
-        .checks
-        .iter()
-        .filter(|c| c.passed)
-        .max_by(|a, b| a.ratio().total_cmp(&b.ratio()));
-    let nearest = match worst {
-        Some(check) => format!(
-            "; nearest to its bound: {}, at {:.0} %",
-            check.name,
-            100.0 * check.ratio()
-        ),
+    let passed = report.checks.iter().filter(|c| c.passed);
+    let nearest = match passed.max_by(|a, b| a.ratio().total_cmp(&b.ratio())) {
+        Some(check) => {
+            let percent = 100.0 * check.ratio();
+            format!("; nearest to its bound: {}, at {percent:.0} %", check.name)
+        }
         None => String::new(),
     };
     let verdict = if report.passed() { "passed" } else { "FAILED" };
+    let (all, elements) = (report.checks.len(), output::count(elements as u64));
+    let right = all - failed.len();
     output::line(format_args!(
-        "{verdict}: {} of {} checks, {} elements{nearest}",
-        report.checks.len() - failed.len(),
-        report.checks.len(),
-        output::count(elements as u64)
+        "{verdict}: {right} of {all} checks, {elements} elements{nearest}"
     ))
 }
 
@@ -196,17 +170,15 @@ fn batch(trainer: &Trainer, seed: u64) -> Result<Dataset, Failure> {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
     };
-    let x = Matrix::new(
-        inputs,
-        (0..ROWS * inputs).map(|_| 2.0 * unit() - 1.0).collect(),
-    )?;
+    let x = (0..ROWS * inputs).map(|_| 2.0 * unit() - 1.0).collect();
+    let x = Matrix::new(inputs, x)?;
     Ok(match trainer.criterion().loss {
         Loss::CrossEntropy | Loss::OutputCrossEntropy | Loss::KlDivergence => {
             Dataset::classes(x, (0..ROWS).map(|r| (r % outputs) as u32).collect())?
         }
-        _ => Dataset::values(
-            x,
-            Matrix::new(outputs, (0..ROWS * outputs).map(|_| unit()).collect())?,
-        )?,
+        _ => {
+            let targets = (0..ROWS * outputs).map(|_| unit()).collect();
+            Dataset::values(x, Matrix::new(outputs, targets)?)?
+        }
     })
 }

@@ -16,13 +16,11 @@ use crate::error::{CellKind, Error, Result};
 pub(super) fn computable(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Result<f64> {
     let Some(x) = row.number(column, value) else {
         let advice = not_a_number(&row.place(column), &value.text());
-        return Err(row.error(
-            column,
-            value,
+        let (kind, problem) = (
             CellKind::NotANumber,
             "is no number, but the column's values must be",
-            advice,
-        ));
+        );
+        return Err(row.error(column, value, kind, problem, advice));
     };
     if !x.is_finite() {
         return Err(row.refused(column, value, CellKind::NotFinite));
@@ -42,13 +40,7 @@ pub(super) fn computable(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -
 /// A target as a number.
 pub(super) fn finite(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Result<f64> {
     match value {
-        Value::Missing => Err(row.error(
-            column,
-            value,
-            CellKind::MissingTarget,
-            "is missing, but it is the target",
-            "fill it in, or leave that row out",
-        )),
+        Value::Missing => Err(row.refused(column, value, CellKind::MissingTarget)),
         value => computable(row, column, value),
     }
 }
@@ -133,9 +125,8 @@ impl Preparation {
         let from = frame.targets_from.unwrap_or(frame.cols());
         let others = self.ids.iter().chain(&self.weights);
         let others: Vec<usize> = others.map(|c| self.moved(&frame, c.index)).collect();
-        let unused =
-            (0..from).filter(|c| !named && !places.inputs.contains(c) && !others.contains(c));
-        Ok(unused.collect())
+        let used = |c: &usize| places.inputs.contains(c) || others.contains(c);
+        Ok((0..from).filter(|c| !named && !used(c)).collect())
     }
 
     /// The data as a source of rows, to be gone through in pieces where it is larger than memory; see
@@ -148,13 +139,9 @@ impl Preparation {
     }
 
     pub(super) fn check_width(&self) -> Result<usize> {
+        let (got, advice) = ("no columns of inputs", "fit one to training data");
         match self.input_width() {
-            0 => Err(Error::Shape {
-                what: "a preparation".into(),
-                got: "no columns of inputs".into(),
-                expected: "at least one".into(),
-                advice: "fit one to training data".into(),
-            }),
+            0 => Err(Error::shape("a preparation", got, "at least one", advice)),
             width => Ok(width),
         }
     }
@@ -199,12 +186,10 @@ impl Preparation {
             Encoding::Number { .. } => false,
         };
         if frame.has_numbers(0) && self.inputs.iter().any(names) {
-            return Err(Error::Shape {
-                what: frame.label().into(),
-                got: format!("{} columns of numbers", frame.cols()),
-                expected: format!("what the training data had: {self}"),
-                advice: "give the same columns in the same order".into(),
-            });
+            let got = format!("{} columns of numbers", frame.cols());
+            let expected = format!("what the training data had: {self}");
+            let advice = "give the same columns in the same order";
+            return Err(Error::shape(frame.label(), got, expected, advice));
         }
         let all_named = columns().chain(targets).all(|column| column.name.is_some());
         if frame.is_named() && all_named {
@@ -221,13 +206,11 @@ impl Preparation {
         let narrow = self.width.saturating_sub(self.target_columns().len());
         // Arrays of inputs that had their targets beside them have no column for these.
         let apart = self.targets_apart && frame.targets_from.is_none() && !frame.is_table();
+        let cols = frame.cols();
         let fits = match self.divides(frame) {
-            Some(from) => from == narrow && frame.cols() - from >= targets.len(),
-            None => {
-                let whole =
-                    frame.cols() == self.width && (with_targets || !apart || narrow == self.width);
-                whole || !with_targets && frame.cols() == narrow
-            }
+            Some(from) => from == narrow && cols - from >= targets.len(),
+            None if with_targets => cols == self.width,
+            None => cols == narrow || cols == self.width && !apart,
         };
         let moved = |column: &Column| self.moved(frame, column.index);
         let places = Places {
@@ -240,26 +223,16 @@ impl Preparation {
         };
         let mut used = places.inputs.iter().chain(&places.targets);
         if !fits || used.any(|&c| c >= frame.cols()) {
-            let without = match with_targets {
-                true => String::new(),
-                false => format!(", or {narrow} without the targets"),
+            let (cols, without) = match with_targets {
+                true => (self.width, String::new()),
+                false if apart => (narrow, String::new()),
+                false => (self.width, format!(", or {narrow} without the targets")),
             };
-            return Err(Error::Shape {
-                what: frame.label().into(),
-                got: format!("{} columns{}", frame.cols(), frame.cut()),
-                expected: match apart && !with_targets {
-                    true => format!("{narrow} columns, as the training data had: {self}"),
-                    false => {
-                        format!(
-                            "{} columns, as the training data had{without}: {self}",
-                            self.width
-                        )
-                    }
-                },
-                advice:
-                    "without a header, columns are known by their order: give them as they were"
-                        .into(),
-            });
+            let got = format!("{} columns{}", frame.cols(), frame.cut());
+            let expected = format!("{cols} columns, as the training data had{without}: {self}");
+            let advice =
+                "without a header, columns are known by their order: give them as they were";
+            return Err(Error::shape(frame.label(), got, expected, advice));
         }
         Ok(places)
     }
@@ -313,16 +286,11 @@ impl Preparation {
                         Some(i) => out[start + i] = 1.0,
                         None if *unseen == Unseen::Zeros => {}
                         None => {
-                            return Err(row.error(
-                                c,
-                                &value,
-                                CellKind::UnseenCategory,
-                                "is a category that the training data did not have",
-                                format!(
-                                    "{}: correct it, or have unseen categories encoded as zeros, as none of the known ones",
-                                    categories.known(&value.text())
-                                ),
-                            ));
+                            let kind = CellKind::UnseenCategory;
+                            let problem = "is a category that the training data did not have";
+                            let mut advice = categories.known(&value.text());
+                            advice += ": correct it, or have unseen categories encoded as zeros, as none of the known ones";
+                            return Err(row.error(c, &value, kind, problem, advice));
                         }
                     }
                 }
@@ -344,13 +312,7 @@ impl Preparation {
         let value = row.value(c)?;
         let weight = row.number(c, &value).unwrap_or(f64::NAN);
         if !(weight >= 0.0 && (weight as f32).is_finite()) {
-            return Err(row.error(
-                c,
-                &value,
-                CellKind::Weight,
-                "is no weight of a row",
-                "give a finite number from 0 on",
-            ));
+            return Err(row.refused(c, &value, CellKind::Weight));
         }
         out.weights.push(weight as f32);
         Ok(())
@@ -373,15 +335,15 @@ impl Preparation {
                     match class(row, c, &value, classes) {
                         Some(class) => out.classes.push(class as u32),
                         None => {
+                            let problem = "is a class that the model has not seen";
+                            let advice =
+                                classes.known(&value.text()) + ": correct it, or train with it";
                             return Err(row.error(
                                 c,
                                 &value,
                                 CellKind::UnseenClass,
-                                "is a class that the model has not seen",
-                                format!(
-                                    "{}: correct it, or train with it",
-                                    classes.known(&value.text())
-                                ),
+                                problem,
+                                advice,
                             ));
                         }
                     }
@@ -404,13 +366,8 @@ fn missing(row: &FrameRow<'_>, column: usize) -> Error {
 }
 
 fn too_far(row: &FrameRow<'_>, column: usize, value: &Value<'_>) -> Error {
-    row.error(
-        column,
-        value,
-        CellKind::NotFinite,
-        "is too far from the training data: scaled, it is not finite",
-        "correct it",
-    )
+    let problem = "is too far from the training data: scaled, it is not finite";
+    row.error(column, value, CellKind::NotFinite, problem, "correct it")
 }
 
 /// The class that a value is the name of.

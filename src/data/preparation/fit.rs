@@ -46,11 +46,10 @@ impl Preparation {
         match rows.iter().find(|&&row| row >= kept) {
             None if !rows.is_empty() => {}
             bad => {
-                return Err(Error::Argument {
-                    name: "the rows to fit a preparation to".into(),
-                    value: bad.map_or("none".into(), usize::to_string),
-                    allowed: format!("rows below {kept}, at least one"),
-                });
+                let name = "the rows to fit a preparation to";
+                let value = bad.map_or("none".into(), usize::to_string);
+                let allowed = format!("rows below {kept}, at least one");
+                return Err(Error::argument(name, value, allowed));
             }
         }
         rows.iter()
@@ -116,8 +115,9 @@ fn gather(
             image,
         };
         let (encoding, fill) = fitting.input(gathered)?;
+        let column = column(c);
         columns.push(InputColumn {
-            column: column(c),
+            column,
             encoding,
             fill,
         });
@@ -138,25 +138,24 @@ fn gather(
 }
 
 fn standardizer(moments: &[Moments], standardize: bool) -> Standardizer {
-    if !standardize {
-        return Standardizer::identity(moments.len());
+    match standardize {
+        true => Standardizer::of(moments),
+        false => Standardizer::identity(moments.len()),
     }
-    let mut standardizer = Standardizer::default();
-    moments
-        .iter()
-        .for_each(|moments| standardizer.push(moments));
-    standardizer
+}
+
+#[derive(Default)]
+struct GatheredNumbers {
+    moments: Moments,
+    /// For a median.
+    all: Vec<f64>,
+    /// How often each comes, by its bits.
+    counts: HashMap<u64, usize>,
 }
 
 /// What is gathered from a column of inputs.
 enum Gathered {
-    Numbers {
-        moments: Moments,
-        /// For a median.
-        all: Vec<f64>,
-        /// How often each comes, by its bits.
-        counts: HashMap<u64, usize>,
-    },
+    Numbers(GatheredNumbers),
     /// How often each comes, and the number that it stands for.
     Categories(HashMap<String, (usize, f64)>),
 }
@@ -164,11 +163,7 @@ enum Gathered {
 impl Gathered {
     fn new(numbers: bool) -> Self {
         match numbers {
-            true => Gathered::Numbers {
-                moments: Moments::default(),
-                all: Vec::new(),
-                counts: HashMap::new(),
-            },
+            true => Gathered::Numbers(GatheredNumbers::default()),
             false => Gathered::Categories(HashMap::new()),
         }
     }
@@ -179,16 +174,14 @@ impl Gathered {
             return Ok(());
         }
         match self {
-            Gathered::Numbers {
-                moments,
-                all,
-                counts,
-            } => {
+            Gathered::Numbers(numbers) => {
                 let x = computable(row, column, &value)?;
-                moments.add(x);
+                numbers.moments.add(x);
                 match rule {
-                    Missing::Median => all.push(x),
-                    Missing::MostFrequent => *counts.entry((x + 0.0).to_bits()).or_default() += 1,
+                    Missing::Median => numbers.all.push(x),
+                    Missing::MostFrequent => {
+                        *numbers.counts.entry((x + 0.0).to_bits()).or_default() += 1;
+                    }
                     _ => {}
                 }
             }
@@ -226,21 +219,17 @@ struct Fitting<'a> {
 impl Fitting<'_> {
     fn input(&self, gathered: Gathered) -> Result<(Encoding, Option<String>)> {
         match gathered {
-            Gathered::Numbers {
-                moments,
-                all,
-                counts,
-            } => self.numbers(&moments, all, &counts),
+            Gathered::Numbers(numbers) => self.numbers(numbers),
             Gathered::Categories(counts) => self.categories(counts),
         }
     }
 
-    fn numbers(
-        &self,
-        moments: &Moments,
-        mut all: Vec<f64>,
-        counts: &HashMap<u64, usize>,
-    ) -> Result<(Encoding, Option<String>)> {
+    fn numbers(&self, numbers: GatheredNumbers) -> Result<(Encoding, Option<String>)> {
+        let GatheredNumbers {
+            moments,
+            mut all,
+            counts,
+        } = numbers;
         let bytes = (0.0, f64::from(1.0_f32 / 255.0));
         let (shift, factor) = match self.roles.options.scaling {
             Scaling::None => (0.0, 1.0),
@@ -262,14 +251,12 @@ impl Fitting<'_> {
             Missing::Constant(text) => match number(text.trim()).filter(|x| x.is_finite()) {
                 Some(_) => Some(text.trim().into()),
                 None if self.lacking => {
-                    return Err(Error::Argument {
-                        name: format!(
-                            "the constant for missing values of {}",
-                            self.roles.label(self.column)
-                        ),
-                        value: format!("{text:?}"),
-                        allowed: "a finite number, since the column's values are numbers".into(),
-                    });
+                    let name = format!(
+                        "the constant for missing values of {}",
+                        self.roles.label(self.column)
+                    );
+                    let allowed = "a finite number, since the column's values are numbers";
+                    return Err(Error::argument(name, format!("{text:?}"), allowed));
                 }
                 None => None,
             },
@@ -287,25 +274,19 @@ impl Fitting<'_> {
         mut counts: HashMap<String, (usize, f64)>,
     ) -> Result<(Encoding, Option<String>)> {
         if counts.is_empty() {
-            return Err(self.roles.about(
-                self.column,
-                ColumnKind::Empty,
-                "it has no values in the rows to train on, all are missing",
-                "leave that column out",
-            ));
+            let problem = "it has no values in the rows to train on, all are missing";
+            return Err(self.about(ColumnKind::Empty, problem, "leave that column out"));
         }
         let rows: usize = counts.values().map(|(n, _)| n).sum();
         let mut own = self.roles.missing_in.iter().map(|(c, _)| c);
         if own.any(|&c| c == self.column) && matches!(self.rule, Missing::Mean | Missing::Median) {
-            return Err(Error::Argument {
-                name: format!(
-                    "the rule for missing values of {}",
-                    self.roles.label(self.column)
-                ),
-                value: format!("{:?}", self.rule).to_lowercase(),
-                allowed: "error, drop, the most frequent or a constant, since it has categories"
-                    .into(),
-            });
+            let name = format!(
+                "the rule for missing values of {}",
+                self.roles.label(self.column)
+            );
+            let value = format!("{:?}", self.rule).to_lowercase();
+            let allowed = "error, drop, the most frequent or a constant, since it has categories";
+            return Err(Error::argument(name, value, allowed));
         }
         let of = |counts: &HashMap<String, (usize, f64)>| match self.texts {
             true => ClassMap::new(counts.keys().cloned()),
@@ -326,8 +307,8 @@ impl Fitting<'_> {
                     };
                     often[index.unwrap_or_default()] += n;
                 }
-                let best =
-                    (0..often.len()).max_by(|&a, &b| often[a].cmp(&often[b]).then(b.cmp(&a)));
+                let order = |a: &usize, b: &usize| often[*a].cmp(&often[*b]).then(b.cmp(a));
+                let best = (0..often.len()).max_by(order);
                 best.and_then(|best| categories.name(best))
                     .map(String::from)
             }
@@ -341,35 +322,29 @@ impl Fitting<'_> {
         }
         let most = self.roles.options.max_categories;
         let said = self.roles.categorical.contains(&self.column);
-        let about = |problem: String, advice: &str| {
-            let kind = ColumnKind::ManyCategories;
-            self.roles.about(self.column, kind, problem, advice)
-        };
-        if categories.len() > most {
-            return Err(about(
-                format!(
-                    "it has {} categories, and at most {most} are allowed, since each becomes an input",
-                    categories.len()
-                ),
-                "leave that column out, call it numeric if its values are numbers, or allow more categories",
-            ));
+        let (count, kind) = (categories.len(), ColumnKind::ManyCategories);
+        if count > most {
+            let problem = format!(
+                "it has {count} categories, and at most {most} are allowed, since each becomes an input"
+            );
+            let advice = "leave that column out, call it numeric if its values are numbers, or allow more categories";
+            return Err(self.about(kind, problem, advice));
         }
         // As many as rows: it tells them apart and says nothing of others.
-        if !said && rows >= super::survey::ENOUGH && 10 * categories.len() > 9 * rows {
-            return Err(about(
-                format!(
-                    "it has {} categories in {rows} rows: it tells rows apart and says nothing of new ones",
-                    categories.len()
-                ),
-                "leave that column out; call it categorical if these are categories all the same, or numeric if they are \
-                 numbers",
-            ));
+        if !said && rows >= super::survey::ENOUGH && 10 * count > 9 * rows {
+            let problem = format!(
+                "it has {count} categories in {rows} rows: it tells rows apart and says nothing of new ones"
+            );
+            let advice = "leave that column out; call it categorical if these are categories all the same, or numeric if they \
+                          are numbers";
+            return Err(self.about(kind, problem, advice));
         }
-        let encoding = Encoding::OneHot {
-            categories,
-            unseen: self.roles.options.unseen,
-        };
-        Ok((encoding, fill))
+        let unseen = self.roles.options.unseen;
+        Ok((Encoding::OneHot { categories, unseen }, fill))
+    }
+
+    fn about(&self, kind: ColumnKind, problem: impl Into<String>, advice: &str) -> Error {
+        self.roles.about(self.column, kind, problem, advice)
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::apply::{Places, class, finite};
 use super::survey::raw_row;
-use super::{Encoding, Preparation, Raw, TargetEncoding};
+use super::{Encoding, Preparation, Raw, TargetEncoding, other_targets};
 use crate::data::array::{check_rows, reserved};
 use crate::data::frame::{Frame, FrameRow, Value, weights_of};
 use crate::data::{Dataset, Matrix, Source, Targets};
@@ -34,12 +34,8 @@ impl<'a> Prepared<'a> {
     pub(super) fn new(raw: Raw<'a>, preparation: &'a Preparation) -> Result<Self> {
         preparation.check_width()?;
         if let TargetEncoding::None = preparation.target {
-            return Err(Error::Targets {
-                loss: "apply".into(),
-                expected: "a preparation that was fitted with targets".into(),
-                got: "none".into(),
-                advice: "use apply_inputs".into(),
-            });
+            let expected = "a preparation that was fitted with targets";
+            return Err(other_targets("apply", expected, "none", "use apply_inputs"));
         }
         if let Raw::Dataset(data) = raw {
             let got = match (data.targets(), &preparation.target) {
@@ -48,12 +44,9 @@ impl<'a> Prepared<'a> {
                 _ => None,
             };
             if let Some(got) = got {
-                return Err(Error::Targets {
-                    loss: "the preparation".into(),
-                    expected: preparation.target.to_string(),
-                    got: got.into(),
-                    advice: "give the targets that the training data had".into(),
-                });
+                let expected = preparation.target.to_string();
+                let advice = "give the targets that the training data had";
+                return Err(other_targets("the preparation", &expected, got, advice));
             }
         }
         let frame = Frame::new(raw);
@@ -67,9 +60,8 @@ impl<'a> Prepared<'a> {
                 Ok(())
             })?;
             if dropped.len() == frame.rows() {
-                return Err(Error::EmptyData {
-                    what: format!("{}, without its rows that miss values,", frame.label()),
-                });
+                let what = format!("{}, without its rows that miss values,", frame.label());
+                return Err(Error::empty(what));
             }
         }
         Ok(Self {
@@ -139,12 +131,10 @@ impl<'a> Prepared<'a> {
     /// such rows.
     pub fn values(&self, rows: Range<usize>) -> Result<Matrix<f64>> {
         let TargetEncoding::Values { columns, .. } = &self.preparation.target else {
-            return Err(Error::Targets {
-                loss: "values".into(),
-                expected: "targets that are values".into(),
-                got: self.preparation.target.to_string(),
-                advice: "read the data set: its labels are class indices".into(),
-            });
+            let got = self.preparation.target.to_string();
+            let expected = "targets that are values";
+            let advice = "read the data set: its labels are class indices";
+            return Err(other_targets("values", expected, &got, advice));
         };
         let mut values = reserved(self.frame.label(), rows.len(), columns.len())?;
         self.for_rows(rows, |row| {

@@ -145,9 +145,8 @@ impl Survey {
         let task = roles.task(raw);
         let (seen, dropped) = look(&roles, task == Task::Classification)?;
         if dropped.len() == frame.rows() {
-            return Err(Error::EmptyData {
-                what: format!("{}, without its rows that miss values,", frame.label()),
-            });
+            let what = format!("{}, without its rows that miss values,", frame.label());
+            return Err(Error::empty(what));
         }
         match decide(&roles, task, seen, dropped)? {
             Some(survey) => Ok(survey),

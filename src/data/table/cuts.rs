@@ -10,19 +10,13 @@ const SAMPLE: usize = 1000;
 /// What may stand between values, the more usual first.
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
-/// What was found.
-pub(super) struct Guessed {
-    /// `None`: white space.
-    pub delimiter: Option<u8>,
-    pub evidence: String,
-}
-
 /// What a delimiter makes of the first lines.
+#[derive(Default)]
 struct Trial {
     /// Values of the first line.
     first: usize,
-    /// Whether all lines have as many.
-    alike: bool,
+    /// Whether there is a line of more or fewer.
+    ragged: bool,
     values: usize,
     /// Values that are not missing.
     present: usize,
@@ -35,15 +29,7 @@ struct Trial {
 
 impl Trial {
     fn new(bytes: &[u8], dialect: Dialect, missing: &[String]) -> Self {
-        let mut cut = Self {
-            first: 0,
-            alike: true,
-            values: 0,
-            present: 0,
-            sensible: 0,
-            numbers: 0,
-            numeric: false,
-        };
+        let mut cut = Self::default();
         let mut columns: Vec<usize> = Vec::new();
         let mut records = Records::new(bytes, dialect, Mark::START);
         let mut lines = 0;
@@ -56,7 +42,7 @@ impl Trial {
                 records.cols = Some(cut.first);
             }
             if record.len() != cut.first {
-                cut.alike = false;
+                cut.ragged = true;
                 break;
             }
             lines += 1;
@@ -88,6 +74,11 @@ impl Trial {
         cut
     }
 
+    /// Whether every line has as many values, and more than one.
+    fn is_even(&self) -> bool {
+        self.first > 1 && !self.ragged
+    }
+
     /// The share of the values that are numbers.
     fn numbers(&self) -> f64 {
         self.numbers as f64 / self.present.max(1) as f64
@@ -104,9 +95,14 @@ impl Trial {
     }
 }
 
-/// What cuts the first lines best; see [`CsvOptions::delimiter`](super::CsvOptions::delimiter). `tabs`: whether the file is named
-/// as one that has tabs.
-pub(super) fn guess(bytes: &[u8], quote: Option<u8>, missing: &[String], tabs: bool) -> Guessed {
+/// What cuts the first lines best, `None` for white space, and why; see
+/// [`CsvOptions::delimiter`](super::CsvOptions::delimiter). `tabs`: whether the file is named as one that has tabs.
+pub(super) fn guess(
+    bytes: &[u8],
+    quote: Option<u8>,
+    missing: &[String],
+    tabs: bool,
+) -> (Option<u8>, String) {
     let cut = |delimiter| Trial::new(bytes, Dialect { delimiter, quote }, missing);
     let mut best: Option<(u8, Trial)> = None;
     let mut most = (1, b',');
@@ -119,45 +115,27 @@ pub(super) fn guess(bytes: &[u8], quote: Option<u8>, missing: &[String], tabs: b
             most = (cut.first, delimiter);
         }
         if delimiter == b'\t' && tabs && cut.first > 1 {
-            return Guessed {
-                delimiter: Some(delimiter),
-                evidence: "the name of the file says so".into(),
-            };
+            return (Some(delimiter), "the name of the file says so".into());
         }
-        let alike = cut.first > 1 && cut.alike;
-        if alike
-            && best
-                .as_ref()
-                .is_none_or(|(_, best)| cut.is_better_than(best))
-        {
+        let better = |(_, best): &(u8, Trial)| cut.is_better_than(best);
+        if cut.is_even() && best.as_ref().is_none_or(better) {
             best = Some((delimiter, cut));
         }
     }
     let alike = |cut: &Trial| format!("it cuts every line into {} values", cut.first);
     // White space stands in many a text: it cuts only where it leaves numbers.
     let words = cut(None);
-    let clean = words.first > 1 && words.alike && words.sensible == words.values && words.numeric;
-    if clean
-        && best
-            .as_ref()
-            .is_none_or(|(_, best)| words.numbers() > best.numbers())
-    {
-        return Guessed {
-            delimiter: None,
-            evidence: alike(&words),
-        };
+    let clean = words.is_even() && words.sensible == words.values && words.numeric;
+    let more = |(_, best): &(u8, Trial)| words.numbers() > best.numbers();
+    if clean && best.as_ref().is_none_or(more) {
+        return (None, alike(&words));
     }
-    match best {
-        Some((delimiter, cut)) => Guessed {
-            delimiter: Some(delimiter),
-            evidence: alike(&cut),
-        },
-        None => Guessed {
-            delimiter: Some(most.1),
-            evidence: match most.0 {
-                1 => "there is one value a line".into(),
-                most => format!("it cuts the first line into {most} values, the most"),
-            },
-        },
+    match (best, most) {
+        (Some((delimiter, cut)), _) => (Some(delimiter), alike(&cut)),
+        (None, (1, delimiter)) => (Some(delimiter), "there is one value a line".into()),
+        (None, (most, delimiter)) => {
+            let evidence = format!("it cuts the first line into {most} values, the most");
+            (Some(delimiter), evidence)
+        }
     }
 }

@@ -65,12 +65,9 @@ impl FromStr for Delimiter {
             "pipe" => Self::Char('|'),
             "colon" => Self::Char(':'),
             _ => {
-                return Err(Error::Argument {
-                    name: "the delimiter".into(),
-                    value: format!("{text:?}"),
-                    allowed: "one ASCII character, comma, semicolon, tab, pipe, or whitespace"
-                        .into(),
-                });
+                let value = format!("{text:?}");
+                let allowed = "one ASCII character, comma, semicolon, tab, pipe, or whitespace";
+                return Err(Error::argument("the delimiter", value, allowed));
             }
         })
     }

@@ -50,19 +50,14 @@ impl ColumnEvidence {
         let count = &mut self.looks[look as usize];
         *count = count.saturating_add(1);
         let example = match look {
-            Text => {
-                self.add_text(text);
-                return;
-            }
+            Text => return self.add_text(text),
             Small | Whole | PointOrGroup => return,
             CommaOrGroup => &mut self.group,
             Spaces | Quotes => &mut self.spaced,
             look if COMMA.contains(&look) => &mut self.comma,
             _ => &mut self.point,
         };
-        if example.is_none() {
-            *example = Some((line, text.into()));
-        }
+        example.get_or_insert_with(|| (line, text.into()));
     }
 
     fn add_text(&mut self, text: &str) {
@@ -73,11 +68,10 @@ impl ColumnEvidence {
         if self.texts.contains(&hash) {
             return;
         }
-        if self.texts.len() == TEXTS {
+        self.texts.push(hash);
+        if self.texts.len() > TEXTS {
             self.many_texts = true;
             self.texts = Vec::new();
-        } else {
-            self.texts.push(hash);
         }
     }
 
@@ -101,17 +95,9 @@ impl ColumnEvidence {
 
     /// Whether most values have fractions.
     fn has_fractions(&self) -> bool {
-        let whole = [
-            Text,
-            Small,
-            Whole,
-            Points,
-            Commas,
-            Spaces,
-            Quotes,
-            CommaOrGroup,
-        ];
-        2 * self.count(&whole) < self.present()
+        let whole = self.count(&[Text, Small, Whole, Points, Commas]);
+        let whole = whole + self.count(&[Spaces, Quotes, CommaOrGroup]);
+        2 * whole < self.present()
     }
 
     /// Whether values are texts of which each comes more than once, on average.
@@ -124,12 +110,6 @@ impl ColumnEvidence {
     fn marks(&self) -> (u64, u64) {
         (self.count(&COMMA), self.count(&POINT))
     }
-}
-
-/// What the first line is taken for, and why.
-pub(super) struct Header {
-    pub is_header: bool,
-    pub evidence: String,
 }
 
 /// How numbers are written, and why. Without evidence there was nothing to guess.
@@ -206,8 +186,8 @@ impl Evidence {
     /// A line below the first, of as many values.
     pub fn add(&mut self, line: u64, record: &ByteRecord, missing: &[String]) {
         if self.columns.is_empty() {
-            self.columns
-                .resize_with(self.first.len(), ColumnEvidence::default);
+            let cols = self.first.len();
+            self.columns.resize_with(cols, ColumnEvidence::default);
         }
         for ((column, value), first) in self.columns.iter_mut().zip(record).zip(&self.first) {
             let Some(value) = text(value).filter(|value| !is_missing(value, missing)) else {
@@ -231,7 +211,7 @@ impl Evidence {
     }
 
     /// Whether the first line is a header.
-    pub fn header(&self, missing: &[String]) -> Header {
+    pub fn header(&self, missing: &[String]) -> (bool, &'static str) {
         let (sequence, numbered) = (self.sequence, self.is_numbered());
         let (mut score, mut over_numbers, mut absent, mut counted, mut below) = (0, 0, 0, 0, 0);
         for (value, column) in self.first.iter().zip(&self.columns) {
@@ -255,8 +235,7 @@ impl Evidence {
             } else if sequence > 0 {
                 // Numbers over whole numbers are names if they are of another size, or number the columns.
                 let outside = number(value).zip(column.range);
-                let far =
-                    |(x, (low, high)): (f64, (f64, f64))| (low - x).max(x - high) > high - low;
+                let far = |(x, (low, high))| f64::max(low - x, x - high) > high - low;
                 let outside = column.present() >= ENOUGH && outside.is_some_and(far);
                 if column.has_fractions() || sequence >= 8 || outside || numbered {
                     counted += 1;
@@ -280,10 +259,7 @@ impl Evidence {
             _ if below > 0 => "its values come again below",
             _ => "it has numbers over columns of numbers",
         };
-        Header {
-            is_header,
-            evidence: evidence.into(),
-        }
+        (is_header, evidence)
     }
 
     /// Whether the first line numbers the columns, 0, 1, 2 and so on, as pandas does where they have no names; a column of row
@@ -326,11 +302,8 @@ impl Evidence {
             written.thousands = self.thousands(mark);
         }
         let found = written.thousands.as_ref().map(|found| found.mark);
-        let notation = Notation {
-            decimal: mark,
-            thousands: thousands.or(found),
-        };
-        Ok((notation, written))
+        let (decimal, thousands) = (mark, thousands.or(found));
+        Ok((Notation { decimal, thousands }, written))
     }
 
     /// Columns of which most values are numbers, in some notation.
@@ -381,35 +354,24 @@ impl Evidence {
 
     fn thousands(&self, decimal: char) -> Option<Evident> {
         // With each mark, how numbers look that have it.
-        let (candidates, perhaps, never) = match decimal {
-            '.' => (
-                [
-                    (',', [Commas, CommasPoint]),
-                    (' ', [Spaces, SpacesPoint]),
-                    ('\'', [Quotes, QuotesPoint]),
-                ],
-                CommaOrGroup,
-                Comma,
-            ),
-            _ => (
-                [
-                    ('.', [Points, PointsComma]),
-                    (' ', [Spaces, SpacesComma]),
-                    ('\'', [Quotes, QuotesComma]),
-                ],
-                PointOrGroup,
-                Point,
-            ),
+        let (looks, perhaps, never) = match decimal {
+            '.' => ([CommasPoint, SpacesPoint, QuotesPoint], CommaOrGroup, Comma),
+            _ => ([PointsComma, SpacesComma, QuotesComma], PointOrGroup, Point),
         };
+        let other = match decimal {
+            '.' => (',', Commas),
+            _ => ('.', Points),
+        };
+        let alone = [other, (' ', Spaces), ('\'', Quotes)];
         let mut best: Option<(u64, Evident)> = None;
-        for (candidate, looks) in candidates {
+        for ((candidate, look), with_decimal) in alone.into_iter().zip(looks) {
             let of = |column: &ColumnEvidence| {
                 let between = matches!(candidate, ',' | '.');
                 let groups = match between && column.count(&[never]) == 0 {
                     true => column.count(&[perhaps]),
                     false => 0,
                 };
-                column.count(&looks) + groups
+                column.count(&[look, with_decimal]) + groups
             };
             let count: u64 = self.numeric().map(|(_, column)| of(column)).sum();
             let first = self.numeric().find(|(_, column)| of(column) > 0);
@@ -422,14 +384,12 @@ impl Evidence {
                     _ => [&found.spaced, &found.comma, &found.point],
                 };
                 let example = examples.into_iter().flatten().next().cloned();
-                best = Some((
-                    count,
-                    Evident {
-                        mark: candidate,
-                        column,
-                        example,
-                    },
-                ));
+                let found = Evident {
+                    mark: candidate,
+                    column,
+                    example,
+                };
+                best = Some((count, found));
             }
         }
         best.map(|(_, found)| found)

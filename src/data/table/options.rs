@@ -72,22 +72,17 @@ impl From<usize> for ColumnRef {
 }
 
 pub(super) fn ascii(what: &str, c: char) -> Result<u8> {
+    let allowed = "one ASCII character, and no newline";
     match u8::try_from(c) {
         Ok(b) if b.is_ascii() && b != b'\n' && b != b'\r' => Ok(b),
-        _ => Err(Error::Argument {
-            name: what.into(),
-            value: format!("{c:?}"),
-            allowed: "one ASCII character, and no newline".into(),
-        }),
+        _ => Err(Error::argument(what, format!("{c:?}"), allowed)),
     }
 }
 
 /// Whether numbers can be written so.
 pub(super) fn check_notation(decimal: Option<char>, thousands: Option<char>) -> Result<()> {
-    let bad = |name: &str, value: char, allowed: &str| Error::Argument {
-        name: name.into(),
-        value: format!("{value:?}"),
-        allowed: allowed.into(),
+    let bad = |name: &str, value: char, allowed: &str| {
+        Error::argument(name, format!("{value:?}"), allowed)
     };
     if let Some(c) = decimal.filter(|c| !['.', ','].contains(c)) {
         return Err(bad("the decimal mark", c, "a point or a comma"));

@@ -1,16 +1,17 @@
 //! A graph under construction, and the operators of each kind of layer.
 
-use super::proto::{self, Attribute, Node, Tensor, TensorElement};
+use super::error;
+use super::proto::{self, AttributeProto, NodeProto, TensorElement, TensorProto};
 use crate::config::activation::Activation;
 use crate::config::spec::{Mlp, Norm};
 use crate::config::tensor::Tensors;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Nodes and constants so far. A value is known by its name. A node has a name that no value has: some readers keep one list of both.
 #[derive(Default)]
 pub(super) struct Builder {
-    pub nodes: Vec<Node>,
-    pub constants: Vec<Tensor>,
+    pub nodes: Vec<NodeProto>,
+    pub constants: Vec<TensorProto>,
 }
 
 impl Builder {
@@ -22,7 +23,7 @@ impl Builder {
     ) -> String {
         let mut raw_data = Vec::with_capacity(std::mem::size_of_val(data));
         data.iter().for_each(|x| x.put(&mut raw_data));
-        self.constants.push(Tensor {
+        self.constants.push(TensorProto {
             dims: shape.iter().map(|&side| side as i64).collect(),
             data_type: T::TYPE,
             name: name.into(),
@@ -48,9 +49,9 @@ impl Builder {
         op: &str,
         inputs: &[&str],
         output: &str,
-        attribute: Vec<Attribute>,
+        attribute: Vec<AttributeProto>,
     ) -> String {
-        self.nodes.push(Node {
+        self.nodes.push(NodeProto {
             input: inputs.iter().map(|&input| input.into()).collect(),
             output: vec![output.into()],
             name: format!("{output}/{op}"),
@@ -62,7 +63,7 @@ impl Builder {
 
     /// The same numbers in another type.
     pub fn cast(&mut self, x: &str, to: i32, output: &str) -> String {
-        self.node_with("Cast", &[x], output, vec![Attribute::int("to", to.into())])
+        self.node_with("Cast", &[x], output, vec![proto::int("to", to.into())])
     }
 
     /// Whether all numbers of each row are finite: (batch, 1).
@@ -72,10 +73,7 @@ impl Builder {
         let size = self.node("Abs", &[x], &of("size"));
         let finite = self.node("LessOrEqual", &[&size, &largest], &of("finite"));
         let ones = self.cast(&finite, proto::FLOAT, &of("finite.ones"));
-        let sides = vec![
-            Attribute::ints("axes", vec![-1]),
-            Attribute::int("keepdims", 1),
-        ];
+        let sides = vec![proto::ints("axes", vec![-1]), proto::int("keepdims", 1)];
         let least = self.node_with("ReduceMin", &[&ones], &of("finite.all"), sides);
         let half = self.number("half", 0.5);
         self.node("Greater", &[&least, &half], &of("sound"))
@@ -90,11 +88,11 @@ impl Builder {
 
     /// The index of each row's largest, the first of equals; −1 where one is NaN, of which runtimes make what they like.
     pub fn largest(&mut self, x: &str, output: &str) -> String {
-        let over_row = || Attribute::ints("axes", vec![-1]);
-        let row = vec![Attribute::int("axis", -1), Attribute::int("keepdims", 0)];
+        let over_row = || proto::ints("axes", vec![-1]);
+        let row = vec![proto::int("axis", -1), proto::int("keepdims", 0)];
         let of = |part: &str| format!("{output}.{part}");
         let largest = self.node_with("ArgMax", &[x], &of("largest"), row);
-        let sides = vec![over_row(), Attribute::int("keepdims", 0)];
+        let sides = vec![over_row(), proto::int("keepdims", 0)];
         // Not the row's own mean: infinities of both signs would make it NaN.
         let nan = self.node("IsNaN", &[x], &of("nan"));
         let ones = self.cast(&nan, proto::FLOAT, &of("nan.ones"));
@@ -109,9 +107,8 @@ impl Builder {
     pub fn rename(&mut self, from: &str, to: &str) {
         for node in &mut self.nodes {
             let names = node.input.iter_mut().chain(&mut node.output);
-            names
-                .filter(|name| *name == from)
-                .for_each(|name| to.clone_into(name));
+            let named = names.filter(|name| *name == from);
+            named.for_each(|name| to.clone_into(name));
         }
     }
 
@@ -125,7 +122,7 @@ impl Builder {
         for (l, layer) in network.layers().iter().enumerate() {
             let module = network.module_of(l);
             let (weight, bias) = (format!("{module}.weight"), format!("{module}.bias"));
-            let transposed = vec![Attribute::int("transB", 1)];
+            let transposed = vec![proto::int("transB", 1)];
             let inputs = [h.as_str(), weight.as_str(), bias.as_str()];
             z = self.node_with("Gemm", &inputs, &format!("layer{l}.product"), transposed);
             if let Some(norm) = layer.norm {
@@ -150,7 +147,7 @@ impl Builder {
         let of = |name: &str| format!("{module}.{name}");
         let (gamma, beta) = (of("weight"), of("bias"));
         let (mean, variance) = (of("running_mean"), of("running_var"));
-        let eps = vec![Attribute::float("epsilon", Norm::EPS as f32)];
+        let eps = vec![proto::float("epsilon", Norm::EPS as f32)];
         let inputs = [u, &gamma, &beta, &mean, &variance];
         let output = format!("layer{l}.batch_norm");
         self.node_with("BatchNormalization", &inputs, &output, eps)
@@ -160,7 +157,7 @@ impl Builder {
     /// these nodes, which stand as PyTorch writes them.
     fn layer_norm(&mut self, u: &str, module: usize, l: usize) -> String {
         let of = |name: &str| format!("layer{l}.layer_norm.{name}");
-        let over_row = || vec![Attribute::ints("axes", vec![-1])];
+        let over_row = || vec![proto::ints("axes", vec![-1])];
         let two = self.number("two", 2.0);
         let eps = self.number("eps", Norm::EPS);
         let mean = self.node_with("ReduceMean", &[u], &of("mean"), over_row());
@@ -183,14 +180,14 @@ impl Builder {
             Activation::Identity => return Ok(z.into()),
             Activation::Relu | Activation::ReluWith { .. } => ("Relu", vec![]),
             Activation::LeakyRelu { negative_slope } => {
-                let alpha = Attribute::float("alpha", negative_slope as f32);
+                let alpha = proto::float("alpha", negative_slope as f32);
                 ("LeakyRelu", vec![alpha])
             }
-            Activation::Elu { alpha } => ("Elu", vec![Attribute::float("alpha", alpha as f32)]),
+            Activation::Elu { alpha } => ("Elu", vec![proto::float("alpha", alpha as f32)]),
             Activation::Sigmoid => ("Sigmoid", vec![]),
             Activation::Tanh => ("Tanh", vec![]),
             Activation::Softplus => ("Softplus", vec![]),
-            Activation::Softmax => ("Softmax", vec![Attribute::int("axis", -1)]),
+            Activation::Softmax => ("Softmax", vec![proto::int("axis", -1)]),
             Activation::Silu => {
                 let sigmoid = self.node("Sigmoid", &[z], &of("sigmoid"));
                 return Ok(self.node("Mul", &[z, &sigmoid], &name));
@@ -219,13 +216,10 @@ impl Builder {
                 return Ok(self.node("Mul", &[z, &sigmoid], &name));
             }
             Activation::Custom(_) => {
-                return Err(Error::Export {
-                    what: format!("activation {:?} of layer {l}", phi.name()),
-                    format: "ONNX".into(),
-                    reason: "it is a function of your own, of which ONNX has no operator".into(),
-                    advice: "use a built-in activation where the network shall run elsewhere"
-                        .into(),
-                });
+                let what = format!("activation {:?} of layer {l}", phi.name());
+                let reason = "it is a function of your own, of which ONNX has no operator";
+                let advice = "use a built-in activation where the network shall run elsewhere";
+                return Err(error(&what, reason, advice));
             }
         };
         Ok(self.node_with(op, &[z], &name, attributes))

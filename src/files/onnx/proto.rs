@@ -3,7 +3,7 @@
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Model {
+pub(super) struct ModelProto {
     #[prost(int64, tag = 1)]
     pub ir_version: i64,
     #[prost(string, tag = 2)]
@@ -13,15 +13,15 @@ pub(super) struct Model {
     #[prost(string, tag = 6)]
     pub doc_string: String,
     #[prost(message, optional, tag = 7)]
-    pub graph: Option<Graph>,
+    pub graph: Option<GraphProto>,
     #[prost(message, repeated, tag = 8)]
-    pub opset_import: Vec<OperatorSet>,
+    pub opset_import: Vec<OperatorSetIdProto>,
     #[prost(message, repeated, tag = 14)]
-    pub metadata_props: Vec<Property>,
+    pub metadata_props: Vec<StringStringEntryProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct OperatorSet {
+pub(super) struct OperatorSetIdProto {
     /// Empty for ONNX's own operators.
     #[prost(string, tag = 1)]
     pub domain: String,
@@ -30,7 +30,7 @@ pub(super) struct OperatorSet {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Property {
+pub(super) struct StringStringEntryProto {
     #[prost(string, tag = 1)]
     pub key: String,
     #[prost(string, tag = 2)]
@@ -38,21 +38,21 @@ pub(super) struct Property {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Graph {
+pub(super) struct GraphProto {
     #[prost(message, repeated, tag = 1)]
-    pub node: Vec<Node>,
+    pub node: Vec<NodeProto>,
     #[prost(string, tag = 2)]
     pub name: String,
     #[prost(message, repeated, tag = 5)]
-    pub initializer: Vec<Tensor>,
+    pub initializer: Vec<TensorProto>,
     #[prost(message, repeated, tag = 11)]
-    pub input: Vec<Value>,
+    pub input: Vec<ValueInfoProto>,
     #[prost(message, repeated, tag = 12)]
-    pub output: Vec<Value>,
+    pub output: Vec<ValueInfoProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Node {
+pub(super) struct NodeProto {
     #[prost(string, repeated, tag = 1)]
     pub input: Vec<String>,
     #[prost(string, repeated, tag = 2)]
@@ -62,12 +62,12 @@ pub(super) struct Node {
     #[prost(string, tag = 4)]
     pub op_type: String,
     #[prost(message, repeated, tag = 5)]
-    pub attribute: Vec<Attribute>,
+    pub attribute: Vec<AttributeProto>,
 }
 
 /// The fields of numbers are optional so that a 0 is written: readers ask whether the field is there.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Attribute {
+pub(super) struct AttributeProto {
     #[prost(string, tag = 1)]
     pub name: String,
     #[prost(float, optional, tag = 2)]
@@ -80,34 +80,32 @@ pub(super) struct Attribute {
     pub r#type: i32,
 }
 
-impl Attribute {
-    fn of(name: &str, r#type: i32) -> Self {
-        Self {
-            name: name.into(),
-            r#type,
-            ..Self::default()
-        }
+fn attribute(name: &str, r#type: i32) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type,
+        ..AttributeProto::default()
     }
+}
 
-    pub fn float(name: &str, f: f32) -> Self {
-        Self {
-            f: Some(f),
-            ..Self::of(name, 1)
-        }
+pub(super) fn float(name: &str, f: f32) -> AttributeProto {
+    AttributeProto {
+        f: Some(f),
+        ..attribute(name, 1)
     }
+}
 
-    pub fn int(name: &str, i: i64) -> Self {
-        Self {
-            i: Some(i),
-            ..Self::of(name, 2)
-        }
+pub(super) fn int(name: &str, i: i64) -> AttributeProto {
+    AttributeProto {
+        i: Some(i),
+        ..attribute(name, 2)
     }
+}
 
-    pub fn ints(name: &str, ints: Vec<i64>) -> Self {
-        Self {
-            ints,
-            ..Self::of(name, 7)
-        }
+pub(super) fn ints(name: &str, ints: Vec<i64>) -> AttributeProto {
+    AttributeProto {
+        ints,
+        ..attribute(name, 7)
     }
 }
 
@@ -139,7 +137,7 @@ macro_rules! element {
 element!(f32: FLOAT, i64: INT64, f64: DOUBLE);
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Tensor {
+pub(super) struct TensorProto {
     #[prost(int64, repeated, packed = "false", tag = 1)]
     pub dims: Vec<i64>,
     #[prost(int32, tag = 2)]
@@ -152,15 +150,15 @@ pub(super) struct Tensor {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Value {
+pub(super) struct ValueInfoProto {
     #[prost(string, tag = 1)]
     pub name: String,
     #[prost(message, optional, tag = 2)]
-    pub r#type: Option<Type>,
+    pub r#type: Option<TypeProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Type {
+pub(super) struct TypeProto {
     #[prost(message, optional, tag = 1)]
     pub tensor_type: Option<TensorType>,
 }
@@ -170,11 +168,11 @@ pub(super) struct TensorType {
     #[prost(int32, tag = 1)]
     pub elem_type: i32,
     #[prost(message, optional, tag = 2)]
-    pub shape: Option<Shape>,
+    pub shape: Option<TensorShapeProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Shape {
+pub(super) struct TensorShapeProto {
     #[prost(message, repeated, tag = 1)]
     pub dim: Vec<Dimension>,
 }

@@ -2,14 +2,14 @@
 
 use super::error;
 use super::graph::Builder;
-use super::proto::{self, Attribute};
+use super::proto;
 use crate::data::{
-    ClassMap, Column, Encoding, InputColumn, Preparation, Standardizer, TargetEncoding, Unseen,
-    number,
+    Column, Encoding, InputColumn, Preparation, Standardizer, TargetEncoding, Unseen, number,
 };
-use crate::error::{Error, Result};
-use crate::files::Estimated;
-use crate::files::Model;
+use crate::error::Result;
+use crate::files::{Estimated, Model};
+
+const PREPARATION: &str = "the model's preparation";
 
 /// Where |shift·factor| is larger, the numbers of that column are doubles in the graph. A number near `shift` is rounded to f32 by
 /// up to |shift|·2⁻²⁴, which its factor makes |shift·factor|·2⁻²⁴ of a deviation: up to here 2⁻²⁰, which is below 10⁻⁶.
@@ -55,10 +55,9 @@ impl Scales {
             return Self::numbers(inputs, None, TargetScale::Unknown, "");
         };
         if value.get("estimator").is_some() {
-            let names = |classes: ClassMap| classes.names().to_vec();
             return match Estimated::of(model)? {
                 Estimated::Classifier { classes, inputs: x } => {
-                    let targets = TargetScale::Classes(names(classes));
+                    let targets = TargetScale::Classes(classes.names().to_vec());
                     Self::numbers(inputs, x, targets, "a classifier's")
                 }
                 Estimated::Regressor { inputs: x, targets } => {
@@ -69,15 +68,16 @@ impl Scales {
         }
         let refused = |reason| {
             let advice = "set Model::preparation to None to export the network alone, and prepare x as it was for training";
-            error("the model's preparation", reason, advice)
+            error(PREPARATION, reason, advice)
         };
         let preparation: Preparation = serde_json::from_value(value.clone())
             .map_err(|e| refused(format!("it is none of this crate ({e})")))?;
         let (ins, outs) = (preparation.input_width(), preparation.output_width());
         // Without targets nothing is known of them.
         if ins != inputs || ![0, outputs].contains(&outs) {
+            let gives = format!("it gives {ins} inputs and {outs} outputs");
             return Err(refused(format!(
-                "it gives {ins} inputs and {outs} outputs, but the network has {inputs} and {outputs}"
+                "{gives}, but the network has {inputs} and {outputs}"
             )));
         }
         let targets = match preparation.target() {
@@ -87,16 +87,15 @@ impl Scales {
             }
             TargetEncoding::Values {
                 columns,
-                standardizer,
+                standardizer: scale,
             } => {
-                if standardizer.cols() != outputs {
-                    return Err(refused(format!(
-                        "it has {outputs} targets, but {} scales",
-                        standardizer.cols()
-                    )));
+                let scales = scale.cols();
+                if scales != outputs {
+                    let reason = format!("it has {outputs} targets, but {scales} scales");
+                    return Err(refused(reason));
                 }
                 let names = columns.iter().map(Column::plain_name).collect();
-                TargetScale::Values(names, Some(standardizer.clone()))
+                TargetScale::Values(names, Some(scale.clone()))
             }
         };
         let mut scale = Standardizer::identity(inputs);
@@ -116,18 +115,15 @@ impl Scales {
                     categories: of,
                     unseen,
                 } => {
+                    let (start, width) = (at, of.len());
                     if let Some(fill) = input.fill.as_deref() {
                         let fill = of.index(fill);
                         // One that is none of them is an error for each row that needs it, and so is a NaN.
                         if fill.is_some() || *unseen == Unseen::Zeros {
-                            categories.push(Categories {
-                                start: at,
-                                width: of.len(),
-                                fill,
-                            });
+                            categories.push(Categories { start, width, fill });
                         }
                     }
-                    at += of.len();
+                    at += width;
                 }
             }
         }
@@ -245,13 +241,9 @@ impl Scales {
         let ones = graph.cast(&missing, proto::FLOAT, "x.missing.ones");
         let counts = graph.node("MatMul", &[&ones, &inputs_of], "x.categories.counts");
         let lacking = graph.node("Greater", &[&counts, &enough], "x.categories.lacking");
-        let over_inputs = vec![Attribute::int("axis", 1)];
-        let lacking = graph.node_with(
-            "Gather",
-            &[&lacking, &column_of],
-            "x.categories.missing",
-            over_inputs,
-        );
+        let over_inputs = vec![proto::int("axis", 1)];
+        let (gather, missing) = ([&*lacking, &*column_of], "x.categories.missing");
+        let lacking = graph.node_with("Gather", &gather, missing, over_inputs);
         graph.node("Where", &[&lacking, &fills, &x], "x.categories.filled")
     }
 
@@ -314,34 +306,22 @@ fn check(Standardizer { shift, factor, .. }: &Standardizer, what: &str, zero: bo
     let broken = |(shift, factor): (&f64, &f64)| {
         !shift.is_finite() || !(factor.is_normal() || *factor == 0.0 && zero)
     };
-    match shift.iter().zip(factor).position(broken) {
-        None => Ok(()),
-        Some(col) => Err(error(
-            "the model's preparation",
-            format!(
-                "{what} {col} (from 0) is shifted by {:e} and multiplied by {:e}, and no number comes back from that",
-                shift[col], factor[col]
-            ),
-            "train the model again",
-        )),
-    }
+    let Some(col) = shift.iter().zip(factor).position(broken) else {
+        return Ok(());
+    };
+    let (shift, factor) = (shift[col], factor[col]);
+    let how = format!("shifted by {shift:e} and multiplied by {factor:e}");
+    let reason = format!("{what} {col} (from 0) is {how}, and no number comes back from that");
+    Err(error(PREPARATION, reason, "train the model again"))
 }
 
 /// What stands in for a missing number.
 fn fill_number(input: &InputColumn, fill: &str, shift: f64, factor: f64) -> Result<f64> {
     let sound = |x: &f64| (((x - shift) * factor) as f32).is_finite();
-    number(fill)
-        .filter(sound)
-        .ok_or_else(|| unusable(input, fill))
-}
-
-fn unusable(input: &InputColumn, fill: &str) -> Error {
-    error(
-        "the model's preparation",
-        format!(
-            "missing values of {} become {fill:?}, which is no number that the network can take",
-            input.column
-        ),
-        "train the model again, with another value for missing ones",
-    )
+    number(fill).filter(sound).ok_or_else(|| {
+        let filled = format!("missing values of {} become {fill:?}", input.column);
+        let reason = format!("{filled}, which is no number that the network can take");
+        let advice = "train the model again, with another value for missing ones";
+        error(PREPARATION, reason, advice)
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::proto::{self, Attribute, Node};
+use super::proto::{self, AttributeProto, NodeProto};
 
 /// Numbers of some type, each as an f64: f32 and i64 up to 2⁵³ are among them, and so is one rounding of a sum or product.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ impl Numbers {
         Self { kind, shape, data }
     }
 
-    fn of(tensor: &proto::Tensor) -> Self {
+    fn of(tensor: &proto::TensorProto) -> Self {
         let bytes = &tensor.raw_data;
         let data: Vec<f64> = match tensor.data_type {
             proto::FLOAT => {
@@ -103,12 +103,12 @@ impl Numbers {
     }
 }
 
-fn attribute<'a>(node: &'a Node, name: &str) -> Option<&'a Attribute> {
+fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
     node.attribute.iter().find(|a| a.name == name)
 }
 
 /// All values of a graph, by name.
-pub(super) fn evaluate(graph: &proto::Graph, x: Numbers) -> HashMap<String, Numbers> {
+pub(super) fn evaluate(graph: &proto::GraphProto, x: Numbers) -> HashMap<String, Numbers> {
     let mut values: HashMap<String, Numbers> = HashMap::new();
     for tensor in &graph.initializer {
         values.insert(tensor.name.clone(), Numbers::of(tensor));

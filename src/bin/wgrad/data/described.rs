@@ -1,7 +1,7 @@
 //! The table of columns that is printed before training: what each holds and becomes.
 
-use wgrad::Preparation;
 use wgrad::data::{ColumnSurvey, Encoding, Survey, SurveyedKind, TargetEncoding};
+use wgrad::{ClassMap, Preparation};
 
 use crate::output;
 
@@ -24,41 +24,33 @@ pub fn lines(survey: &Survey, preparation: &Preparation) -> Vec<ColumnLine> {
     let is_id = |index| preparation.ids().iter().any(|id| id.index == index);
     let line = |column: &ColumnSurvey| {
         let index = column.column.index;
-        let input = preparation
-            .inputs()
-            .iter()
-            .find(|input| input.column.index == index);
-        let range = match &column.kind {
-            SurveyedKind::Numbers { min, max, .. } => {
-                format!("{} to {}", plain(*min), plain(*max))
-            }
+        let mut inputs = preparation.inputs().iter();
+        let input = inputs.find(|input| input.column.index == index);
+        let numbers = match &column.kind {
+            SurveyedKind::Numbers { min, max, .. } => range(*min, *max),
             _ => String::new(),
         };
         let (kind, values, becomes) = match (input, preparation.target()) {
             (Some(input), _) => match &input.encoding {
-                Encoding::Number {
+                &Encoding::Number {
                     shift,
                     factor,
                     constant,
                 } => {
                     let bytes = (0.0, f64::from(1.0_f32 / 255.0));
-                    let how = match (*shift, *factor) {
-                        _ if *constant => "constant: says nothing".into(),
-                        (0.0, 1.0) => "as it is".into(),
-                        scale if scale == bytes => "times 1/255".into(),
-                        _ => "standardised".to_owned(),
+                    let how = match (shift, factor) {
+                        _ if constant => "constant: says nothing",
+                        (0.0, 1.0) => "as it is",
+                        scale if scale == bytes => "times 1/255",
+                        _ => "standardised",
                     };
-                    ("numbers", range, how)
+                    ("numbers", numbers, how.into())
                 }
-                Encoding::OneHot { categories, .. } => (
-                    "categories",
-                    format!(
-                        "{}: {}",
-                        categories.len(),
-                        output::listed_within(categories.names(), 40)
-                    ),
-                    output::counted(categories.len() as u64, "input"),
-                ),
+                Encoding::OneHot { categories, .. } => {
+                    let (count, names) = (categories.len(), listed(categories));
+                    let inputs = output::counted(count as u64, "input");
+                    ("categories", format!("{count}: {names}"), inputs)
+                }
             },
             (
                 None,
@@ -66,28 +58,23 @@ pub fn lines(survey: &Survey, preparation: &Preparation) -> Vec<ColumnLine> {
                     column: of,
                     classes,
                 },
-            ) if of.index == index => (
-                "target",
-                format!(
-                    "{} classes: {}",
-                    classes.len(),
-                    output::listed_within(classes.names(), 40)
-                ),
-                column.why.clone().unwrap_or_default(),
-            ),
+            ) if of.index == index => {
+                let text = format!("{} classes: {}", classes.len(), listed(classes));
+                ("target", text, column.why.clone().unwrap_or_default())
+            }
             (
                 None,
                 TargetEncoding::Values {
                     columns,
-                    standardizer,
+                    standardizer: scale,
                 },
             ) if columns.iter().any(|of| of.index == index) => {
                 let place = columns.iter().position(|of| of.index == index);
-                let scaled = place
-                    .is_some_and(|i| (standardizer.shift[i], standardizer.factor[i]) != (0.0, 1.0));
+                let scaled = place.is_some_and(|i| (scale.shift[i], scale.factor[i]) != (0.0, 1.0));
                 let how = if scaled { "standardised" } else { "as it is" };
                 let why = column.why.as_ref().map(|why| format!("; {why}"));
-                ("target", range, format!("{how}{}", why.unwrap_or_default()))
+                let how = how.to_owned() + &why.unwrap_or_default();
+                ("target", numbers, how)
             }
             _ if is_id(index) => ("id", String::new(), "goes with the answers".into()),
             _ if weights == Some(index) => ("weights", String::new(), "weighs the rows".into()),
@@ -99,10 +86,7 @@ pub fn lines(survey: &Survey, preparation: &Preparation) -> Vec<ColumnLine> {
             _ => becomes,
         };
         ColumnLine {
-            column: match &column.column.name {
-                Some(name) => name.clone(),
-                None => index.to_string(),
-            },
+            column: column.column.name.clone().unwrap_or(index.to_string()),
             named: column.column.name.is_some(),
             kind,
             values,
@@ -114,6 +98,14 @@ pub fn lines(survey: &Survey, preparation: &Preparation) -> Vec<ColumnLine> {
         }
     };
     survey.columns().iter().map(line).collect()
+}
+
+fn range(low: f64, high: f64) -> String {
+    format!("{} to {}", plain(low), plain(high))
+}
+
+fn listed(names: &ClassMap) -> String {
+    output::listed_within(names.names(), 40)
 }
 
 /// A number as it stands in a table of ranges.
@@ -152,7 +144,7 @@ pub fn table(columns: &[ColumnLine]) -> Vec<String> {
             (Some(last), Some((first, low, high)), Some((a, b))) if alike(last) => {
                 (*low, *high) = (low.min(a), high.max(b));
                 last.column = format!("{first}–{}", line.column);
-                last.values = format!("{} to {}", plain(*low), plain(*high));
+                last.values = range(*low, *high);
             }
             _ => {
                 run = ends.map(|(a, b)| (line.column.clone(), a, b));
@@ -165,9 +157,7 @@ pub fn table(columns: &[ColumnLine]) -> Vec<String> {
         // The targets are seen in any case.
         let (mut first, mut rest) = (shown.clone(), shown.split_off(SHOWN - 4));
         first.truncate(SHOWN - 4);
-        rest.retain(|line| {
-            line.kind != "numbers" && line.kind != "categories" && line.kind != "left out"
-        });
+        rest.retain(|line| !["numbers", "categories", "left out"].contains(&line.kind));
         rest.truncate(4);
         shown = first;
         shown.extend(rest);

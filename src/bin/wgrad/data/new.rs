@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use wgrad::data::{DataFile, Delimiter, OpenOptions, Source, TargetEncoding};
+use wgrad::data::{DataFile, Delimiter, OpenOptions, Source};
 use wgrad::{ColumnRef, Dataset, Matrix, Preparation, Task};
 
-use super::{check_kind, columns, files, is_tsv};
+use super::{check_kind, columns, files, is_tsv, raw_values};
 use crate::failure::{Failure, usage};
-use crate::input;
 use crate::options::{NaValues, Names, UnseenRule};
-use crate::output;
+use crate::{input, output};
 
 /// New data for a model that is there.
 pub struct New<'a> {
@@ -78,9 +77,8 @@ impl<'a> New<'a> {
     ) -> Result<Self, Failure> {
         let mut csv = preparation.csv_options();
         // A table that is plainly of another dress than the training data's.
-        csv.delimiter = reading
-            .delimiter
-            .or(csv.delimiter.filter(|_| !is_tsv(path)));
+        let delimiter = csv.delimiter.filter(|_| !is_tsv(path));
+        csv.delimiter = reading.delimiter.or(delimiter);
         csv.header = reading.header.or(csv.header);
         if reading.decimal.is_some() {
             // Another mark: what stood between thousands was of the other way to write numbers.
@@ -148,9 +146,9 @@ impl<'a> New<'a> {
         let unused = self.preparation.unused(&self.file)?;
         if !unused.is_empty() && unused.len() < 9 {
             let listed: Vec<String> = unused.iter().map(usize::to_string).collect();
+            let listed = listed.join(", ");
             output::note(format_args!(
-                "note: columns are known by their places, since they have no names in one of the two; not looked at: {}",
-                listed.join(", ")
+                "note: columns are known by their places, since they have no names in one of the two; not looked at: {listed}"
             ));
         }
         Ok(())
@@ -172,11 +170,8 @@ impl<'a> New<'a> {
 
     /// The columns that are passed through, of some rows: each a list of texts.
     pub fn ids(&self, rows: std::ops::Range<usize>) -> Result<Vec<Vec<String>>, Failure> {
-        let texts = self
-            .ids
-            .iter()
-            .map(|(_, id)| Ok(Preparation::texts(&self.file, id, rows.clone())?));
-        texts.collect()
+        let texts = |(_, id): &_| Ok(Preparation::texts(&self.file, id, rows.clone())?);
+        self.ids.iter().map(texts).collect()
     }
 
     /// Inputs and targets of all rows; of targets that are values also themselves, on the user's own scale. Rows that are left out
@@ -184,17 +179,12 @@ impl<'a> New<'a> {
     pub fn dataset(&self) -> Result<(Dataset, Option<Matrix<f64>>), Failure> {
         let source = self.preparation.source(&self.file)?;
         if source.dropped() > 0 {
+            let (dropped, of) = (source.dropped(), output::counted(self.rows() as u64, "row"));
             output::note(format_args!(
-                "note: {} of {} are left out for missing values, as in training",
-                source.dropped(),
-                output::counted(self.rows() as u64, "row")
+                "note: {dropped} of {of} are left out for missing values, as in training"
             ));
         }
         let data = source.read(0..source.rows())?;
-        let values = match self.preparation.target() {
-            TargetEncoding::Values { .. } => Some(source.values(0..source.rows())?),
-            _ => None,
-        };
-        Ok((data, values))
+        Ok((data, raw_values(&source, self.preparation)?))
     }
 }

@@ -58,15 +58,14 @@ const RULES: &[OptionRule] = &[
     }),
     (&["validation-targets"], |s| {
         let share = matches!(s.settings.validation, Held::Share(_));
-        share
-            .then(|| "it belongs to a file to validate with: give that by --validation FILE".into())
+        let why = "it belongs to a file to validate with: give that by --validation FILE";
+        share.then(|| why.into())
     }),
     // Network.
     (&["activation", "norm", "dropout", "residual"], |s| {
         let linear = s.settings.hidden.0.is_empty();
-        linear.then(|| {
-            "it is for hidden layers, and there are none: give their widths by --hidden".into()
-        })
+        let why = "it is for hidden layers, and there are none: give their widths by --hidden";
+        linear.then(|| why.into())
     }),
     (&["init"], |s| {
         let from = s.settings.init_from.is_some();
@@ -75,15 +74,10 @@ const RULES: &[OptionRule] = &[
     // The loss.
     (&["label-smoothing"], |s| {
         let loss = s.known?.loss;
+        let give = s.known?.classes.then_some(": give --loss cross_entropy");
+        let (name, give) = (loss.name(), give.unwrap_or_default());
         (loss != Loss::CrossEntropy).then(|| {
-            let classes = match s.known.is_some_and(|known| known.classes) {
-                true => ": give --loss cross_entropy",
-                false => "",
-            };
-            format!(
-                "only cross_entropy, a loss for classes, has it, and the loss is {}{classes}",
-                loss.name()
-            )
+            format!("only cross_entropy, a loss for classes, has it, and the loss is {name}{give}")
         })
     }),
     (&["class-weights"], |s| {
@@ -98,28 +92,21 @@ const RULES: &[OptionRule] = &[
     }),
     (&["nesterov"], |s| {
         let still = s.settings.momentum == 0.0;
-        still.then(|| {
-            "with --momentum 0 there is none to look ahead by: give another --momentum".into()
-        })
+        let why = "with --momentum 0 there is none to look ahead by: give another --momentum";
+        still.then(|| why.into())
     }),
     (&["beta1"], |s| {
         optimizer(s, &[OptimizerName::Adam, OptimizerName::Adamw], "adam")
     }),
     (&["beta2", "eps"], |s| {
-        let with = [
-            OptimizerName::Adam,
-            OptimizerName::Adamw,
-            OptimizerName::Rmsprop,
-        ];
-        optimizer(s, &with, "adam")
+        use OptimizerName::*;
+        optimizer(s, &[Adam, Adamw, Rmsprop], "adam")
     }),
     (&["lr"], |s| {
         let named = schedule(s)?;
-        let (cycle, given) = (named.name == "one_cycle", |(key, _): &(String, f64)| {
-            key == "max_lr"
-        });
-        (cycle && named.arguments.iter().any(given))
-            .then(|| "the schedule one_cycle goes by its max_lr: leave out one of the two".into())
+        let given = named.arguments.iter().any(|(key, _)| key == "max_lr");
+        let why = "the schedule one_cycle goes by its max_lr: leave out one of the two";
+        (named.name == "one_cycle" && given).then(|| why.into())
     }),
     (&["schedule-per"], |s| {
         let still = schedule(s)?.name == "constant" && s.settings.warmup == 0;
@@ -159,10 +146,9 @@ const RULES: &[OptionRule] = &[
         let plateau = schedule(s)?.name == "plateau";
         let of = s.settings;
         let nothing = of.patience == 0 && of.restore_best == Some(false) && !plateau;
-        nothing.then(|| {
-            "with --patience 0 and --restore-best false nothing is done about what is watched"
-                .into()
-        })
+        let why =
+            "with --patience 0 and --restore-best false nothing is done about what is watched";
+        nothing.then(|| why.into())
     }),
 ];
 
@@ -172,10 +158,9 @@ fn optimizer(s: &Situation<'_>, with: &[OptimizerName], one: &str) -> Option<Str
         return None;
     }
     let names: Vec<String> = with.iter().map(|name| name.text()).collect();
+    let (names, here) = (names.join(", "), here.text());
     Some(format!(
-        "it belongs to {}, and the optimiser is {}: give --optimizer {one}",
-        names.join(", "),
-        here.text()
+        "it belongs to {names}, and the optimiser is {here}: give --optimizer {one}"
     ))
 }
 
@@ -213,10 +198,8 @@ impl Given {
     pub fn check(&self, situation: &Situation<'_>) -> Result<(), Failure> {
         for name in self.line.keys() {
             if let Some(why) = situation.idle(name) {
-                return usage(format!(
-                    "--{name} would do nothing: {why}{}",
-                    leave_out(&why)
-                ));
+                let out = leave_out(&why);
+                return usage(format!("--{name} would do nothing: {why}{out}"));
             }
         }
         let Some((file, table)) = &self.file else {
@@ -229,9 +212,9 @@ impl Given {
                 continue;
             }
             if let Some(why) = situation.idle(name) {
+                let out = leave_out(&why);
                 return usage(format!(
-                    "{file}: `{name} = {value}` would do nothing: {why}{}",
-                    leave_out(&why)
+                    "{file}: `{name} = {value}` would do nothing: {why}{out}"
                 ));
             }
         }

@@ -22,11 +22,8 @@ pub struct Named {
 impl Named {
     /// From its text.
     pub fn parse(what: &str, text: &str) -> Result<Self, Failure> {
-        let fail = || {
-            Failure::Usage(format!(
-                "{what} {text:?} is not of the form name or name(key=number, …)"
-            ))
-        };
+        let form = "name or name(key=number, …)";
+        let fail = || Failure::Usage(format!("{what} {text:?} is not of the form {form}"));
         let (name, rest) = match text.split_once('(') {
             Some((name, rest)) => (name, rest.trim_end().strip_suffix(')').ok_or_else(fail)?),
             None => (text, ""),
@@ -42,28 +39,21 @@ impl Named {
     }
 
     /// The arguments in this order, a default for each that is not given.
-    pub fn arguments(&self, known: &[(&str, f64)]) -> Result<Vec<f64>, Failure> {
-        if let Some((key, _)) = self
-            .arguments
-            .iter()
-            .find(|(key, _)| known.iter().all(|(k, _)| k != key))
-        {
-            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-            let has = if names.is_empty() {
-                "takes no arguments".into()
-            } else {
-                format!("takes {}", names.join(", "))
+    pub fn arguments<const N: usize>(&self, known: [(&str, f64); N]) -> Result<[f64; N], Failure> {
+        let names = known.map(|(name, _)| name);
+        let mut given = self.arguments.iter();
+        if let Some((key, _)) = given.find(|(key, _)| !names.contains(&key.as_str())) {
+            let has = match names.is_empty() {
+                true => "no arguments".into(),
+                false => names.join(", "),
             };
-            return usage(format!("{} has no argument {key}: it {has}", self.name));
+            let name = &self.name;
+            return usage(format!("{name} has no argument {key}: it takes {has}"));
         }
-        let value = |(name, default): &(&str, f64)| {
-            self.arguments
-                .iter()
-                .rev()
-                .find(|(key, _)| key == name)
-                .map_or(*default, |(_, value)| *value)
-        };
-        Ok(known.iter().map(value).collect())
+        Ok(known.map(|(name, default)| {
+            let given = self.arguments.iter().rev().find(|(key, _)| key == name);
+            given.map_or(default, |(_, value)| *value)
+        }))
     }
 }
 
@@ -86,9 +76,8 @@ impl FromStr for Names {
     fn from_str(text: &str) -> Result<Self, Failure> {
         let names: Vec<String> = parts(text, false).into_iter().map(unquoted).collect();
         if names.iter().any(String::is_empty) {
-            return usage(
-                "a name is empty; a name with commas stands in quotation marks, as in '\"a, b\",c'",
-            );
+            let how = "a name with commas stands in quotation marks, as in '\"a, b\",c'";
+            return usage(format!("a name is empty; {how}"));
         }
         Ok(Self(names))
     }
@@ -108,10 +97,10 @@ impl TryFrom<Value> for Names {
             Value::Array(names) => names.into_iter().map(name).collect(),
             one => name(one).map(|name| vec![name]),
         };
-        names.map_or_else(
-            || usage("expected a name, a number, or a list of these"),
-            |names| Ok(Self(names)),
-        )
+        match names {
+            Some(names) => Ok(Self(names)),
+            None => usage("expected a name, a number, or a list of these"),
+        }
     }
 }
 
@@ -136,11 +125,8 @@ impl FromStr for ClassWeights {
             "balanced" => return Ok(Self::Balanced),
             _ => {}
         }
-        let wrong = || {
-            Failure::Usage(format!(
-                "{text:?} is neither none nor balanced, nor weights of classes as in yes=5,no=1"
-            ))
-        };
+        let what = "neither none nor balanced, nor weights of classes as in yes=5,no=1";
+        let wrong = || Failure::Usage(format!("{text:?} is {what}"));
         let mut weights = BTreeMap::new();
         for part in text.split(',') {
             let (class, weight) = part.rsplit_once('=').ok_or_else(wrong)?;
@@ -182,12 +168,8 @@ impl TryFrom<Value> for ClassWeights {
         if let Value::String(text) = &value {
             return text.parse();
         }
-        match value.try_into() {
-            Ok(weights) => Self::given(weights),
-            Err(_) => {
-                usage("expected none, balanced, or weights of classes as in { yes = 5, no = 1 }")
-            }
-        }
+        let what = "expected none, balanced, or weights of classes as in { yes = 5, no = 1 }";
+        Self::given(value.try_into().or_else(|_| usage(what))?)
     }
 }
 
@@ -209,10 +191,12 @@ impl TryFrom<Value> for Widths {
             Value::Array(widths) => widths.iter().map(width).collect(),
             one => width(one).map(|width| vec![width]),
         };
-        widths.map_or_else(
-            || usage("expected widths, as in [256, 128], each 1 or more; [] for a linear model"),
-            |widths| Ok(Self(widths)),
-        )
+        match widths {
+            Some(widths) => Ok(Self(widths)),
+            None => {
+                usage("expected widths, as in [256, 128], each 1 or more; [] for a linear model")
+            }
+        }
     }
 }
 
@@ -223,17 +207,13 @@ impl FromStr for Widths {
         if text.trim().eq_ignore_ascii_case("none") {
             return Ok(Self(Vec::new()));
         }
-        let width = |part: &str| {
-            let width: usize = part.trim().parse().map_err(|_| ())?;
-            if width == 0 { Err(()) } else { Ok(width) }
-        };
-        let widths: Result<Vec<usize>, ()> = text.split(',').map(width).collect();
-        let widths = widths.map_err(|()| {
-            Failure::Usage(format!(
+        let width = |part: &str| part.trim().parse().ok().filter(|&width| width > 0);
+        match text.split(',').map(width).collect() {
+            Some(widths) => Ok(Self(widths)),
+            None => usage(format!(
                 "{text:?} is no list of widths: write 256,128 or none"
-            ))
-        })?;
-        Ok(Self(widths))
+            )),
+        }
     }
 }
 
@@ -382,11 +362,8 @@ impl fmt::Display for MissingRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&missing_name(&self.all))?;
         for (column, rule) in &self.columns {
-            let quote = if column.contains([',', '=', '(']) {
-                "\""
-            } else {
-                ""
-            };
+            let quote = column.contains([',', '=', '(']).then_some("\"");
+            let quote = quote.unwrap_or_default();
             write!(f, ",{quote}{column}{quote}={}", missing_name(rule))?;
         }
         Ok(())
@@ -416,9 +393,8 @@ impl FromStr for NaValues {
     type Err = Failure;
 
     fn from_str(text: &str) -> Result<Self, Failure> {
-        Ok(Self(
-            text.split(',').map(|word| word.trim().into()).collect(),
-        ))
+        let words = text.split(',').map(|word| word.trim().into());
+        Ok(Self(words.collect()))
     }
 }
 
@@ -429,10 +405,8 @@ impl TryFrom<Value> for NaValues {
         if let Value::String(text) = &value {
             return text.parse();
         }
-        match value.try_into() {
-            Ok(words) => Ok(Self(words)),
-            Err(_) => usage("expected words in one text, or a list of them"),
-        }
+        let words = value.try_into().map(Self);
+        words.or_else(|_| usage("expected words in one text, or a list of them"))
     }
 }
 

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use wgrad::metrics::{Confused, Confusion, MostConfused};
 
-use super::{Area, CENTRE, Drawn, FAINT, NAME_ROOM, fitted, text, width};
+use super::{Area, CENTRE, Drawn, FAINT, LEFT, NAME_ROOM, RIGHT, fitted, text, width};
 use crate::output;
 
 /// Classes up to which a count of 0 is written.
@@ -81,11 +81,7 @@ impl ConfusionMatrix<'_> {
         for (t, counts) in self.confusion.counts().iter().enumerate() {
             let all: u64 = counts.iter().sum();
             for (p, &count) in counts.iter().enumerate() {
-                let share = if all == 0 {
-                    0.0
-                } else {
-                    count as f64 / all as f64
-                };
+                let share = count as f64 / all.max(1) as f64;
                 let color = shade(share, t == p);
                 let corner = (left + at(p), top + at(t));
                 let opposite = (left + at(p + 1), top + at(t + 1));
@@ -95,12 +91,10 @@ impl ConfusionMatrix<'_> {
                     continue;
                 }
                 let middle = ((corner.0 + opposite.0) / 2, (corner.1 + opposite.1) / 2);
-                let ink = if share > 0.55 {
-                    WHITE
-                } else if count == 0 {
-                    RGBColor(170, 170, 170)
-                } else {
-                    BLACK
+                let ink = match count {
+                    0 => RGBColor(170, 170, 170),
+                    _ if share > 0.55 => WHITE,
+                    _ => BLACK,
                 };
                 let number = compact(count);
                 if width(&number, size) as i32 <= room - 2 {
@@ -115,24 +109,16 @@ impl ConfusionMatrix<'_> {
             area.draw(&PathElement::new(down, FAINT))?;
             area.draw(&PathElement::new(across, FAINT))?;
         }
-        area.draw(&Rectangle::new(
-            [(left, top), (left + side, top + side)],
-            BLACK,
-        ))?;
+        let corners = [(left, top), (left + side, top + side)];
+        area.draw(&Rectangle::new(corners, BLACK))?;
         let upright = self.upright();
         for (c, name) in self.names.iter().enumerate() {
             let middle = (at(c) + at(c + 1)) / 2;
-            let right = Pos::new(HPos::Right, VPos::Center);
-            area.draw(&Text::new(
-                name.as_str(),
-                (left - 8, top + middle),
-                text(14, BLACK).pos(right),
-            ))?;
+            let style = text(14, BLACK).pos(RIGHT);
+            area.draw(&Text::new(name.as_str(), (left - 8, top + middle), style))?;
             let style = text(14, BLACK);
             let style = match upright {
-                true => style
-                    .transform(FontTransform::Rotate90)
-                    .pos(Pos::new(HPos::Left, VPos::Center)),
+                true => style.transform(FontTransform::Rotate90).pos(LEFT),
                 false => style.pos(Pos::new(HPos::Center, VPos::Top)),
             };
             let place = (left + middle, top + side + 8);
@@ -144,13 +130,11 @@ impl ConfusionMatrix<'_> {
 
 /// From white to blue for what is right, to red for what is wrong.
 fn shade(share: f64, right: bool) -> RGBColor {
-    let full = if right {
-        (8.0, 69.0, 148.0)
-    } else {
-        (165.0, 15.0, 21.0)
-    };
     // A few wrong ones of many are to be seen.
-    let s = if right { share } else { share.sqrt() };
+    let (full, s) = match right {
+        true => ((8.0, 69.0, 148.0), share),
+        false => ((165.0, 15.0, 21.0), share.sqrt()),
+    };
     let mix = |to: f64| (255.0 + (to - 255.0) * s) as u8;
     RGBColor(mix(full.0), mix(full.1), mix(full.2))
 }
@@ -200,9 +184,7 @@ impl LargestConfusions {
         let height = Self::TOP + Self::HEIGHT * self.bars.len() as u32 + 40;
         (width, height)
     }
-}
 
-impl LargestConfusions {
     pub fn draw(&self, area: &Area<'_>) -> Drawn {
         let (whole, left) = (self.size().0 as i32, self.left as i32);
         let title = text(18, BLACK).pos(CENTRE);
@@ -211,19 +193,17 @@ impl LargestConfusions {
         let at = |i: usize| (Self::TOP + Self::HEIGHT * i as u32) as i32;
         for (i, (name, rows)) in self.bars.iter().enumerate() {
             let middle = at(i) + Self::HEIGHT as i32 / 2;
-            let style = text(14, BLACK).pos(Pos::new(HPos::Right, VPos::Center));
+            let style = text(14, BLACK).pos(RIGHT);
             area.draw(&Text::new(name.as_str(), (left - 8, middle), style))?;
             let length = (f64::from(Self::LENGTH) * *rows as f64 / most as f64).ceil() as i32;
             let corners = [(left, at(i) + 4), (left + length, at(i + 1) - 4)];
-            area.draw(&Rectangle::new(
-                corners,
-                shade(1.0, false).mix(0.7).filled(),
-            ))?;
-            let style = text(14, BLACK).pos(Pos::new(HPos::Left, VPos::Center));
+            let color = shade(1.0, false).mix(0.7);
+            area.draw(&Rectangle::new(corners, color.filled()))?;
+            let style = text(14, BLACK).pos(LEFT);
             let place = (left + length + 6, middle);
             area.draw(&Text::new(compact(*rows), place, style))?;
         }
-        let style = text(14, BLACK).pos(Pos::new(HPos::Left, VPos::Center));
+        let style = text(14, BLACK).pos(LEFT);
         let place = (left, at(self.bars.len()) + 16);
         area.draw(&Text::new(self.more.as_str(), place, style))?;
         Ok(())

@@ -113,16 +113,12 @@ fn panel(
         let (low, high) = (least / 1.3, most * 1.3);
         draw!((low..high).log_scale(), low, high, |y: &f64| tick(*y, *y));
     } else {
-        let room = if most > least {
-            0.06 * (most - least)
-        } else {
-            0.05 * most.abs().max(1e-9)
+        let room = match most > least {
+            true => 0.06 * (most - least),
+            false => 0.05 * most.abs().max(1e-9),
         };
-        let low = match least >= 0.0 {
-            true => (least - room).max(0.0),
-            false => least - room,
-        };
-        let high = most + room;
+        let bound = if least >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
+        let (low, high) = ((least - room).max(bound), most + room);
         draw!(low..high, low, high, |y: &f64| tick(*y, high - low));
     }
     Ok(())
@@ -144,19 +140,14 @@ pub fn predicted_against_true(
             let rows = (0..rows).step_by(every);
             rows.flat_map(|r| [targets.row(r)[c], predicted.row(r)[c]])
         };
-        let (least, most) = (
-            all().fold(f64::INFINITY, f64::min),
-            all().fold(f64::NEG_INFINITY, f64::max),
-        );
+        let least = all().fold(f64::INFINITY, f64::min);
+        let most = all().fold(f64::NEG_INFINITY, f64::max);
         // Numbers far from 0 differ in digits for which an axis has no room: they are shown from a round number on.
         let base = base(least, most);
         let points: Vec<f64> = all().map(|x| x - base).collect();
         let (least, most) = (least - base, most - base);
-        let room = if most > least {
-            0.05 * (most - least)
-        } else {
-            1.0
-        };
+        let width = most - least;
+        let room = if width > 0.0 { 0.05 * width } else { 1.0 };
         let range = least - room..most + room;
         let span = range.end - range.start;
         let axis = |what: &str| match base {
@@ -188,14 +179,10 @@ pub fn predicted_against_true(
             .x_label_formatter(&|x| tick(*x, span))
             .y_label_formatter(&|y| tick(*y, span))
             .draw()?;
-        chart.draw_series(LineSeries::new(
-            [(range.start, range.start), (range.end, range.end)],
-            BLACK.mix(0.5),
-        ))?;
-        let dots = points
-            .chunks_exact(2)
-            .map(|p| Circle::new((p[0], p[1]), 2, TRAIN.mix(0.5).filled()));
-        chart.draw_series(dots)?;
+        let diagonal = [range.start, range.end].map(|x| (x, x));
+        chart.draw_series(LineSeries::new(diagonal, BLACK.mix(0.5)))?;
+        let dots = points.chunks_exact(2).map(|p| (p[0], p[1]));
+        chart.draw_series(dots.map(|p| Circle::new(p, 2, TRAIN.mix(0.5).filled())))?;
     }
     Ok(())
 }

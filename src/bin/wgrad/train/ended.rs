@@ -1,13 +1,12 @@
 //! Runs that have ended, and what makes them go on; runs that ended too soon.
 
-use wgrad::fit::{EarlyStopping, FitState, History};
+use wgrad::fit::{EarlyStopping, FitState, History, Monitor};
 
 use super::start::Start;
 use crate::failure::{Failure, usage};
 use crate::folder::{again, shown};
 use crate::options::Settings;
-use crate::output;
-use crate::setup;
+use crate::{output, setup};
 
 /// Options that change something only where there are epochs to come.
 const OF_EPOCHS: &[&str] = &[
@@ -34,16 +33,17 @@ pub fn check(start: &Start, s: &Settings, state: &FitState) -> Result<Option<Str
     let wanted = s.epochs.unwrap_or_else(|| setup::default_epochs(s));
     let path = shown(&resumed.folder);
     let within = state.row > 0;
-    if state.epoch + u64::from(within) > wanted {
+    let least = state.epoch + u64::from(within);
+    if least > wanted {
         let done = output::counted(state.epoch, "epoch");
         let part = if within {
             " and a part of the next"
         } else {
             ""
         };
+        let why = format!("the run in {path} has done {done}{part}");
         return usage(format!(
-            "the run in {path} has done {done}{part}, so that --epochs {wanted} cannot be: give {} or more",
-            state.epoch + u64::from(within)
+            "{why}, so that --epochs {wanted} cannot be: give {least} or more"
         ));
     }
     // What it had before this decides whether it had ended; what it has now, whether it has to go on.
@@ -69,14 +69,15 @@ pub fn check(start: &Start, s: &Settings, state: &FitState) -> Result<Option<Str
     let why = why.join(", and ");
     let again = again(s.data.as_deref(), &resumed.folder);
     let on = format!("`{again}{more}` makes it go on");
-    let idle = OF_EPOCHS.iter().find(|name| {
+    let idle = OF_EPOCHS.iter().find(|&&name| {
         let same = || resumed.settings.epochs == s.epochs;
-        start.given.line.contains_key(**name) && !(**name == "epochs" && same())
+        start.given.line.contains_key(name) && !(name == "epochs" && same())
     });
     match idle {
-        Some(name) => usage(format!(
-            "the run in {path} has ended: {why}, so that --{name} would do nothing: {on}"
-        )),
+        Some(name) => {
+            let ended = format!("the run in {path} has ended: {why}");
+            usage(format!("{ended}, so that --{name} would do nothing: {on}"))
+        }
         None => Ok(Some(format!("the run has ended: {why}; {on}"))),
     }
 }
@@ -87,14 +88,21 @@ pub fn too_soon(history: &History, watched: EarlyStopping, again: &str) -> Optio
         return None;
     }
     let done = history.epochs.len() as u64;
-    let (what, way) = match watched.monitor {
-        wgrad::fit::Monitor::ValidationAccuracy => ("validation accuracy", "rose"),
-        wgrad::fit::Monitor::TrainLoss => ("training loss", "fell"),
-        _ => ("validation loss", "fell"),
-    };
-    Some(format!(
-        "it ended at its bound of {} while the {what} still {way}; to go on:\n  {again} --epochs {}",
-        output::counted(done, "epoch"),
-        done.saturating_mul(10)
-    ))
+    let (what, higher) = (
+        monitor_name(watched.monitor),
+        watched.monitor.higher_is_better(),
+    );
+    let way = if higher { "rose" } else { "fell" };
+    let (bound, epochs) = (output::counted(done, "epoch"), done.saturating_mul(10));
+    let why = format!("it ended at its bound of {bound} while the {what} still {way}");
+    Some(format!("{why}; to go on:\n  {again} --epochs {epochs}"))
+}
+
+/// What is watched, in words.
+pub fn monitor_name(monitor: Monitor) -> &'static str {
+    match monitor {
+        Monitor::TrainLoss => "training loss",
+        Monitor::ValidationAccuracy => "validation accuracy",
+        _ => "validation loss",
+    }
 }

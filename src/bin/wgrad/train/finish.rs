@@ -12,11 +12,9 @@ use super::ended;
 use super::prepare::Job;
 use crate::failure::Failure;
 use crate::folder::{self, Folder, again};
-use crate::output;
-use crate::plots;
 use crate::progress::Voice;
 use crate::report::{self, Summary};
-use crate::setup;
+use crate::{output, plots, setup};
 
 /// What a run says in the end, in JSON.
 #[derive(Serialize)]
@@ -52,45 +50,28 @@ pub fn finish(
         // Without the weights that classes were trained with.
         (None, Targets::Classes(labels)) if job.data.weights().is_some() => {
             let inputs = job.data.inputs().clone();
-            (
-                Cow::Owned(Dataset::classes(inputs, labels.clone())?),
-                "training",
-            )
+            let data = Dataset::classes(inputs, labels.clone())?;
+            (Cow::Owned(data), "training")
         }
         (None, _) => (Cow::Borrowed(&job.data), "training"),
     };
-    let [trained_on, held] = &job.values;
-    let values = if job.validation.is_some() {
-        held
-    } else {
-        trained_on
-    };
-    let result = report::evaluate(trainer, &data, &job.preparation, values.as_ref())?;
+    let held = job.validation.is_some();
+    let values = job.values[usize::from(held)].as_ref();
+    let result = report::evaluate(trainer, &data, &job.preparation, values)?;
     let summary = Summary::new(facts(job), history, on, result.report);
+    let (path, pairs) = (folder.path(), result.pairs.as_ref());
     let plotted = match job.settings.plots {
-        true => plots::run(
-            folder.path(),
-            &summary,
-            result.pairs.as_ref(),
-            &job.preparation,
-        )?,
+        true => plots::run(path, &summary, pairs, &job.preparation)?,
         false => Vec::new(),
     };
-    summary.write(folder.path(), &plotted)?;
+    summary.write(path, &plotted)?;
 
     let history = &summary.history;
-    let held = job.validation.is_some();
     let watched = setup::watched(&job.settings, held);
-    let too_soon = ended::too_soon(
-        history,
-        watched,
-        &again(job.settings.data.as_deref(), folder.path()),
-    );
-    let mut done = format!(
-        "{} in {}",
-        output::counted(history.epochs.len() as u64, "epoch"),
-        output::duration(history.seconds())
-    );
+    let again = again(job.settings.data.as_deref(), path);
+    let too_soon = ended::too_soon(history, watched, &again);
+    let epochs = output::counted(history.epochs.len() as u64, "epoch");
+    let mut done = format!("{epochs} in {}", output::duration(history.seconds()));
     if history.stop == Some(Stop::Patience) {
         done += &format!(": no improvement for {}", job.settings.patience);
     }
@@ -112,10 +93,8 @@ pub fn finish(
     for path in &saved {
         voice.say(format_args!("model      {}", folder::near(path).display()));
     }
-    voice.say(format_args!(
-        "report     {}",
-        folder.file("report.md").display()
-    ));
+    let report = folder.file("report.md");
+    voice.say(format_args!("report     {}", report.display()));
     if let Some(text) = &too_soon {
         voice.say(text);
     }

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 use wgrad::data::{ClassMap, Targets};
-use wgrad::fit::{FitOptions, Monitor};
-use wgrad::{Dataset, Trainer};
+use wgrad::fit::FitOptions;
+use wgrad::{Dataset, Layer, Trainer};
 
+use super::ended::monitor_name;
 use super::prepare::Job;
 use crate::failure::Failure;
-use crate::folder;
-use crate::output;
 use crate::progress::Voice;
+use crate::{folder, output};
 
 /// Says what will be trained, on what.
 pub fn introduce(
@@ -20,11 +20,8 @@ pub fn introduce(
 ) -> Result<(), Failure> {
     let s = &job.settings;
     let rows = job.data.rows();
-    voice.say(format_args!(
-        "data       {}: {}",
-        folder::near(crate::data::path(s)?).display(),
-        job.found.summary
-    ));
+    let path = folder::near(crate::data::path(s)?).display();
+    voice.say(format_args!("data       {path}: {}", job.found.summary));
     voice.say(format_args!("           {}", job.preparation));
     for guess in &job.found.guesses {
         voice.say(format_args!("           {guess}"));
@@ -37,9 +34,9 @@ pub fn introduce(
         None => "none to validate with".into(),
         Some(held) => format!("{} to validate with", output::count(held.rows() as u64)),
     };
+    let count = output::count(rows as u64);
     voice.say(format_args!(
-        "           {} rows to train on, {validation}",
-        output::count(rows as u64)
+        "           {count} rows to train on, {validation}"
     ));
     voice.say("network    layer  output                        parameters");
     let mut inputs = job.network.inputs();
@@ -55,62 +52,44 @@ pub fn introduce(
             text += ", residual";
         }
         let each = inputs as u64 + 1 + 2 * u64::from(layer.norm.is_some());
-        voice.say(format_args!(
-            "           {l:>5}  {text:<28}  {:>10}",
-            output::count(layer.outputs as u64 * each)
-        ));
+        let count = output::count(layer.outputs as u64 * each);
+        voice.say(format_args!("           {l:>5}  {text:<28}  {count:>10}"));
         inputs = layer.outputs;
     }
-    voice.say(format_args!(
-        "           in all {} parameters",
-        output::count(job.network.parameters())
-    ));
+    let parameters = output::count(job.network.parameters());
+    voice.say(format_args!("           in all {parameters} parameters"));
     let batch = options.batch_size.min(rows);
     let per_epoch = trainer.steps_per_epoch(rows, batch);
+    let (name, lr) = (trainer.optimizer().name(), trainer.optimizer().lr());
+    let mut training = format!("{}, {name}, learning rate {lr}", job.criterion);
+    if s.schedule != "constant" {
+        training += &format!(", schedule {}", s.schedule);
+    }
+    if s.warmup > 0 {
+        training += &format!(", warm-up {}", s.warmup);
+    }
+    voice.say(format_args!("training   {training}"));
+    let stopping = options.early_stopping.filter(|s| s.patience < u64::MAX);
+    let patience = stopping.map_or(String::new(), |stopping| {
+        let watched = monitor_name(stopping.monitor);
+        format!(", patience {} for the {watched}", stopping.patience)
+    });
+    let counts = [
+        (options.epochs, "epoch"),
+        (per_epoch, "step"),
+        (batch as u64, "row"),
+    ];
+    let [epochs, steps, rows] = counts.map(|(n, what)| output::counted(n, what));
     voice.say(format_args!(
-        "training   {}, {}, learning rate {}{}{}",
-        job.criterion,
-        trainer.optimizer().name(),
-        trainer.optimizer().lr(),
-        if s.schedule == "constant" {
-            String::new()
-        } else {
-            format!(", schedule {}", s.schedule)
-        },
-        if s.warmup > 0 {
-            format!(", warm-up {}", s.warmup)
-        } else {
-            String::new()
-        },
-    ));
-    voice.say(format_args!(
-        "           at most {} of {} of {}{}",
-        output::counted(options.epochs, "epoch"),
-        output::counted(per_epoch, "step"),
-        output::counted(batch as u64, "row"),
-        match &options.early_stopping {
-            Some(stopping) if stopping.patience < u64::MAX => {
-                let watched = match stopping.monitor {
-                    Monitor::TrainLoss => "training loss",
-                    Monitor::ValidationAccuracy => "validation accuracy",
-                    _ => "validation loss",
-                };
-                format!(", patience {} for the {watched}", stopping.patience)
-            }
-            _ => String::new(),
-        }
+        "           at most {epochs} of {steps} of {rows}{patience}"
     ));
     if job.small_batch {
-        voice.say(
-            "           steps of a tenth of the rows, as these are few; --batch-size says otherwise",
-        );
+        let few = "steps of a tenth of the rows, as these are few; --batch-size says otherwise";
+        voice.say(format_args!("           {few}"));
     }
-    let resident = resident(job);
-    voice.say(format_args!(
-        "memory     {} for the network, its optimiser and a batch; {} for the data",
-        output::bytes(trainer.bytes()),
-        output::bytes(resident)
-    ));
+    let (own, data) = (output::bytes(trainer.bytes()), output::bytes(resident(job)));
+    let own = format!("{own} for the network, its optimiser and a batch");
+    voice.say(format_args!("memory     {own}; {data} for the data"));
     voice.say(format_args!("device     {} ({})", job.device, job.why));
     for warning in &job.found.warnings {
         voice.say(format_args!("warning    {warning}"));
@@ -133,23 +112,17 @@ pub fn outline(job: &Job, options: &FitOptions<'_>, trainer: &Trainer) -> Result
     let rows = job.data.rows();
     let batch = options.batch_size.min(rows);
     let mut inputs = job.network.inputs();
-    let layers: Vec<Value> = job
-        .network
-        .layers()
-        .iter()
-        .map(|layer| {
-            let told = json!({
-                "inputs": inputs,
-                "outputs": layer.outputs,
-                "activation": layer.activation.to_string(),
-                "norm": layer.norm.as_ref().map(ToString::to_string),
-                "dropout": layer.dropout,
-                "residual": layer.residual,
-            });
-            inputs = layer.outputs;
-            told
+    let layer = |layer: &Layer| {
+        json!({
+            "inputs": std::mem::replace(&mut inputs, layer.outputs),
+            "outputs": layer.outputs,
+            "activation": layer.activation.to_string(),
+            "norm": layer.norm.as_ref().map(ToString::to_string),
+            "dropout": layer.dropout,
+            "residual": layer.residual,
         })
-        .collect();
+    };
+    let layers: Vec<Value> = job.network.layers().iter().map(layer).collect();
     let stopping = options.early_stopping;
     let patience = stopping.map(|s| s.patience).filter(|&n| n < u64::MAX);
     Ok(json!({

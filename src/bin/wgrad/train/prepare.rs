@@ -6,12 +6,10 @@ use wgrad::{
 
 use super::start::Start;
 use crate::data::Findings;
-use crate::failure::{Failure, unusable, usage};
+use crate::failure::{Failure, unusable, unusable_at, usage};
 use crate::folder::{self, Facts};
-use crate::model;
 use crate::options::{ClassWeights, Held, Known, Settings};
-use crate::output;
-use crate::setup;
+use crate::{model, output, setup};
 
 /// What is trained, on what.
 pub struct Job {
@@ -32,7 +30,7 @@ pub struct Job {
     /// Whether the size of a batch is what suits so few rows, and nobody's wish.
     pub small_batch: bool,
     /// Why it is this device.
-    pub why: String,
+    pub why: &'static str,
 }
 
 /// The job, and the trainer for it, with the weights that it begins with or goes on with.
@@ -41,24 +39,22 @@ pub fn job(start: &Start) -> Result<(Job, Trainer), Failure> {
     // The data, prepared as it was where the run goes on.
     let checkpoint = start.checkpoint();
     let stored = checkpoint.and_then(|c| c.preparation.clone());
-    let fitted: Option<Preparation> = match stored {
-        None => None,
-        Some(value) => Some(serde_json::from_value(value).map_err(|e| {
-            Failure::File(format!("the checkpoint's preparation cannot be read ({e}): take one that `wgrad train` made"))
-        })?),
-    };
+    let fitted = stored
+        .map(serde_json::from_value::<Preparation>)
+        .transpose();
+    let fitted = fitted.or_else(|e| {
+        let what = format!("the checkpoint's preparation cannot be read ({e})");
+        unusable(format!("{what}: take one that `wgrad train` made"))
+    })?;
     let held = match settings.validation {
         Held::Share(share) => share,
         Held::File(_) => 0.0,
     };
     // A few rows are held out only where somebody asks for it.
-    let asked = start.share_asked;
-    let share = |rows| {
-        if asked || rows >= setup::FEW {
-            held
-        } else {
-            0.0
-        }
+    let share = |rows| match rows {
+        setup::FEW.. => held,
+        _ if start.share_asked => held,
+        _ => 0.0,
     };
     let read = crate::data::training(&settings, fitted.as_ref(), share)?;
     let rows = read.all.rows();
@@ -79,13 +75,12 @@ pub fn job(start: &Start) -> Result<(Job, Trainer), Failure> {
     if let Some(before) = start.resumed.as_ref().and_then(|r| r.facts.as_ref())
         && before.data != facts.data
     {
-        return unusable(format!(
-            "{}: the data has changed since the run began ({} rows now, {} then, or other values): put back what it was, or \
-             begin anew with --init-from for the weights",
-            crate::data::path(&settings)?.display(),
-            rows,
-            before.rows
-        ));
+        let counts = format!("{rows} rows now, {} then, or other values", before.rows);
+        let text = format!(
+            "the data has changed since the run began ({counts}): put back what it was, or \
+             begin anew with --init-from for the weights"
+        );
+        return unusable_at(crate::data::path(&settings)?, text);
     }
     // Weights of classes are for training alone: what is held out tells how good it is.
     let (mut data, validation) = (read.data, read.validation);
@@ -154,24 +149,20 @@ fn trainer(
     if let Some(resumed) = &start.resumed
         && let Some(checkpoint) = &resumed.checkpoint
     {
-        if resumed.elsewhere {
-            return Ok(Trainer::resume_elsewhere(device, checkpoint)?);
-        }
-        return Ok(Trainer::resume(device, checkpoint)?);
+        return Ok(match resumed.elsewhere {
+            true => Trainer::resume_elsewhere(device, checkpoint)?,
+            false => Trainer::resume(device, checkpoint)?,
+        });
     }
     let mut trainer = Trainer::new(device, network, criterion, optimizer, start.settings.seed)?;
     if let Some(path) = &start.settings.init_from {
         let (source, path) = model::open(path)?;
         let source = source.model()?;
         if source.network().to_string() != network.to_string() {
-            return Err(Error::Architecture {
-                what: path.display().to_string(),
-                found: source.network().to_string(),
-                expected: network.to_string(),
-                advice: "give options that make the network the same, or leave --init-from out"
-                    .into(),
-            }
-            .into());
+            let what = path.display().to_string();
+            let (there, here) = (source.network().to_string(), network.to_string());
+            let advice = "give options that make the network the same, or leave --init-from out";
+            return Err(another(what, there, here, advice));
         }
         trainer.set_weights(source.weights())?;
     }
@@ -212,21 +203,22 @@ fn check_architecture(
     criterion: Criterion,
     optimizer: &str,
 ) -> Result<(), Failure> {
-    let there = format!(
-        "{}; {}; {}",
-        found.network(),
-        found.criterion(),
-        found.optimizer().name()
-    );
+    let there = (found.network(), found.criterion(), found.optimizer().name());
+    let there = format!("{}; {}; {}", there.0, there.1, there.2);
     let here = format!("{network}; {criterion}; {optimizer}");
     if there == here {
         return Ok(());
     }
-    Err(Error::Architecture {
-        what: "the checkpoint".into(),
-        found: there,
-        expected: here,
-        advice: "leave the options out that differ, or begin a new run with them".into(),
-    }
-    .into())
+    let advice = "leave the options out that differ, or begin a new run with them";
+    Err(another("the checkpoint".into(), there, here, advice))
+}
+
+/// A network, or what else must fit, is another than the options make.
+fn another(what: String, found: String, expected: String, advice: &str) -> Failure {
+    Failure::Library(Error::Architecture {
+        what,
+        found,
+        expected,
+        advice: advice.into(),
+    })
 }

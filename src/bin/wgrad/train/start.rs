@@ -67,10 +67,8 @@ fn begin(a: &Arguments) -> Result<Start, Failure> {
     let file = match &a.config {
         None => Options::default(),
         Some(path) => {
-            let text = std::fs::read_to_string(path);
-            let text = text.map_err(|e| failure::file(path, "it cannot be read", &e))?;
             let name = path.display().to_string();
-            let options = Options::parse(&text, &name)?;
+            let options = Options::parse(&failure::read(path)?, &name)?;
             given.file = Some((name, options.table()?));
             options
         }
@@ -101,10 +99,8 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
         ));
     }
     let fixed = |key: &&String| !(CHANGEABLE.contains(&key.as_str()) || piped && *key == "data");
-    let changed = new
-        .keys()
-        .filter(fixed)
-        .find(|key| old.get(*key) != new.get(*key));
+    let mut keys = new.keys().filter(fixed);
+    let changed = keys.find(|key| old.get(*key) != new.get(*key));
     if a.options.run.is_some() {
         return usage("--run and --resume exclude each other: a run stays in its folder");
     }
@@ -131,10 +127,8 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
             shown(path)
         ));
     }
-    let facts = match &checkpoint {
-        Some(_) => Some(folder::facts(path)?),
-        None => None,
-    };
+    let facts = checkpoint.is_some().then(|| folder::facts(path));
+    let facts = facts.transpose()?;
     Ok(Start {
         settings,
         given: Given {
@@ -153,29 +147,23 @@ fn resume(a: &Arguments, path: &Path, voice: &Voice) -> Result<Start, Failure> {
     })
 }
 
-fn absolute(path: &mut Option<PathBuf>) -> Result<(), Failure> {
-    if let Some(path) = path.as_mut().filter(|path| !is_standard(path)) {
-        *path =
-            std::path::absolute(&*path).map_err(|e| failure::file(path, "it has no place", &e))?;
-    }
-    Ok(())
-}
-
 /// All paths made to hold wherever the run goes on from.
 fn anchored(mut s: Settings) -> Result<Settings, Failure> {
-    for path in [
+    let held = match &mut s.validation {
+        Held::File(path) => Some(path),
+        Held::Share(_) => None,
+    };
+    let own = [
         &mut s.data,
         &mut s.targets,
         &mut s.validation_targets,
         &mut s.out,
         &mut s.init_from,
-    ] {
-        absolute(path)?;
-    }
-    if let Held::File(path) = &s.validation {
-        let mut path = Some(path.clone());
-        absolute(&mut path)?;
-        s.validation = Held::File(path.unwrap_or_default());
+    ];
+    let paths = own.into_iter().flatten().chain(held);
+    for path in paths.filter(|path| !is_standard(path)) {
+        *path =
+            std::path::absolute(&*path).map_err(|e| failure::file(path, "it has no place", &e))?;
     }
     Ok(s)
 }
@@ -212,19 +200,17 @@ fn check(start: &Start, config: Option<&PathBuf>) -> Result<(), Failure> {
     if s.keep == 0 {
         return usage("--keep is 0, but at least 1 checkpoint must be kept");
     }
-    for (name, n) in [
+    let counts = [
         ("checkpoint-steps", s.checkpoint_steps),
         ("log-steps", s.log_steps),
-    ] {
-        if n == Some(0) {
-            return usage(format!(
-                "--{name} is 0, but must be 1 or more; leave it out for none"
-            ));
-        }
+    ];
+    if let Some((name, _)) = counts.iter().find(|(_, n)| *n == Some(0)) {
+        return usage(format!(
+            "--{name} is 0, but must be 1 or more; leave it out for none"
+        ));
     }
-    if s.checkpoint_minutes
-        .is_some_and(|m| !(m > 0.0 && m.is_finite()))
-    {
+    let sound = |minutes: f64| minutes > 0.0 && minutes.is_finite();
+    if !s.checkpoint_minutes.is_none_or(sound) {
         return usage("--checkpoint-minutes must be above 0; leave it out for none");
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Map;
+use serde_json::json;
 use wgrad::CheckpointFolder;
 use wgrad::fit::{Event, Fit};
 
@@ -71,16 +71,15 @@ pub fn train(
     let outcome = steps(fit, job, folder, checkpoints, &mut progress, resumed);
     signals::training(false);
     let voice = progress.end();
-    let outcome = outcome.and_then(|stopped| match stopped {
-        None => Ok(()),
-        Some((epoch, step)) => {
-            output::note(format_args!(
-                "stopped in epoch {epoch}, after {}, and saved; to go on:\n  {}",
-                output::counted(step, "step"),
-                again(job.settings.data.as_deref(), folder.path())
-            ));
-            Err(Failure::Interrupted)
-        }
+    let outcome = outcome.and_then(|stopped| {
+        let Some((epoch, step)) = stopped else {
+            return Ok(());
+        };
+        let steps = output::counted(step, "step");
+        let stopped = format!("stopped in epoch {epoch}, after {steps}, and saved");
+        let again = again(job.settings.data.as_deref(), folder.path());
+        output::note(format_args!("{stopped}; to go on:\n  {again}"));
+        Err(Failure::Interrupted)
     });
     (voice, outcome)
 }
@@ -130,9 +129,9 @@ fn steps(
         }
         let at = done(fit);
         let place = fit.progress();
+        let late = |minutes: f64| saver.when.elapsed().as_secs_f64() >= 60.0 * minutes;
         let mut due = s.checkpoint_steps.is_some_and(|n| at.is_multiple_of(n))
-            || s.checkpoint_minutes
-                .is_some_and(|m| saver.when.elapsed().as_secs_f64() >= 60.0 * m);
+            || s.checkpoint_minutes.is_some_and(late);
         match event {
             Event::Epoch(record) => {
                 folder.epoch(&record)?;
@@ -152,12 +151,10 @@ fn steps(
                     live = Instant::now();
                 }
                 if logged && let Some(loss) = loss {
-                    let mut object = Map::new();
-                    object.insert("step".into(), at.into());
-                    object.insert("epoch".into(), place.epoch.into());
-                    object.insert("train/running_loss".into(), loss.into());
-                    object.insert("lr".into(), fit.trainer().optimizer().lr().into());
-                    folder.log(object)?;
+                    let lr = fit.trainer().optimizer().lr();
+                    folder.log(json!({
+                        "step": at, "epoch": place.epoch, "train/running_loss": loss, "lr": lr,
+                    }))?;
                 }
                 progress.steps(&place, loss);
             }

@@ -5,7 +5,7 @@ use super::seen::{Seen, not_a_number};
 use super::{ColumnSurvey, Survey, SurveyedKind, Warning, WarningKind};
 use crate::data::class_map::ClassMap;
 use crate::data::element::Task;
-use crate::data::frame::At;
+use crate::data::frame::ValueAt;
 use crate::data::preparation::Missing;
 use crate::data::table::looks_like_money as money;
 use crate::data::wording::{listed, shortened};
@@ -26,25 +26,22 @@ fn is_numeric(roles: &Roles<'_>, column: usize, seen: &Seen, stated: bool) -> Re
     let numeric = match &seen.text {
         None => stated || seen.identifier.is_none(),
         Some(at) if stated || 2 * seen.numbers > seen.present => {
-            let problem = if stated {
-                "is no number, but the column was said to be numeric".to_owned()
-            } else {
-                let (numbers, present) = (seen.numbers, seen.present);
-                format!("is no number, but {numbers} of the column's {present} values are")
+            let (numbers, present) = (seen.numbers, seen.present);
+            let problem = match stated {
+                true => "is no number, but the column was said to be numeric".into(),
+                false => {
+                    format!("is no number, but {numbers} of the column's {present} values are")
+                }
             };
             let advice = not_a_number(&at.place, &at.text);
             return Err(frame.cell(column, at, CellKind::NotANumber, problem, advice));
         }
-        Some(At { text: value, .. }) if seen.money == seen.present => {
+        Some(ValueAt { text: value, .. }) if seen.money == seen.present => {
             let sign = money(value).unwrap_or_default();
-            return Err(roles.about(
-                column,
-                ColumnKind::Currency,
-                format!("its values are numbers with {sign:?}, as {value:?}"),
-                format!(
-                    "take {sign:?} out of the file, or call the column categorical if these are names"
-                ),
-            ));
+            let problem = format!("its values are numbers with {sign:?}, as {value:?}");
+            let names = "call the column categorical if these are names";
+            let advice = format!("take {sign:?} out of the file, or {names}");
+            return Err(roles.about(column, ColumnKind::Currency, problem, advice));
         }
         Some(_) => false,
     };
@@ -62,39 +59,27 @@ fn is_numeric(roles: &Roles<'_>, column: usize, seen: &Seen, stated: bool) -> Re
 /// Whether the target is one of classes, and why, if that was guessed.
 fn has_classes(roles: &Roles<'_>, task: Task, seen: &[Seen]) -> Result<(bool, Option<String>)> {
     let [column] = roles.targets[..] else {
+        let (count, allowed) = (roles.targets.len(), "1 for classification");
         return match task {
-            Task::Classification if !roles.targets.is_empty() => Err(Error::Argument {
-                name: "the number of targets".into(),
-                value: roles.targets.len().to_string(),
-                allowed: "1 for classification".into(),
-            }),
+            Task::Classification if count > 0 => {
+                Err(Error::argument("the number of targets", count, allowed))
+            }
             _ => Ok((false, None)),
         };
     };
     let of = &seen[0];
-    if roles.frame.has_classes(column) {
-        return Ok((true, None));
-    }
-    if roles.frame.has_numbers(column) {
-        return Ok((false, None));
-    }
     match task {
+        _ if roles.frame.has_classes(column) => return Ok((true, None)),
+        _ if roles.frame.has_numbers(column) => return Ok((false, None)),
         Task::Regression => return Ok((false, None)),
         Task::Classification => return Ok((true, None)),
+        Task::Auto if roles.categorical.contains(&column) => return Ok((true, None)),
         Task::Auto => {}
-    }
-    if roles.categorical.contains(&column) {
-        return Ok((true, None));
     }
     let stated = roles.numeric.contains(&column);
     if !is_numeric(roles, column, of, stated)? {
-        let why = match &of.identifier {
-            Some(value) if of.text.is_none() => {
-                format!("classes: {value:?} is not written as a number is")
-            }
-            _ => "classes: text".into(),
-        };
-        return Ok((true, Some(why)));
+        let why = of.like_a_name().unwrap_or("text".into());
+        return Ok((true, Some(format!("classes: {why}"))));
     }
     if stated || of.fractions || of.names.given_up {
         return Ok((false, None));
@@ -116,16 +101,12 @@ fn has_classes(roles: &Roles<'_>, task: Task, seen: &[Seen]) -> Result<(bool, Op
         && of.present >= 10 * distinct
         && 10 * least * distinct >= of.present;
     if codes {
-        let why = format!(
-            "classes: all whole numbers from {} to {}, each about as often",
-            of.min, of.max
-        );
+        let range = format!("from {} to {}", of.min, of.max);
+        let why = format!("classes: all whole numbers {range}, each about as often");
         return Ok((true, Some(why)));
     }
-    Ok((
-        false,
-        Some(format!("numbers: {distinct} different whole numbers")),
-    ))
+    let why = format!("numbers: {distinct} different whole numbers");
+    Ok((false, Some(why)))
 }
 
 /// What follows from what was seen; nothing if names of classes are missing that turn out to matter.
@@ -139,33 +120,19 @@ pub(super) fn decide(
     let rows = frame.rows() - dropped.len();
     let used: Vec<usize> = roles.used().collect();
     if let Some((_, &c)) = seen.iter().zip(&used).find(|(seen, _)| seen.present == 0) {
-        let target = roles.targets.contains(&c);
-        return Err(roles.about(
-            c,
-            if target {
-                ColumnKind::EmptyTarget
-            } else {
-                ColumnKind::Empty
-            },
-            "it has no values, all are missing",
-            match target {
-                true => "choose another target: unless one is said, the last column is",
-                false => "leave that column out",
-            },
-        ));
+        let last = "choose another target: unless one is said, the last column is";
+        let (kind, advice) = match roles.targets.contains(&c) {
+            true => (ColumnKind::EmptyTarget, last),
+            false => (ColumnKind::Empty, "leave that column out"),
+        };
+        return Err(roles.about(c, kind, "it has no values, all are missing", advice));
     }
-    let mut targets = seen.split_off(roles.inputs.len());
+    let targets = seen.split_off(roles.inputs.len());
     let mut numbers = Vec::with_capacity(seen.len());
     for (seen, &c) in seen.iter().zip(&roles.inputs) {
-        numbers.push(
-            !roles.categorical.contains(&c)
-                && is_numeric(
-                    roles,
-                    c,
-                    seen,
-                    roles.numeric.contains(&c) || frame.has_numbers(c),
-                )?,
-        );
+        let stated = roles.numeric.contains(&c) || frame.has_numbers(c);
+        let names = roles.categorical.contains(&c);
+        numbers.push(!names && is_numeric(roles, c, seen, stated)?);
     }
     let (classes, why) = has_classes(roles, task, &targets)?;
     if !classes {
@@ -179,16 +146,13 @@ pub(super) fn decide(
             if !is_numeric(roles, c, seen, stated)? {
                 let text = seen.text.as_ref().map(|at| at.text.as_str());
                 let value = text.or(seen.identifier.as_deref()).unwrap_or_default();
-                return Err(roles.about(
-                    c,
-                    ColumnKind::TextTarget,
-                    format!(
-                        "it has names, as {:?}, but of {} targets each must be numbers",
-                        shortened(value),
-                        roles.targets.len()
-                    ),
-                    "learn it alone, for classes; or call it numeric, if its values are numbers",
-                ));
+                let (value, count) = (shortened(value), roles.targets.len());
+                let problem = format!(
+                    "it has names, as {value:?}, but of {count} targets each must be numbers"
+                );
+                let advice =
+                    "learn it alone, for classes; or call it numeric, if its values are numbers";
+                return Err(roles.about(c, ColumnKind::TextTarget, problem, advice));
             }
         }
     }
@@ -200,55 +164,39 @@ pub(super) fn decide(
     let missing = missing.filter_map(|(seen, &c)| Some((seen.lacks.as_ref()?, c)));
     if let Some(((_, at), c)) = missing.min_by_key(|((row, _), _)| *row) {
         return Err(match roles.targets.contains(&c) {
-            true => frame.cell(
-                c,
-                at,
-                CellKind::MissingTarget,
-                "is missing, but it is what shall be learnt",
-                "fill it in, or have rows with missing values dropped",
-            ),
+            true => {
+                let problem = "is missing, but it is what shall be learnt";
+                let advice = "fill it in, or have rows with missing values dropped";
+                frame.cell(c, at, CellKind::MissingTarget, problem, advice)
+            }
             false => frame.refused(c, at, CellKind::MissingInput),
         });
     }
     let mut warnings = Vec::new();
     let classes = match classes {
-        false => None,
+        false => {
+            constant_targets(roles, &targets, rows, &mut warnings)?;
+            None
+        }
         true if targets[0].names.given_up => return Ok(None),
-        true => Some(classes_of(
-            roles,
-            task,
-            &mut targets[0],
-            rows,
-            &mut warnings,
-        )?),
+        true => Some(classes_of(roles, task, &targets[0], rows, &mut warnings)?),
     };
-    if classes.is_none() {
-        constant_targets(roles, &targets, rows, &mut warnings)?;
-    }
     for (seen, &c) in seen.iter().zip(&roles.inputs) {
         warnings.extend(identifier(roles, c, seen, rows));
     }
     for (seen, &c) in seen.iter().chain(&targets).zip(&used) {
         let said = roles.categorical.contains(&c) || classes_said(roles, task, c);
         if !said && seen.text.is_some() && 10 * seen.like >= 9 * seen.present {
-            warnings.push(roles.doubt(
-                c,
-                WarningKind::LikeNumbers,
-                format!(
-                    "its values look like numbers, as {:?}, but are taken for names",
-                    shortened(seen.first_like.as_deref().unwrap_or_default())
-                ),
-            ));
+            let value = shortened(seen.first_like.as_deref().unwrap_or_default());
+            let text =
+                format!("its values look like numbers, as {value:?}, but are taken for names");
+            warnings.push(roles.doubt(c, WarningKind::LikeNumbers, text));
         }
     }
     let columns = surveyed(roles, &seen, &numbers, &targets, classes.is_some(), why);
     let drop_for = match roles.options.missing {
         Missing::Drop if roles.missing_in.is_empty() => Vec::new(),
-        _ => used
-            .iter()
-            .copied()
-            .filter(|&c| *roles.rule(c) == Missing::Drop)
-            .collect(),
+        _ => roles.dropping().collect(),
     };
     Ok(Some(Survey {
         columns,
@@ -277,20 +225,18 @@ fn classes_said(roles: &Roles<'_>, task: Task, column: usize) -> bool {
 fn classes_of(
     roles: &Roles<'_>,
     task: Task,
-    seen: &mut Seen,
+    seen: &Seen,
     rows: usize,
     warnings: &mut Vec<Warning>,
 ) -> Result<(ClassMap, Vec<u32>)> {
     let column = roles.targets[0];
     let counted = seen.names.counted();
     let classes = match seen.is_plain() {
-        true => ClassMap::of_numbers(
-            counted
-                .iter()
-                .zip(&seen.names.values)
-                .map(|(&(name, n), &x)| (name.to_owned(), x, n))
-                .collect(),
-        )?,
+        true => {
+            let numbers = counted.iter().zip(&seen.names.values);
+            let numbers = numbers.map(|(&(name, n), &x)| (name.to_owned(), x, n));
+            ClassMap::of_numbers(numbers.collect())?
+        }
         false => ClassMap::new(counted.iter().map(|(name, _)| *name))?,
     };
     if let [class] = classes.names() {
@@ -308,42 +254,29 @@ fn classes_of(
     labels.iter().for_each(|&c| per_class[c as usize] += 1);
     let said = classes_said(roles, task, column) || roles.categorical.contains(&column);
     if rows >= ENOUGH && 2 * classes.len() > rows {
-        let many = format!(
-            "{} classes for {rows} rows ({})",
-            classes.len(),
-            listed(&classes.names()[..classes.len().min(3)])
-        );
-        if !said && 5 * classes.len() > 4 * rows {
-            return Err(roles.about(
-                column,
-                ColumnKind::ManyClasses,
-                format!("{many}: almost every row would be a class of its own"),
-                "choose another target; or say that the task is classification, if these are classes, or regression, if these \
-                 are numbers, and how numbers are written",
-            ));
+        let count = classes.len();
+        let few = listed(&classes.names()[..count.min(3)]);
+        let many = format!("{count} classes for {rows} rows ({few})");
+        if !said && 5 * count > 4 * rows {
+            let problem = format!("{many}: almost every row would be a class of its own");
+            let advice = "choose another target; or say that the task is classification, if these are classes, or regression, if \
+                          these are numbers, and how numbers are written";
+            return Err(roles.about(column, ColumnKind::ManyClasses, problem, advice));
         }
-        warnings.push(roles.doubt(
-            column,
-            WarningKind::ManyClasses,
-            format!("{many}, most of which are seen once"),
-        ));
+        let text = format!("{many}, most of which are seen once");
+        warnings.push(roles.doubt(column, WarningKind::ManyClasses, text));
     }
     // A class that stands in the first row alone may be the name of the column.
     let first = labels[0] as usize;
-    let others = per_class
-        .iter()
-        .enumerate()
-        .all(|(c, &n)| c == first || n > 1);
-    if rows >= 10
-        && per_class[first] == 1
-        && others
-        && roles.frame.is_table()
-        && !roles.frame.is_named()
-    {
-        warnings.push(roles.doubt(column, WarningKind::Header, format!(
-                "class {:?} stands in the first line alone: that line may hold the names of the columns",
-                shortened(&classes.names()[first])
-            )));
+    let once = |&c: &usize| per_class[c] == 1;
+    let alone = once(&first) && (0..classes.len()).filter(once).count() == 1;
+    let headless = roles.frame.is_table() && !roles.frame.is_named();
+    if rows >= 10 && alone && headless {
+        let name = shortened(&classes.names()[first]);
+        let text = format!(
+            "class {name:?} stands in the first line alone: that line may hold the names of the columns"
+        );
+        warnings.push(roles.doubt(column, WarningKind::Header, text));
     }
     Ok((classes, labels))
 }
@@ -365,17 +298,11 @@ fn constant_targets(
         if seen.min != seen.max || roles.frame.has_numbers(c) {
             continue;
         }
-        let text = format!(
-            "all {rows} rows have {}, so there is nothing to learn",
-            seen.min
-        );
+        let value = seen.min;
+        let text = format!("all {rows} rows have {value}, so there is nothing to learn");
         if all == targets.len() {
-            return Err(roles.about(
-                c,
-                ColumnKind::ConstantTarget,
-                text,
-                "choose another target, or see that the column holds what it should",
-            ));
+            let advice = "choose another target, or see that the column holds what it should";
+            return Err(roles.about(c, ColumnKind::ConstantTarget, text, advice));
         }
         warnings.push(roles.doubt(c, WarningKind::ConstantTarget, text));
     }
@@ -408,17 +335,15 @@ fn surveyed(
     classes: bool,
     why: Option<String>,
 ) -> Vec<ColumnSurvey> {
-    let mut columns: Vec<ColumnSurvey> = (0..roles.frame.cols())
-        .map(|c| ColumnSurvey {
-            column: roles.frame.known(c),
-            kind: SurveyedKind::Unused,
-            missing: 0,
-            why: None,
-        })
-        .collect();
+    let unused = |c| ColumnSurvey {
+        column: roles.frame.known(c),
+        kind: SurveyedKind::Unused,
+        missing: 0,
+        why: None,
+    };
+    let mut columns: Vec<ColumnSurvey> = (0..roles.frame.cols()).map(unused).collect();
     let mut put = |c: usize, seen: &Seen, number: bool, why: Option<String>| {
-        columns[c].missing = seen.missing;
-        columns[c].why = why;
+        (columns[c].missing, columns[c].why) = (seen.missing, why);
         columns[c].kind = match number {
             true => SurveyedKind::Numbers {
                 min: seen.min,
@@ -429,12 +354,7 @@ fn surveyed(
         };
     };
     for ((seen, &c), &number) in inputs.iter().zip(&roles.inputs).zip(numbers) {
-        let why = seen
-            .identifier
-            .as_ref()
-            .filter(|_| !number && seen.text.is_none())
-            .map(|value| format!("{value:?} is not written as a number is"));
-        put(c, seen, number, why);
+        put(c, seen, number, seen.like_a_name().filter(|_| !number));
     }
     for (seen, &c) in targets.iter().zip(&roles.targets) {
         put(c, seen, !classes, why.clone());

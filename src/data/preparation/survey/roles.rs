@@ -25,11 +25,8 @@ impl<'a> Roles<'a> {
         let resolve = |columns: &[ColumnRef]| -> Result<Vec<usize>> {
             columns.iter().map(|column| frame.column(column)).collect()
         };
-        let mut targets: Vec<usize> = options
-            .targets
-            .iter()
-            .map(|column| frame.target(column))
-            .collect::<Result<_>>()?;
+        let targets = options.targets.iter().map(|column| frame.target(column));
+        let mut targets: Vec<usize> = targets.collect::<Result<_>>()?;
         if targets.is_empty() {
             targets = match frame.targets_from {
                 Some(from) => (from..frame.cols()).collect(),
@@ -44,9 +41,8 @@ impl<'a> Roles<'a> {
         let used = |c: &usize| {
             !targets.contains(c) && !exclude.contains(c) && !ids.contains(c) && weights != Some(*c)
         };
-        let inputs: Vec<usize> = (0..frame.targets_from.unwrap_or(frame.cols()))
-            .filter(used)
-            .collect();
+        let inputs = 0..frame.targets_from.unwrap_or(frame.cols());
+        let inputs: Vec<usize> = inputs.filter(used).collect();
         let rules = options.missing_in.iter();
         let missing_in = rules.map(|(column, rule)| Ok((frame.column(column)?, rule)));
         let roles = Self {
@@ -68,54 +64,38 @@ impl<'a> Roles<'a> {
         if let Some(from) = self.frame.targets_from {
             for &c in &self.targets {
                 let name = self.frame.name(c);
-                let twin = self
-                    .inputs
-                    .iter()
-                    .copied()
-                    .find(|&i| i < from && name.is_some() && self.frame.name(i) == name);
-                if twin.is_some() {
-                    return Err(self.about(
-                        c,
-                        ColumnKind::TargetAmongInputs,
-                        "a column of that name stands among the inputs too, and may tell what shall be learnt",
-                        "leave it out of the inputs",
-                    ));
+                let mut inputs = self.inputs.iter().filter(|&&i| i < from);
+                if name.is_some() && inputs.any(|&i| self.frame.name(i) == name) {
+                    let kind = ColumnKind::TargetAmongInputs;
+                    let problem = "a column of that name stands among the inputs too, and may tell what shall be learnt";
+                    return Err(self.about(c, kind, problem, "leave it out of the inputs"));
                 }
             }
         }
         let both = |a: &[usize], b: &[usize]| a.iter().copied().find(|c| b.contains(c));
         let weights: Vec<usize> = self.weights.into_iter().collect();
+        let numeric = (&self.numeric[..], "said to be numeric");
+        let categorical = (&self.categorical[..], "to be categorical");
+        let target = (&self.targets[..], "a target");
+        let id = (&self.ids[..], "what tells rows apart");
+        let weight = (&weights[..], "the weights of rows");
+        let out = (exclude, "left out");
         let pairs = [
-            (
-                &self.numeric[..],
-                &self.categorical[..],
-                "said to be numeric and to be categorical",
-            ),
-            (&self.targets, exclude, "a target and left out"),
-            (
-                &self.targets,
-                &self.ids,
-                "a target and what tells rows apart",
-            ),
-            (&self.targets, &weights, "a target and the weights of rows"),
-            (
-                &self.ids,
-                &weights,
-                "what tells rows apart and the weights of rows",
-            ),
-            (&self.ids, exclude, "what tells rows apart and left out"),
-            (&weights, exclude, "the weights of rows and left out"),
+            (numeric, categorical),
+            (target, out),
+            (target, id),
+            (target, weight),
+            (id, weight),
+            (id, out),
+            (weight, out),
         ];
-        for (a, b, what) in pairs {
+        for ((a, first), (b, second)) in pairs {
             if let Some(c) = both(a, b) {
-                return Err(self.contradiction(c, what));
+                return Err(self.contradiction(c, &format!("{first} and {second}")));
             }
         }
         let left_out = |c: &usize| !self.inputs.contains(c) && !self.targets.contains(c);
-        for (columns, what) in [
-            (&self.numeric, "said to be numeric"),
-            (&self.categorical, "said to be categorical"),
-        ] {
+        for (columns, what) in [numeric, (categorical.0, "said to be categorical")] {
             if let Some(&c) = columns.iter().find(|c| left_out(c)) {
                 return Err(self.contradiction(c, &format!("{what}, and left out")));
             }
@@ -123,15 +103,14 @@ impl<'a> Roles<'a> {
         if let Some((c, _)) = self.missing_in.iter().find(|(c, _)| left_out(c)) {
             return Err(self.contradiction(*c, "left out, and has a rule for missing values"));
         }
-        if let Some((c, rule)) = self.missing_in.iter().find(|(c, rule)| {
+        let made_up = |(c, rule): &&(usize, &Missing)| {
             self.targets.contains(c) && !matches!(rule, Missing::Error | Missing::Drop)
-        }) {
-            return Err(Error::Argument {
-                name: format!("the rule for missing values of {}", self.label(*c)),
-                value: format!("{rule:?}"),
-                allowed: "error or drop: it is the target, and what shall be learnt is not made up"
-                    .into(),
-            });
+        };
+        if let Some((c, rule)) = self.missing_in.iter().find(made_up) {
+            let name = format!("the rule for missing values of {}", self.label(*c));
+            let allowed =
+                "error or drop: it is the target, and what shall be learnt is not made up";
+            return Err(Error::argument(name, format!("{rule:?}"), allowed));
         }
         if let Some(i) = (1..self.ids.len()).find(|&i| self.ids[..i].contains(&self.ids[i])) {
             return Err(self.contradiction(self.ids[i], "said twice to tell rows apart"));
@@ -141,21 +120,15 @@ impl<'a> Roles<'a> {
             return Err(self.contradiction(self.targets[i], "a target twice"));
         }
         if self.inputs.is_empty() {
-            let left_out = self.frame.cols() - self.targets.len();
-            return Err(Error::File {
-                file: self.frame.label().into(),
-                problem: format!(
-                    "has no column left for inputs: of {} columns{}, {} are targets and {left_out} are left out",
-                    self.frame.cols(),
-                    self.frame.cut(),
-                    self.targets.len(),
-                ),
-                advice: match self.frame.is_table() {
-                    true => "give at least one column of inputs; see that the delimiter is right",
-                    false => "give at least one column of inputs",
-                }
-                .into(),
-            });
+            let (cols, targets) = (self.frame.cols(), self.targets.len());
+            let columns = format!("{cols} columns{}", self.frame.cut());
+            let parts = format!("{targets} are targets and {} are left out", cols - targets);
+            let problem = format!("has no column left for inputs: of {columns}, {parts}");
+            let advice = match self.frame.is_table() {
+                true => "give at least one column of inputs; see that the delimiter is right",
+                false => "give at least one column of inputs",
+            };
+            return Err(Error::file(self.frame.label(), problem, advice));
         }
         Ok(())
     }
@@ -167,11 +140,12 @@ impl<'a> Roles<'a> {
     }
 
     pub fn contradiction(&self, column: usize, what: &str) -> Error {
-        Error::Argument {
-            name: self.label(column),
-            value: what.into(),
-            allowed: "one of the two".into(),
-        }
+        Error::argument(self.label(column), what, "one of the two")
+    }
+
+    /// The columns in use for which a row without a value is dropped.
+    pub fn dropping(&self) -> impl Iterator<Item = usize> + '_ {
+        self.used().filter(|&c| *self.rule(c) == Missing::Drop)
     }
 
     /// The columns of inputs, then those of targets.

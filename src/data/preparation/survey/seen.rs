@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::EXACT;
 use super::roles::Roles;
-use crate::data::frame::{At, FrameRow, Value};
-use crate::data::preparation::Missing;
+use crate::data::frame::{FrameRow, Value, ValueAt};
 use crate::data::table::{is_identifier, looks_like_money as money};
 use crate::error::Result;
 
@@ -19,11 +18,11 @@ pub(super) struct Seen {
     pub numbers: usize,
     pub missing: usize,
     /// The first that is missing, and its row.
-    pub lacks: Option<(usize, At)>,
+    pub lacks: Option<(usize, ValueAt)>,
     /// The first that is no number.
-    pub text: Option<At>,
+    pub text: Option<ValueAt>,
     /// The first number that is none to compute with.
-    pub infinite: Option<At>,
+    pub infinite: Option<ValueAt>,
     /// Values with a currency or a percent sign.
     pub money: usize,
     /// Texts that are numbers but for what stands around them, and the first.
@@ -32,7 +31,7 @@ pub(super) struct Seen {
     /// The first number that is written as a name is.
     pub identifier: Option<String>,
     /// The first whole number that no f64 holds.
-    pub inexact: Option<At>,
+    pub inexact: Option<ValueAt>,
     pub fractions: bool,
     pub min: f64,
     pub max: f64,
@@ -64,15 +63,13 @@ impl NameCounts {
             return;
         }
         let next = self.counts.len() as u32;
-        let code = match self.index.get(text) {
-            Some(&code) => code,
-            None => {
-                self.index.insert(text.to_owned(), next);
-                self.counts.push(0);
-                self.values.push(value);
-                next
-            }
-        };
+        let known = self.index.get(text).copied();
+        let code = known.unwrap_or(next);
+        if known.is_none() {
+            self.index.insert(text.to_owned(), next);
+            self.counts.push(0);
+            self.values.push(value);
+        }
         self.counts[code as usize] += 1;
         self.rows.push(code);
     }
@@ -99,8 +96,8 @@ impl Seen {
     pub fn add(&mut self, row: &FrameRow<'_>, column: usize, value: &Value<'_>) {
         if *value == Value::Missing {
             self.missing += 1;
-            self.lacks
-                .get_or_insert_with(|| (row.index, row.at(column, value)));
+            let at = || (row.index, row.at(column, value));
+            self.lacks.get_or_insert_with(at);
             return;
         }
         let first = self.present == 0;
@@ -110,8 +107,8 @@ impl Seen {
             self.money += usize::from(money(&value.text()).is_some());
             if is_like_a_number(&value.text()) {
                 self.like += 1;
-                self.first_like
-                    .get_or_insert_with(|| value.text().into_owned());
+                let first = &mut self.first_like;
+                first.get_or_insert_with(|| value.text().into_owned());
             }
             self.text.get_or_insert_with(at);
             self.running = false;
@@ -142,10 +139,11 @@ impl Seen {
         self.fractions |= x.fract() != 0.0;
         self.min = if first { x } else { self.min.min(x) };
         self.max = if first { x } else { self.max.max(x) };
+        let next = x == self.last + 1.0 && x.abs() < EXACT as f64;
         self.running = if first {
             x.fract() == 0.0
         } else {
-            self.running && x == self.last + 1.0 && x.abs() < EXACT as f64
+            self.running && next
         };
         self.last = x;
         if let Some(all) = &mut self.all {
@@ -160,13 +158,18 @@ impl Seen {
     pub fn is_plain(&self) -> bool {
         self.text.is_none() && self.identifier.is_none()
     }
+
+    /// Why a column without text is one of names, if it is.
+    pub fn like_a_name(&self) -> Option<String> {
+        let value = self.identifier.as_ref().filter(|_| self.text.is_none())?;
+        Some(format!("{value:?} is not written as a number is"))
+    }
 }
 
 /// Whether a text is a number but for brackets, a sign behind it or of another kind, quotation marks, or a short unit.
 fn is_like_a_number(text: &str) -> bool {
-    let core = text
-        .trim_matches(|c: char| "()'\"+-−–".contains(c) || c.is_whitespace())
-        .replace(['−', '–'], "-");
+    let around = |c: char| "()'\"+-−–".contains(c) || c.is_whitespace();
+    let core = text.trim_matches(around).replace(['−', '–'], "-");
     if !core.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return false;
     }
@@ -201,23 +204,13 @@ fn named_as_identifier(name: Option<&str>) -> bool {
     let Some(name) = name else { return false };
     let name = name.trim().to_lowercase();
     let whole = [
-        "id",
-        "uuid",
-        "guid",
-        "index",
-        "idx",
-        "row",
-        "rowid",
-        "row id",
-        "key",
-        "unnamed: 0",
-        "nr",
-        "no",
+        "id", "uuid", "guid", "index", "idx", "row", "rowid", "row id", "key", "nr", "no",
     ];
-    whole.contains(&name.as_str())
-        || ["_id", " id", "-id", ".id", "_uuid"]
-            .iter()
-            .any(|end| name.ends_with(end))
+    let ends = ["_id", " id", "-id", ".id", "_uuid"];
+    // The index that pandas writes.
+    name == "unnamed: 0"
+        || whole.contains(&name.as_str())
+        || ends.iter().any(|end| name.ends_with(end))
 }
 
 /// Goes through the data, for what its columns have; says which rows are left out.
@@ -233,11 +226,7 @@ pub(super) fn look(roles: &Roles<'_>, keep_names: bool) -> Result<(Vec<Seen>, Ve
     }
     let named = roles.categorical.iter().any(|c| roles.targets.contains(c));
     let keep_names = keep_names || named;
-    let drops: Vec<usize> = used
-        .iter()
-        .copied()
-        .filter(|&c| *roles.rule(c) == Missing::Drop)
-        .collect();
+    let drops: Vec<usize> = roles.dropping().collect();
     let mut dropped = Vec::new();
     roles.frame.for_rows(0..roles.frame.rows(), |row| {
         for &c in &drops {
