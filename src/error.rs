@@ -1,5 +1,7 @@
 //! What can go wrong, each with what was given, what is allowed and what to do.
 
+mod constructors;
+
 use std::io;
 use std::path::Path;
 
@@ -542,75 +544,6 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Error {
             io::ErrorKind::PermissionDenied => "see that you may read it".into(),
             _ => "see what the system says of this disk".into(),
         },
-    }
-}
-
-/// The errors that are made in many places.
-impl Error {
-    pub(crate) fn argument(
-        name: impl Into<String>,
-        value: impl ToString,
-        allowed: impl Into<String>,
-    ) -> Self {
-        Self::Argument {
-            name: name.into(),
-            value: value.to_string(),
-            allowed: allowed.into(),
-        }
-    }
-
-    pub(crate) fn shape(
-        what: impl Into<String>,
-        got: impl Into<String>,
-        expected: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
-        Self::Shape {
-            what: what.into(),
-            got: got.into(),
-            expected: expected.into(),
-            advice: advice.into(),
-        }
-    }
-
-    pub(crate) fn class(row: usize, label: u32, classes: usize) -> Self {
-        Self::Class {
-            row,
-            label,
-            classes,
-        }
-    }
-
-    pub(crate) fn empty(what: impl Into<String>) -> Self {
-        Self::EmptyData { what: what.into() }
-    }
-
-    /// Of the element `i` of a matrix of `cols` columns.
-    pub(crate) fn value(
-        what: impl Into<String>,
-        value: impl Into<f64>,
-        (i, cols): (usize, usize),
-        allowed: impl Into<String>,
-    ) -> Self {
-        Self::Value {
-            what: what.into(),
-            value: value.into(),
-            row: i / cols,
-            col: i % cols,
-            allowed: allowed.into(),
-        }
-    }
-
-    pub(crate) fn file(
-        file: impl Into<String>,
-        problem: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
-        Self::File {
-            file: file.into(),
-            problem: problem.into(),
-            advice: advice.into(),
-        }
     }
 }
 

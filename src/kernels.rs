@@ -393,36 +393,21 @@ impl Call {
 
     /// The same product with no side beyond `most`, alone in its buffers: one panel, a batch that begins its order.
     pub fn resized(&self, most: u32) -> Self {
-        let least = |x: u32| x.min(most);
-        match *self {
-            Call::DenseForward(p) => Call::DenseForward(dense_forward::Params {
-                rows: least(p.rows),
-                inputs: least(p.inputs),
-                outputs: least(p.outputs),
-                first: 0,
-                stride: least(p.outputs),
-                ..p
-            }),
-            Call::DenseBackwardInput(p) => Call::DenseBackwardInput(dense_backward_input::Params {
-                rows: least(p.rows),
-                inputs: least(p.inputs),
-                outputs: least(p.outputs),
-                first: 0,
-                stride: least(p.outputs),
-                ..p
-            }),
-            Call::DenseBackwardParams(p) => {
-                Call::DenseBackwardParams(dense_backward_params::Params {
-                    rows: least(p.rows),
-                    inputs: least(p.inputs),
-                    outputs: least(p.outputs),
-                    first: 0,
-                    stride: least(p.outputs),
-                    ..p
-                })
-            }
-            other => other,
+        macro_rules! resized {
+            ($($kernel:ident),+) => {
+                match *self {
+                    $(Call::$kernel(mut p) => {
+                        for side in [&mut p.rows, &mut p.inputs, &mut p.outputs] {
+                            *side = most.min(*side);
+                        }
+                        (p.first, p.stride) = (0, p.outputs);
+                        p.into()
+                    })+
+                    other => other,
+                }
+            };
         }
+        resized!(DenseForward, DenseBackwardInput, DenseBackwardParams)
     }
 }
 

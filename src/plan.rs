@@ -237,12 +237,12 @@ impl Plan {
         let copies = 2 + optimizer.slots() as u64;
         let need = network.parameters().saturating_mul(4 * copies);
         if need > ABSURD {
-            return Err(Error::OutOfMemory {
-                what: format!("the network of {network}"),
+            return Err(Error::out_of_memory(
+                format!("the network of {network}"),
                 need,
-                have: None,
-                advice: "use a smaller network or an optimiser with less state".into(),
-            });
+                None,
+                "use a smaller network or an optimiser with less state",
+            ));
         }
         let layout = Layout::new(network, limits.binding)?;
         let mut buffers = Vec::new();
@@ -365,25 +365,23 @@ impl Plan {
     /// A tile walks its reduction in slices of 8 or 16, and a grid of tiles has 65,535 on a side at most.
     fn check_size(&self, reduction: u64, what: &str, advice: &str) -> Result<()> {
         if reduction > self.limits.tiled {
-            return Err(Error::Limit {
-                what: format!("{what} of {reduction}"),
-                need: reduction,
-                limit: self.limits.tiled,
-                in_bytes: false,
-                advice: advice.into(),
-            });
+            return Err(Error::limit(
+                format!("{what} of {reduction}"),
+                reduction,
+                self.limits.tiled,
+                advice,
+            ));
         }
         let most = self.limits.iterations.saturating_mul(8);
         if reduction <= most {
             return Ok(());
         }
-        Err(Error::Limit {
-            what: format!("a sum over {what} of {reduction}"),
-            need: reduction,
-            limit: most,
-            in_bytes: false,
-            advice: advice.into(),
-        })
+        Err(Error::limit(
+            format!("a sum over {what} of {reduction}"),
+            reduction,
+            most,
+            advice,
+        ))
     }
 
     /// Whether a workspace for `rows` rows is possible: every buffer must fit one binding.
@@ -392,23 +390,22 @@ impl Plan {
         let widest = per_row.max_by_key(|spec| spec.len(1));
         if let Some(widest) = widest.filter(|spec| spec.len(rows) > self.limits.binding) {
             let most = self.limits.binding / widest.len(1);
-            return Err(Error::Limit {
-                what: format!(
+            return Err(Error::limit_in_bytes(
+                format!(
                     "buffer {} ({} wide) for a batch of {rows} rows, in one storage binding,",
                     widest.name,
                     widest.len(1)
                 ),
-                need: widest.len(rows).saturating_mul(4),
-                in_bytes: true,
-                limit: self.limits.binding.saturating_mul(4),
-                advice: if most == 0 {
+                widest.len(rows).saturating_mul(4),
+                self.limits.binding.saturating_mul(4),
+                if most == 0 {
                     format!("layers may be {} wide here", self.limits.binding)
                 } else {
                     format!(
                         "one batch may have {most} rows here; accumulate() several and apply() once"
                     )
                 },
-            });
+            ));
         }
         self.check_size(
             rows,

@@ -402,11 +402,11 @@ impl Activation {
         if good {
             Ok(())
         } else {
-            Err(Error::Argument {
-                name: format!("{}'s {argument}", self.name()),
-                value: value.to_string(),
-                allowed: allowed.into(),
-            })
+            Err(Error::argument(
+                format!("{}'s {argument}", self.name()),
+                value,
+                allowed,
+            ))
         }
     }
 }
@@ -442,11 +442,11 @@ impl FromStr for Activation {
     fn from_str(text: &str) -> Result<Self> {
         let fail = || {
             let names: Vec<String> = Self::table().iter().map(Self::to_string).collect();
-            Error::Argument {
-                name: "the activation".into(),
-                value: format!("{text:?}"),
-                allowed: format!("one of {}, softmax", names.join(", ")),
-            }
+            Error::argument(
+                "the activation",
+                format!("{text:?}"),
+                format!("one of {}, softmax", names.join(", ")),
+            )
         };
         let (name, arguments) = match text.split_once('(') {
             Some((name, rest)) => (name, rest.strip_suffix(')').ok_or_else(fail)?),

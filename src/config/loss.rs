@@ -254,13 +254,9 @@ impl Loss {
             });
         }
         match *self {
-            Loss::Huber { delta } if !(delta as f32 > 0.0 && (delta as f32).is_finite()) => {
-                Err(Error::Argument {
-                    name: "huber's delta".into(),
-                    value: delta.to_string(),
-                    allowed: "finite and > 0 as an f32".into(),
-                })
-            }
+            Loss::Huber { delta } if !(delta as f32 > 0.0 && (delta as f32).is_finite()) => Err(
+                Error::argument("huber's delta", delta, "finite and > 0 as an f32"),
+            ),
             _ => Ok(()),
         }
     }
@@ -286,11 +282,7 @@ impl Criterion {
     /// Whether the smoothing is in range, and the loss one that has it.
     pub(crate) fn check_smoothing(&self) -> Result<()> {
         let smoothing = self.label_smoothing;
-        let bad = |value: String, allowed: &str| Error::Argument {
-            name: "label_smoothing".into(),
-            value,
-            allowed: allowed.into(),
-        };
+        let bad = |value: String, allowed: &str| Error::argument("label_smoothing", value, allowed);
         if !((0.0..1.0).contains(&smoothing) && (smoothing as f32) < 1.0) {
             return Err(bad(smoothing.to_string(), "in [0, 1)"));
         }

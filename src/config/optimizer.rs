@@ -153,11 +153,11 @@ impl Clip {
             let Some(limit) = limit else { continue };
             let held = limit as f32;
             if !(held >= f32::MIN_POSITIVE && held.is_finite()) {
-                return Err(Error::Argument {
-                    name: format!("the {name} to clip to"),
-                    value: limit.to_string(),
-                    allowed: "finite and > 0 as an f32, or None".into(),
-                });
+                return Err(Error::argument(
+                    format!("the {name} to clip to"),
+                    limit,
+                    "finite and > 0 as an f32, or None",
+                ));
             }
         }
         Ok(())
@@ -307,19 +307,11 @@ impl Optimizer {
     }
 }
 
-fn argument(name: &str, value: impl ToString, allowed: &str) -> Error {
-    Error::Argument {
-        name: name.into(),
-        value: value.to_string(),
-        allowed: allowed.into(),
-    }
-}
-
 fn at_least_zero(name: &str, x: f64) -> Result<()> {
     if x >= 0.0 && (x as f32).is_finite() {
         return Ok(());
     }
-    Err(argument(name, x, "finite and ≥ 0"))
+    Err(Error::argument(name, x, "finite and ≥ 0"))
 }
 
 /// PyTorch allows an eps of 0, and then divides 0 by 0 where an input is dead.
@@ -328,14 +320,14 @@ fn check_eps(name: &str, eps: f64) -> Result<()> {
         return Ok(());
     }
     let allowed = "finite and at least 1.2e-38, the smallest normal f32";
-    Err(argument(name, eps, allowed))
+    Err(Error::argument(name, eps, allowed))
 }
 
 fn check_share(name: &str, x: f64) -> Result<()> {
     if (0.0..1.0).contains(&x) && (x as f32) < 1.0 {
         return Ok(());
     }
-    Err(argument(name, x, "in [0, 1)"))
+    Err(Error::argument(name, x, "in [0, 1)"))
 }
 
 impl Sgd {
@@ -385,7 +377,7 @@ impl Sgd {
         }
         if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
             let (momentum, dampening) = (self.momentum, self.dampening);
-            return Err(argument(
+            return Err(Error::argument(
                 "nesterov",
                 format!("true with momentum {momentum} and dampening {dampening}"),
                 "used with momentum > 0 and dampening = 0",

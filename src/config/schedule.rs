@@ -311,11 +311,11 @@ impl Schedule {
             if ok {
                 return Ok(());
             }
-            Err(Error::Argument {
-                name: format!("the schedule's {name}"),
-                value: value.to_string(),
-                allowed: allowed.into(),
-            })
+            Err(Error::argument(
+                format!("the schedule's {name}"),
+                value,
+                allowed,
+            ))
         };
         let lr = |name: &str, x: f64| ask(x >= 0.0 && x.is_finite(), name, x, "finite and ≥ 0");
         let gamma = |x: f64| ask(x > 0.0 && x.is_finite(), "gamma", x, "finite and > 0");
@@ -343,12 +343,11 @@ impl Schedule {
                 lr("min_lr", p.min_lr)?;
                 lr("eps", p.eps)?;
                 if self.per == Per::Step {
-                    return Err(Error::Argument {
-                        name: "the schedule's unit".into(),
-                        value: "steps, with a plateau".into(),
-                        allowed: "epochs: the number that a plateau watches comes once an epoch"
-                            .into(),
-                    });
+                    return Err(Error::argument(
+                        "the schedule's unit",
+                        "steps, with a plateau",
+                        "epochs: the number that a plateau watches comes once an epoch",
+                    ));
                 }
             }
         }

@@ -425,13 +425,12 @@ impl Layout {
             let (inputs, outputs) = (network.inputs_of(l) as u64, layer.outputs as u64);
             let most = max_segment / inputs;
             if most == 0 {
-                return Err(Error::Limit {
-                    what: format!("one row of layer {l}'s weight ({inputs} inputs)"),
-                    need: 4 * inputs,
-                    limit: 4 * max_segment,
-                    in_bytes: true,
-                    advice: "a row must fit one storage binding: use fewer inputs".into(),
-                });
+                return Err(Error::limit_in_bytes(
+                    format!("one row of layer {l}'s weight ({inputs} inputs)"),
+                    4 * inputs,
+                    4 * max_segment,
+                    "a row must fit one storage binding: use fewer inputs",
+                ));
             }
             let mut panels = Vec::new();
             let mut first = 0;
@@ -447,13 +446,12 @@ impl Layout {
             }
             layout.layers.push(panels);
             if layer.norm.is_some() && outputs > max_segment {
-                return Err(Error::Limit {
-                    what: format!("the normalisation of layer {l} ({outputs} outputs)"),
-                    need: 4 * outputs,
-                    limit: 4 * max_segment,
-                    in_bytes: true,
-                    advice: "it must fit one storage binding: use fewer outputs".into(),
-                });
+                return Err(Error::limit_in_bytes(
+                    format!("the normalisation of layer {l} ({outputs} outputs)"),
+                    4 * outputs,
+                    4 * max_segment,
+                    "it must fit one storage binding: use fewer outputs",
+                ));
             }
             let mut slot = || layout.place(outputs, max_segment);
             let norm = layer.norm.map(|_| [slot(), slot()]);

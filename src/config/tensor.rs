@@ -93,12 +93,12 @@ impl<'a, T> IntoIterator for &'a Tensors<T> {
 pub(crate) fn check(tensor: &Tensor, shape: &[usize]) -> Result<()> {
     let count: usize = shape.iter().product();
     if tensor.shape != shape || tensor.data.len() != count {
-        return Err(Error::Shape {
-            what: format!("tensor {}", tensor.name),
-            got: format!("{:?} with {} elements", tensor.shape, tensor.data.len()),
-            expected: format!("{shape:?}"),
-            advice: "a weight is (outputs, inputs), all else (outputs)".into(),
-        });
+        return Err(Error::shape(
+            format!("tensor {}", tensor.name),
+            format!("{:?} with {} elements", tensor.shape, tensor.data.len()),
+            format!("{shape:?}"),
+            "a weight is (outputs, inputs), all else (outputs)",
+        ));
     }
     if let Some(i) = tensor.data.iter().position(|x| !x.is_finite()) {
         let cols = shape.last().copied().unwrap_or(1);

@@ -352,12 +352,12 @@ pub(crate) fn reserved<T>(what: &str, rows: usize, cols: usize) -> Result<Vec<T>
     let fits = |count| room.try_reserve_exact(count).is_ok();
     if !rows.checked_mul(cols).is_some_and(fits) {
         let need = [rows, cols, size_of::<T>()].map(|n| n as u64);
-        return Err(Error::OutOfMemory {
-            what: format!("{what}, {rows} rows of {cols},"),
-            need: need.into_iter().fold(1, u64::saturating_mul),
-            have: None,
-            advice: "take fewer rows at a time: see Stream".into(),
-        });
+        return Err(Error::out_of_memory(
+            format!("{what}, {rows} rows of {cols},"),
+            need.into_iter().fold(1, u64::saturating_mul),
+            None,
+            "take fewer rows at a time: see Stream",
+        ));
     }
     Ok(room)
 }

@@ -90,12 +90,12 @@ impl Dataset {
         let labels = self.labels_for("balanced class weights")?;
         let classes = labels.iter().max().map_or(0, |&c| c as usize + 1);
         if classes > MOST_CLASSES {
-            return Err(Error::OutOfMemory {
-                what: format!("class weights for {classes} classes"),
-                need: 8 * classes as u64,
-                have: None,
-                advice: "number the classes from 0; data::ClassMap does".into(),
-            });
+            return Err(Error::out_of_memory(
+                format!("class weights for {classes} classes"),
+                8 * classes as u64,
+                None,
+                "number the classes from 0; data::ClassMap does",
+            ));
         }
         let mut counts = vec![0u64; classes];
         labels.iter().for_each(|&c| counts[c as usize] += 1);

@@ -241,10 +241,12 @@ impl TuningCache {
 
 /// The choices in a file; none if there is no file.
 pub(crate) fn read_choices(file: &Path) -> Result<Choices> {
-    let bad = |reason: String| Error::Argument {
-        name: "the file of tuned choices".into(),
-        value: file.display().to_string(),
-        allowed: format!("what this crate wrote there ({reason}); delete it to measure anew"),
+    let bad = |reason: String| {
+        Error::argument(
+            "the file of tuned choices",
+            file.display(),
+            format!("what this crate wrote there ({reason}); delete it to measure anew"),
+        )
     };
     match std::fs::read_to_string(file) {
         Ok(text) => serde_json::from_str(&text).map_err(|e| bad(e.to_string())),
@@ -256,10 +258,12 @@ pub(crate) fn read_choices(file: &Path) -> Result<Choices> {
 /// Writes choices beside the file and renames, so that a reader never sees half of them. Choices that another process wrote
 /// meanwhile stay, for each waits for the others' turn; so does a file that cannot be read.
 pub(crate) fn write_choices(file: &Path, choices: &Choices) -> Result<()> {
-    let failed = |error: std::io::Error| Error::Argument {
-        name: "the file of tuned choices".into(),
-        value: file.display().to_string(),
-        allowed: format!("in a folder that can be written to ({error})"),
+    let failed = |error: std::io::Error| {
+        Error::argument(
+            "the file of tuned choices",
+            file.display(),
+            format!("in a folder that can be written to ({error})"),
+        )
     };
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;

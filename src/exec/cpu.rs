@@ -27,11 +27,13 @@ pub(crate) struct CpuExecutor<F> {
 
 /// A vector of zeros, or a typed error instead of an abort.
 fn zeros<T: Clone>(len: u64, zero: T, name: &str) -> Result<Vec<T>> {
-    let fail = || Error::OutOfMemory {
-        what: name.to_owned(),
-        need: len.saturating_mul(size_of::<T>() as u64),
-        have: None,
-        advice: "use a smaller network or a smaller batch".into(),
+    let fail = || {
+        Error::out_of_memory(
+            name,
+            len.saturating_mul(size_of::<T>() as u64),
+            None,
+            "use a smaller network or a smaller batch",
+        )
     };
     let len = usize::try_from(len).map_err(|_| fail())?;
     let mut x = Vec::new();
@@ -58,12 +60,12 @@ fn check_memory<'a, F>(specs: impl Iterator<Item = &'a BufferSpec>, rows: u64) -
     let need = elements.saturating_mul(size_of::<F>() as u64);
     let have = available_memory();
     if have.is_some_and(|have| need > have) {
-        return Err(Error::OutOfMemory {
-            what: "the network in host memory".into(),
+        return Err(Error::out_of_memory(
+            "the network in host memory",
             need,
             have,
-            advice: "use a smaller network or a smaller batch".into(),
-        });
+            "use a smaller network or a smaller batch",
+        ));
     }
     Ok(())
 }

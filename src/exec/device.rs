@@ -148,11 +148,11 @@ impl Fault {
     pub(crate) fn check(&self) -> Result<()> {
         let Some(kernel) = kernels::find(&self.kernel) else {
             let names: Vec<&str> = kernels::ALL.iter().map(|kernel| kernel.name).collect();
-            return Err(Error::Argument {
-                name: "the kernel of a fault".into(),
-                value: format!("{:?}", self.kernel),
-                allowed: format!("one of {}", names.join(", ")),
-            });
+            return Err(Error::argument(
+                "the kernel of a fault",
+                format!("{:?}", self.kernel),
+                format!("one of {}", names.join(", ")),
+            ));
         };
         let variants = kernel.variants();
         let texts = Activation::table().into_iter().flat_map(|phi| {
@@ -163,11 +163,11 @@ impl Fault {
         if texts.into_iter().any(|text| self.plant(&text).is_some()) {
             return Ok(());
         }
-        Err(Error::Argument {
-            name: format!("the fault for kernel {}", self.kernel),
-            value: format!("{:?}", self.find),
-            allowed: "text that occurs in the kernel's code".into(),
-        })
+        Err(Error::argument(
+            format!("the fault for kernel {}", self.kernel),
+            format!("{:?}", self.find),
+            "text that occurs in the kernel's code",
+        ))
     }
 }
 

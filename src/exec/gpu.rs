@@ -107,9 +107,7 @@ impl Gpu {
                 trace: wgpu::Trace::Off,
             })
             .await
-            .map_err(|e| Error::Gpu {
-                message: format!("{} cannot be opened: {e}", info.name),
-            })?;
+            .map_err(|e| Error::gpu(format!("{} cannot be opened: {e}", info.name)))?;
         let troubles = Arc::new(Mutex::new(Troubles::default()));
         let seen = Arc::clone(&troubles);
         device.set_device_lost_callback(move |reason, message| {
@@ -179,13 +177,12 @@ impl Gpu {
         ];
         for (what, need, limit) in needs {
             if need > limit {
-                return Err(Error::Limit {
-                    what: format!("{}: {what}", info.name),
-                    need: need.into(),
-                    limit: limit.into(),
-                    in_bytes: false,
-                    advice: "this adapter cannot run the kernels: choose another".into(),
-                });
+                return Err(Error::limit(
+                    format!("{}: {what}", info.name),
+                    need,
+                    limit,
+                    "this adapter cannot run the kernels: choose another",
+                ));
             }
         }
         Ok(())
@@ -258,7 +255,7 @@ impl Gpu {
             }
             troubles.errors.drain(..).collect::<Vec<_>>().join("\n")
         };
-        Err(self.failure(Error::Gpu { message }))
+        Err(self.failure(Error::gpu(message)))
     }
 
     fn check_lost(&self) -> Result<()> {
@@ -308,9 +305,7 @@ impl Gpu {
         };
         match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
             Ok(Ok(_)) => self.check_lost(),
-            Ok(Err(error)) => Err(self.failure(Error::Gpu {
-                message: error.to_string(),
-            })),
+            Ok(Err(error)) => Err(self.failure(Error::gpu(error.to_string()))),
             Err(_) => Err(self.failure(Error::DeviceLost {
                 reason: "waiting for it failed".into(),
             })),
@@ -347,9 +342,7 @@ mod tests {
     /// What a driver does: the consequences first, the loss a moment later, from another thread.
     #[test]
     fn a_failure_is_a_lost_device_if_that_is_told_a_moment_later() {
-        let failed = || Error::Gpu {
-            message: "a buffer cannot be mapped".into(),
-        };
+        let failed = || Error::gpu("a buffer cannot be mapped");
         let failures: [fn(&Gpu, Error) -> Error; 2] = [
             |gpu, error| gpu.failure(error),
             |gpu, error| {

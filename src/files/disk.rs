@@ -227,12 +227,12 @@ pub(crate) fn read_safetensors(path: &Path) -> Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     if usize::try_from(len).map_or(true, |len| bytes.try_reserve_exact(len).is_err()) {
-        return Err(Error::OutOfMemory {
-            what: format!("reading {}", path.display()),
-            need: len,
-            have: None,
-            advice: "read it on a machine with more memory".into(),
-        });
+        return Err(Error::out_of_memory(
+            format!("reading {}", path.display()),
+            len,
+            None,
+            "read it on a machine with more memory",
+        ));
     }
     bytes.extend_from_slice(&start);
     let mut rest = file.take(len - start.len() as u64);

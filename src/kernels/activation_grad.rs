@@ -5,7 +5,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "activation_grad" in Elements;
+    "activation_grad" in Elements, work: |p| Work::elements(p.count);
     params {
         count: u32,
     }
@@ -15,10 +15,6 @@ declare! {
 
 impl Twin for Params {
     const ACTIVATION: bool = true;
-
-    fn work(&self) -> Work {
-        Work::elements(self.count)
-    }
 
     /// delta = grad ⊙ φ′(saved), elementwise.
     fn run<F: Scalar>(&self, _: At, phi: &Activation, operands: Operands<'_, F>) {

@@ -6,7 +6,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "batch_norm" in Elements;
+    "batch_norm" in Elements, work: |p| Work::elements(p.rows * p.cols);
     params {
         rows: u32,
         cols: u32,
@@ -21,10 +21,6 @@ declare! {
 
 impl Twin for Params {
     const ACTIVATION: bool = true;
-
-    fn work(&self) -> Work {
-        Work::elements(self.rows * self.cols)
-    }
 
     /// z (B, C) = γ·(u − mean)·inverse + β with the statistics of each column, of the batch or running,  a = φ(z).
     fn run<F: Scalar>(&self, _: At, phi: &Activation, operands: Operands<'_, F>) {

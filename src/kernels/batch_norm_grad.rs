@@ -5,7 +5,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "batch_norm_grad" in Elements;
+    "batch_norm_grad" in Elements, work: |p| Work::elements(p.rows * p.cols);
     params {
         rows: u32,
         cols: u32,
@@ -15,10 +15,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::elements(self.rows * self.cols)
-    }
-
     /// delta_u (B, C) = γ·inverse·(delta − mean(delta) − x·mean(delta·x)) with x = (u − mean)·inverse, and means over each column,
     /// from its sums.
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {

@@ -5,7 +5,7 @@ use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "batch_norm_stats" in Columns;
+    "batch_norm_stats" in Columns, work: |p| Work::columns(p.cols);
     params {
         rows: u32,
         cols: u32,
@@ -21,10 +21,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::Columns { cols: self.cols }
-    }
-
     /// stats (2, C) = mean and 1/√(variance + eps) of each column of u (B, C), the variance divided by B;
     /// running (2, C) ← keep·running + momentum·(mean, unbias·variance), unless that is not finite.
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {

@@ -5,7 +5,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "copy" in Elements;
+    "copy" in Elements, work: |p| Work::elements(p.count);
     params {
         count: u32,
     }
@@ -14,10 +14,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::elements(self.count)
-    }
-
     /// y = x.
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands { x, y } = operands;

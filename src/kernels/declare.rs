@@ -50,6 +50,7 @@ pub(crate) trait Declared: Copy {
     const OPERANDS: &'static [Operand];
     const FORMULAS: &'static [&'static [Fragment]];
 
+    fn work(&self) -> Work;
     /// The parameters as the device takes them.
     fn words(&self, at: &StepAt, out: &mut Vec<u32>);
     /// The same parameters as the GPU holds them, rounded to f32.
@@ -72,8 +73,6 @@ pub(crate) trait Twin: Declared {
     /// Texts that it shares with other kernels, beside its family's.
     const SHARED: &'static [&'static str] = &[];
 
-    fn work(&self) -> Work;
-
     /// How a product's matrices can be loaded, given their sizes; see [`Kernel::loads`](super::Kernel::loads).
     fn loads(&self) -> [Load; 2] {
         [Load::Scalar; 2]
@@ -94,11 +93,11 @@ pub(crate) trait Twin: Declared {
     fn cases(g: &mut Generator) -> Vec<Case>;
 }
 
-/// Declares a kernel: its name, which is that of its file in `shaders/`, its family, its parameters, formulas that complete its
+/// Declares a kernel: its name, which is that of its file in `shaders/`, its family and its work, its parameters, formulas that complete its
 /// text, what it takes of a step, and its operands. Operands that are read hold `f32`, `u32`, or `any` of both by their bits.
 macro_rules! declare {
     (
-        $name:literal in $family:ident;
+        $name:literal in $family:ident, work: |$p:pat_param| $work:expr;
         params { $($(#[$doc:meta])* $param:ident: $type:ty),* $(,)? }
         $(formulas { $($formula:ident: $of:ty),+ $(,)? })?
         $(step { $($field:ident: $field_type:ty),+ $(,)? })?
@@ -156,6 +155,11 @@ macro_rules! declare {
             ];
             const FORMULAS: &'static [&'static [crate::config::fragment::Fragment]] =
                 &[$($(<$of as crate::config::fragment::Formula>::FRAGMENTS),+)?];
+
+            fn work(&self) -> crate::kernels::Work {
+                let $p = self;
+                $work
+            }
 
             #[allow(unused_variables)]
             fn words(&self, at: &crate::kernels::StepAt, out: &mut Vec<u32>) {

@@ -1,11 +1,10 @@
 use super::cases::{Case, Generator};
-use super::form::Extents;
 use super::{Cost, Load, Loads, Twin, Work, area, declare, panel_load, row_load};
 use crate::config::activation::Activation;
 use crate::number::scalar::{Mat, Scalar};
 
 declare! {
-    "dense_backward_input" in Product;
+    "dense_backward_input" in Product, work: |p| Work::product(p.rows, p.inputs, p.outputs);
     params {
         rows: u32,
         inputs: u32,
@@ -42,14 +41,6 @@ impl Params {
 impl Twin for Params {
     const ACTIVATION: bool = true;
     const LOADS: &'static [Loads] = &[super::DELTA_LOADS, super::WEIGHT_LOADS];
-
-    fn work(&self) -> Work {
-        Work::Product(Extents {
-            m: self.rows,
-            n: self.inputs,
-            k: self.outputs,
-        })
-    }
 
     fn loads(&self) -> [Load; 2] {
         [

@@ -1,5 +1,4 @@
 use super::cases::{Case, Generator};
-use super::form::Extents;
 use super::{
     Cost, Format, Load, Loads, StepAt, Twin, Work, area, batch_elements, batch_load, batch_rows,
     declare, panel_load,
@@ -8,7 +7,7 @@ use crate::config::activation::Activation;
 use crate::number::scalar::{Mat, Scalar};
 
 declare! {
-    "dense_backward_params" in Product;
+    "dense_backward_params" in Product, work: |p| Work::product(p.outputs, p.inputs, p.rows);
     params {
         rows: u32,
         inputs: u32,
@@ -48,14 +47,6 @@ impl Params {
 
 impl Twin for Params {
     const LOADS: &'static [Loads] = &[super::DELTA_LOADS, super::X_LOADS];
-
-    fn work(&self) -> Work {
-        Work::Product(Extents {
-            m: self.outputs,
-            n: self.inputs,
-            k: self.rows,
-        })
-    }
 
     fn loads(&self) -> [Load; 2] {
         [

@@ -1,5 +1,4 @@
 use super::cases::{Case, Generator};
-use super::form::Extents;
 use super::{
     Cost, Format, Load, Loads, StepAt, Twin, Work, area, batch_elements, batch_load, batch_rows,
     declare, row_load,
@@ -9,7 +8,7 @@ use crate::number::loops;
 use crate::number::scalar::{Mat, Scalar};
 
 declare! {
-    "dense_forward" in Product;
+    "dense_forward" in Product, work: |p| Work::product(p.rows, p.outputs, p.inputs);
     params {
         rows: u32,
         inputs: u32,
@@ -49,14 +48,6 @@ impl Params {
 impl Twin for Params {
     const ACTIVATION: bool = true;
     const LOADS: &'static [Loads] = &[super::X_LOADS, super::WEIGHT_LOADS];
-
-    fn work(&self) -> Work {
-        Work::Product(Extents {
-            m: self.rows,
-            n: self.outputs,
-            k: self.inputs,
-        })
-    }
 
     fn loads(&self) -> [Load; 2] {
         [batch_load(self.format, self.inputs), row_load(self.inputs)]

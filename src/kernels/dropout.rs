@@ -6,7 +6,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "dropout" in Elements;
+    "dropout" in Elements, work: |p| Work::elements(p.count);
     params {
         count: u32,
         /// Add x.
@@ -29,10 +29,6 @@ pub(super) const BLOCK: usize = 4096;
 
 impl Twin for Params {
     const SHARED: &'static [&'static str] = &[threefry::WGSL];
-
-    fn work(&self) -> Work {
-        Work::elements(self.count)
-    }
 
     /// h = x + mask ⊙ a/(1 − p), or without x. A random word of (key, batch, element) is the mask; what is not finite is kept.
     fn run<F: Scalar>(&self, at: At, _: &Activation, operands: Operands<'_, F>) {

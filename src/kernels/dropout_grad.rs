@@ -7,7 +7,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "dropout_grad" in Elements;
+    "dropout_grad" in Elements, work: |p| Work::elements(p.count);
     params {
         count: u32,
         /// Add skip.
@@ -28,10 +28,6 @@ declare! {
 impl Twin for Params {
     const ACTIVATION: bool = true;
     const SHARED: &'static [&'static str] = &[threefry::WGSL];
-
-    fn work(&self) -> Work {
-        Work::elements(self.count)
-    }
 
     /// total = grad + skip,  delta = mask ⊙ total/(1 − p) ⊙ φ′(saved), with the mask of the forward pass.
     fn run<F: Scalar>(&self, at: At, phi: &Activation, operands: Operands<'_, F>) {

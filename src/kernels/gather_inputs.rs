@@ -4,7 +4,7 @@ use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "gather_inputs" in Elements;
+    "gather_inputs" in Elements, work: |p| Work::elements(p.rows * p.inputs);
     params {
         rows: u32,
         inputs: u32,
@@ -19,10 +19,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::elements(self.rows * self.inputs)
-    }
-
     /// y (B, I) = x[order[start + r]], as numbers.
     fn run<F: Scalar>(&self, at: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands { x, order, y } = operands;

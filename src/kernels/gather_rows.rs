@@ -4,7 +4,7 @@ use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "gather_rows" in Elements;
+    "gather_rows" in Elements, work: |p| Work::elements(p.rows * p.cols);
     params {
         rows: u32,
         /// Words of a row.
@@ -16,10 +16,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::elements(self.rows * self.cols)
-    }
-
     /// y (B, C) = x[order[start + r]]. Words that are numbers: a CPU executor gathers class indices on the host.
     fn run<F: Scalar>(&self, at: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands { x, order, y } = operands;

@@ -4,7 +4,8 @@ use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "grad_norm" in Rows;
+    // One workgroup with all its lanes on one row: the order of the sum is fixed.
+    "grad_norm" in Rows, work: |_| Work::rows(1, 256);
     params {
         /// Of the parts.
         count: u32,
@@ -18,11 +19,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        // One workgroup with all its lanes on one row: the order of the sum is fixed.
-        Work::rows(1, 256)
-    }
-
     /// norms[slot] = √Σ part;  with clip, ledger[7] = scale·min(1, max_norm/(norm + 1e-6)), infinite where the norm is not finite.
     fn run<F: Scalar>(&self, at: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands {

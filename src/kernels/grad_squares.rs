@@ -5,7 +5,8 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "grad_squares" in Rows;
+    // All of a workgroup's lanes on one part.
+    "grad_squares" in Rows, work: |p| Work::rows(p.count.div_ceil(p.length), 256);
     params {
         count: u32,
         /// Elements of a part.
@@ -22,11 +23,6 @@ declare! {
 const LANES: usize = 64;
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        // All of a workgroup's lanes on one part.
-        Work::rows(self.count.div_ceil(self.length), 256)
-    }
-
     /// part[first + p] = Σ (scale·grad)² over the p-th `length` elements: each lane's sum, and then the lanes'.
     fn run<F: Scalar>(&self, at: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands { grad, part } = operands;

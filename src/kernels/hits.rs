@@ -5,7 +5,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "hits" in Rows;
+    "hits" in Rows, work: |p| Work::rows(p.rows, p.cols);
     params {
         rows: u32,
         cols: u32,
@@ -15,10 +15,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::rows(self.rows, self.cols)
-    }
-
     /// hit (B) = 1 where a (B, C) is largest at class t (B), the first of equals, and no element of the row is NaN; else 0.
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands { a, t, hit } = operands;

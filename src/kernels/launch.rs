@@ -86,6 +86,15 @@ impl Work {
         Self::Elements { count }
     }
 
+    pub fn columns(cols: u32) -> Self {
+        Self::Columns { cols }
+    }
+
+    /// (m, k) times (k, n).
+    pub fn product(m: u32, n: u32, k: u32) -> Self {
+        Self::Product(Extents { m, n, k })
+    }
+
     /// Override constants; `choice` is for matrix products.
     pub fn constants(self, choice: Option<Choice>) -> Constants {
         match (self, choice) {

@@ -5,7 +5,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "layer_norm" in Rows;
+    "layer_norm" in Rows, work: |p| Work::rows(p.rows, p.cols);
     params {
         rows: u32,
         cols: u32,
@@ -43,10 +43,6 @@ pub(super) fn normalise<F: Scalar>(
 
 impl Twin for Params {
     const ACTIVATION: bool = true;
-
-    fn work(&self) -> Work {
-        Work::rows(self.rows, self.cols)
-    }
 
     /// z (B, C) = γ·(u − mean)/√(variance + eps) + β with mean and variance of each row of u,  a = φ(z).
     /// stats (2, B): means and 1/√(variance + eps).

@@ -5,7 +5,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "layer_norm_grad" in Rows;
+    "layer_norm_grad" in Rows, work: |p| Work::rows(p.rows, p.cols);
     params {
         rows: u32,
         cols: u32,
@@ -15,10 +15,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::rows(self.rows, self.cols)
-    }
-
     /// delta_u (B, C) = inverse·(g − mean(g) − x·mean(g·x)) with g = γ·delta, x = (u − mean)·inverse, and means over each row.
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands {

@@ -4,7 +4,8 @@ use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "loss_sum" in Rows;
+    // One workgroup with all its lanes on one row, whatever the number of losses: the order of the sum is fixed.
+    "loss_sum" in Rows, work: |_| Work::rows(1, 256);
     params {
         rows: u32,
         /// Add to the loss since the last update.
@@ -17,11 +18,6 @@ declare! {
 
 impl Twin for Params {
     const SHARED: &'static [&'static str] = &[super::LEDGER];
-
-    fn work(&self) -> Work {
-        // One workgroup with all its lanes on one row, whatever the number of losses: the order of the sum is fixed.
-        Work::rows(1, 256)
-    }
 
     /// ledger[0] += Σ loss and ledger[2] += 1 if finite, moved into ledger[1] every 512 batches, else ledger[3] += 1;
     /// history[slot] = Σ loss;  ledger[6] += 1 when a new window begins after one that was not finite;  ledger[5] (+)= Σ loss.

@@ -5,7 +5,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "multiply_add" in Elements;
+    "multiply_add" in Elements, work: |p| Work::elements(p.count / 16);
     params {
         /// A multiple of 16.
         count: u32,
@@ -19,10 +19,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::elements(self.count / 16)
-    }
-
     /// y = `rounds` times y ← factor·y + term, from y = x.
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands { x, y } = operands;

@@ -4,7 +4,7 @@ use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "norm_params_grad" in Columns;
+    "norm_params_grad" in Columns, work: |p| Work::columns(p.cols);
     params {
         rows: u32,
         cols: u32,
@@ -18,10 +18,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::Columns { cols: self.cols }
-    }
-
     /// sums (2, C) = Σ_rows delta and Σ_rows delta·x with x = (u − mean)·inverse;  grad_beta (+)= the first, grad_gamma the second.
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands {

@@ -7,7 +7,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "row_loss" in Rows;
+    "row_loss" in Rows, work: |p| Work::rows(p.rows, p.cols);
     params {
         rows: u32,
         cols: u32,
@@ -39,10 +39,6 @@ impl Params {
 
 impl Twin for Params {
     const ACTIVATION: bool = true;
-
-    fn work(&self) -> Work {
-        Work::rows(self.rows, self.cols)
-    }
 
     /// loss (B) and delta (B, C) by the formula, row by row.
     fn run<F: Scalar>(&self, _: At, phi: &Activation, operands: Operands<'_, F>) {

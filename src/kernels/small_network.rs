@@ -11,7 +11,7 @@ use crate::config::update::UpdateFormula;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "small_network" in Network;
+    "small_network" in Network, work: |p| Work::Network { values: p.values() };
     params {
         rows: u32,
         layers: u32,
@@ -145,12 +145,6 @@ fn as_numbers<F: Scalar>(words: &[u32]) -> Vec<F> {
 impl Twin for Params {
     const ACTIVATION: bool = true;
     const SHARED: &'static [&'static str] = &[LEDGER, UPDATE_ELEMENT];
-
-    fn work(&self) -> Work {
-        Work::Network {
-            values: self.values(),
-        }
-    }
 
     /// `steps` times the twins of the plan's kernels, one after the other.
     fn run<F: Scalar>(&self, at: At, phi: &Activation, operands: Operands<'_, F>) {
@@ -340,6 +334,7 @@ mod tests {
     use super::*;
     use crate::config::loss::Loss;
     use crate::config::optimizer::{Optimizer, Sgd};
+    use crate::kernels::declare::Declared;
 
     #[test]
     fn a_network_too_large_for_u32_takes_more_memory_than_any_adapter_has() {
@@ -347,7 +342,8 @@ mod tests {
         let loss = Loss::Mse.into();
         let loss = row_loss::Params::new(&loss, &Activation::Identity, 1 << 20, 4096, false);
         let update = update::Params::new(&optimizer.into(), 1 << 24);
-        let Work::Network { values } = Params::new(&[4096; 2], None, loss, update, 7).work() else {
+        let p = Params::new(&[4096; 2], None, loss, update, 7);
+        let Work::Network { values } = Declared::work(&p) else {
             panic!("a network's work");
         };
         assert!(crate::kernels::network_memory(values) >= 1 << 30);

@@ -5,7 +5,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "softmax" in Rows;
+    "softmax" in Rows, work: |p| Work::rows(p.rows, p.cols);
     params {
         rows: u32,
         cols: u32,
@@ -24,10 +24,6 @@ pub(super) fn shifted_exp<F: Scalar>(z: &[F], m: F, out: &mut [F]) {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::rows(self.rows, self.cols)
-    }
-
     /// a (B, C) = exp(z − m)/Σ_row exp(z − m), m = max_row z.
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands { z, a } = operands;

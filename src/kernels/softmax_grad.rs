@@ -5,7 +5,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "softmax_grad" in Rows;
+    "softmax_grad" in Rows, work: |p| Work::rows(p.rows, p.cols);
     params {
         rows: u32,
         cols: u32,
@@ -15,10 +15,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::rows(self.rows, self.cols)
-    }
-
     /// delta (B, C) = a ⊙ (grad − Σ_row grad·a): the Jacobian diag(a) − a·aᵀ of softmax, times grad = ∂L/∂a.
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands { a, grad, delta } = operands;

@@ -5,7 +5,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "sum_parts" in Elements;
+    "sum_parts" in Elements, work: |p| Work::elements(p.weights + p.biases);
     params {
         /// Elements of the weight.
         weights: u32,
@@ -19,10 +19,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::elements(self.weights + self.biases)
-    }
-
     /// grad_weight (+)= Σ_p part_weight[p],  grad_bias (+)= Σ_p part_bias[p].
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands {

@@ -7,7 +7,7 @@ use crate::config::update::{Rates, UpdateFormula};
 use crate::number::scalar::Scalar;
 
 declare! {
-    "update" in Elements;
+    "update" in Elements, work: |p| Work::elements(p.count.div_ceil(UPDATES));
     params {
         count: u32,
         /// L2 penalty.
@@ -44,10 +44,6 @@ const UPDATES: u32 = 8;
 
 impl Twin for Params {
     const SHARED: &'static [&'static str] = &[UPDATE_ELEMENT];
-
-    fn work(&self) -> Work {
-        Work::elements(self.count.div_ceil(UPDATES))
-    }
 
     /// The formula, after what [`Gradient`] makes of the gradient. Nothing is written where that would not be finite.
     fn run<F: Scalar>(&self, at: At, _: &Activation, operands: Operands<'_, F>) {

@@ -5,7 +5,7 @@ use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
-    "weigh_rows" in Elements;
+    "weigh_rows" in Elements, work: |p| Work::elements(p.rows * p.cols);
     params {
         rows: u32,
         cols: u32,
@@ -15,10 +15,6 @@ declare! {
 }
 
 impl Twin for Params {
-    fn work(&self) -> Work {
-        Work::elements(self.rows * self.cols)
-    }
-
     /// loss (B) ← weight (B)·loss,  delta (B, C) ← weight·delta; both 0 where the weight is.
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands {

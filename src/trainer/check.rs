@@ -10,12 +10,12 @@ pub(crate) fn check_inputs(plan: &Plan, x: &Matrix) -> Result<()> {
         return Err(Error::EmptyData { what: "x".into() });
     }
     if x.cols() != plan.network.inputs() {
-        return Err(Error::Shape {
-            what: "x".into(),
-            got: format!("({}, {})", x.rows(), x.cols()),
-            expected: format!("({}, {})", x.rows(), plan.network.inputs()),
-            advice: format!("the network takes {}", plan.network),
-        });
+        return Err(Error::shape(
+            "x",
+            format!("({}, {})", x.rows(), x.cols()),
+            format!("({}, {})", x.rows(), plan.network.inputs()),
+            format!("the network takes {}", plan.network),
+        ));
     }
     Ok(())
 }
@@ -52,12 +52,12 @@ pub(crate) fn check_batch(plan: &Plan, batch: &Dataset) -> Result<()> {
         }
         Targets::Values(values) => {
             if values.cols() != outputs {
-                return Err(Error::Shape {
-                    what: "targets".into(),
-                    got: format!("({}, {})", values.rows(), values.cols()),
-                    expected: format!("({}, {outputs})", values.rows()),
-                    advice: format!("the network is {}", plan.network),
-                });
+                return Err(Error::shape(
+                    "targets",
+                    format!("({}, {})", values.rows(), values.cols()),
+                    format!("({}, {outputs})", values.rows()),
+                    format!("the network is {}", plan.network),
+                ));
             }
             if kind != TargetKind::Values {
                 let data = values.data();

@@ -288,11 +288,11 @@ impl Trainer {
         shuffle_seed: Option<u64>,
     ) -> Result<()> {
         if data.owner != self.id {
-            return Err(Error::Argument {
-                name: "the data of an epoch".into(),
-                value: data.to_string(),
-                allowed: "what this trainer's own load() gave".into(),
-            });
+            return Err(Error::argument(
+                "the data of an epoch",
+                data,
+                "what this trainer's own load() gave",
+            ));
         }
         let rows = data.data.rows();
         if batch_size == 0 || batch_size > rows {
@@ -548,11 +548,11 @@ fn rounded(data: Cow<'_, Dataset>, storage: Storage) -> Result<Cow<'_, Dataset>>
     if let Storage::U8 { scale } = storage {
         let scale = scale as f32;
         if !(scale > 0.0 && scale.is_finite()) {
-            return Err(Error::Argument {
-                name: "the scale of u8 data".into(),
-                value: scale.to_string(),
-                allowed: "finite and > 0 as an f32".into(),
-            });
+            return Err(Error::argument(
+                "the scale of u8 data",
+                scale,
+                "finite and > 0 as an f32",
+            ));
         }
     }
     let format = storage.format();

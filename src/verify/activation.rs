@@ -25,11 +25,11 @@ fn arguments() -> Vec<f32> {
 /// [`Error::Argument`] for softmax; of the device; a disagreement is no error but a failed [`Check`].
 pub fn activation(device: &Device, phi: &Activation) -> Result<Report> {
     if *phi == Activation::Softmax {
-        return Err(Error::Argument {
-            name: "the activation to verify".into(),
-            value: "softmax".into(),
-            allowed: "a function of one number; verify::kernels checks softmax".into(),
-        });
+        return Err(Error::argument(
+            "the activation to verify",
+            "softmax",
+            "a function of one number; verify::kernels checks softmax",
+        ));
     }
     let z = arguments();
     let n = z.len();

@@ -27,14 +27,14 @@ pub fn dimensions<T>(network: &Mlp, derivatives: &Tensors<T>) -> Result<()> {
             t.shape == *shape && t.data.len() == shape.iter().product::<usize>()
         };
         if found.filter(fits).is_none() {
-            return Err(Error::Shape {
-                what: format!("the derivative by {name}"),
-                got: found.map_or("none: it is missing".into(), |t| {
+            return Err(Error::shape(
+                format!("the derivative by {name}"),
+                found.map_or("none: it is missing".into(), |t| {
                     format!("{:?} with {} elements", t.shape, t.data.len())
                 }),
-                expected: format!("{shape:?}"),
-                advice: "a derivative has the shape of the parameter".into(),
-            });
+                format!("{shape:?}"),
+                "a derivative has the shape of the parameter",
+            ));
         }
     }
     for tensor in derivatives {

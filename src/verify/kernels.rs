@@ -77,14 +77,14 @@ pub fn kernels_with_progress(
         .as_ref()
         .filter(|n| kernels::find(n).is_none())
     {
-        return Err(Error::Argument {
-            name: "the kernel to verify".into(),
-            value: format!("{name:?}"),
-            allowed: {
+        return Err(Error::argument(
+            "the kernel to verify",
+            format!("{name:?}"),
+            {
                 let names: Vec<&str> = ALL.iter().map(|kernel| kernel.name).collect();
                 format!("one of {}", names.join(", "))
             },
-        });
+        ));
     }
     let mut checks = Vec::new();
     let wanted = |name: &str| options.kernel.as_ref().is_none_or(|wanted| wanted == name);

@@ -30,14 +30,13 @@ impl Drop for GpuBuffer {
 
 impl Gpu {
     fn out_of_memory(&self, what: &str, need: u64, have: Option<u64>) -> Error {
-        Error::OutOfMemory {
-            what: format!("{what} on {}", self.info.name),
+        Error::out_of_memory(
+            format!("{what} on {}", self.info.name),
             need,
             have,
-            advice: "use a smaller network, an optimiser with less state, or smaller batches \
-                     with accumulate() and apply()"
-                .into(),
-        }
+            "use a smaller network, an optimiser with less state, or smaller batches \
+                     with accumulate() and apply()",
+        )
     }
 
     /// Whether `bytes` more fit the device's memory, as far as it is known.
@@ -63,13 +62,12 @@ impl Gpu {
         let mut buffers = Vec::new();
         for &(name, size) in sizes {
             if size > self.limits.max_buffer_size {
-                return Err(Error::Limit {
-                    what: format!("buffer {name}"),
-                    need: size,
-                    limit: self.limits.max_buffer_size,
-                    in_bytes: true,
-                    advice: "use smaller batches with accumulate() and apply()".into(),
-                });
+                return Err(Error::limit_in_bytes(
+                    format!("buffer {name}"),
+                    size,
+                    self.limits.max_buffer_size,
+                    "use smaller batches with accumulate() and apply()",
+                ));
             }
             let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
             let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
@@ -88,9 +86,7 @@ impl Gpu {
                 return Err(self.failure(self.out_of_memory(what, need, self.memory)));
             }
             if let Some(error) = validation {
-                return Err(self.failure(Error::Gpu {
-                    message: error.to_string(),
-                }));
+                return Err(self.failure(Error::gpu(error.to_string())));
             }
             self.in_use.fetch_add(size, Ordering::SeqCst);
             buffers.push(GpuBuffer {

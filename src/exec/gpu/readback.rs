@@ -137,25 +137,21 @@ impl Readback {
         let thread = std::thread::Builder::new()
             .name("wgrad read-back".into())
             .spawn(wait)
-            .map_err(|e| Error::Gpu {
-                message: format!("no thread can be had to wait for the GPU: {e}"),
-            })?;
+            .map_err(|e| Error::gpu(format!("no thread can be had to wait for the GPU: {e}")))?;
         self.waiter.0 = Some(thread);
         let mapped = receiver.await;
         // It has nothing more to wait for.
         self.waiter.join();
         gpu.check()?;
         if !matches!(mapped, Ok(Ok(()))) {
-            return Err(gpu.failure(Error::Gpu {
-                message: "the read-back buffer cannot be mapped".into(),
-            }));
+            return Err(gpu.failure(Error::gpu("the read-back buffer cannot be mapped")));
         }
         {
             let _mapped = gpu.mapped()?;
             let view = staging.get_mapped_range(..filled).map_err(|e| {
-                gpu.failure(Error::Gpu {
-                    message: format!("the read-back buffer cannot be mapped: {e}"),
-                })
+                gpu.failure(Error::gpu(format!(
+                    "the read-back buffer cannot be mapped: {e}"
+                )))
             })?;
             let mut at = 0;
             for &(r, _, bytes) in trip {

@@ -35,9 +35,8 @@ impl Timestamps {
         let bytes = u64::from(2 * PASSES) * 8;
         let buffer = |name, usage| -> Result<GpuBuffer> {
             let mut made = gpu.create_buffers("timestamps", &[(name, bytes)], usage)?;
-            made.pop().ok_or_else(|| Error::Gpu {
-                message: "no buffer for timestamps".into(),
-            })
+            made.pop()
+                .ok_or_else(|| Error::gpu("no buffer for timestamps"))
         };
         let resolve = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
         let read = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
@@ -102,9 +101,9 @@ impl Timestamps {
         drop(mapped);
         self.host.unmap();
         ticks.map(Some).map_err(|e| {
-            gpu.failure(Error::Gpu {
-                message: format!("the buffer of timestamps cannot be mapped: {e}"),
-            })
+            gpu.failure(Error::gpu(format!(
+                "the buffer of timestamps cannot be mapped: {e}"
+            )))
         })
     }
 }

@@ -100,11 +100,7 @@ impl Ring {
             gpu.pace
                 .observe(cost, done.saturating_duration_since(began));
         }
-        let unmappable = || {
-            gpu.failure(Error::Gpu {
-                message: "an upload buffer cannot be mapped".into(),
-            })
-        };
+        let unmappable = || gpu.failure(Error::gpu("an upload buffer cannot be mapped"));
         if slot.state.load(Ordering::SeqCst) != MAPPED {
             gpu.check()?;
             return Err(unmappable());
