@@ -44,7 +44,8 @@ macro_rules! losses {
                 }
             }
 
-            pub(crate) fn targets(&self) -> TargetKind {
+            /// What it takes as targets.
+            pub fn targets(&self) -> TargetKind {
                 match self {
                     $(Self::$variant { .. } => TargetKind::$targets,)+
                 }
@@ -190,7 +191,7 @@ impl From<Loss> for Criterion {
 
 /// What a loss takes as targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TargetKind {
+pub enum TargetKind {
     /// Any finite numbers, one an output.
     Values,
     /// Numbers in [0, 1], one an output.

@@ -11,7 +11,8 @@ use super::regression::RegressionSums;
 use super::{
     Averages, Confusion, Evaluation, MostConfused, MultiLabel, Regression, argmax, cut, roc_auc,
 };
-use crate::config::loss::{Criterion, Loss, Reduction};
+use crate::config::activation::Activation;
+use crate::config::loss::{Criterion, Reduction, TargetKind};
 use crate::data::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
@@ -232,17 +233,20 @@ impl Sums {
             }))
         };
         match (data.targets(), loss) {
-            (Targets::Classes(_), Loss::CrossEntropy) => classes(Outputs::Logits, outputs),
+            (Targets::Classes(_), loss) if loss.takes_logits(&Activation::Identity) => {
+                classes(Outputs::Logits, outputs)
+            }
             (Targets::Classes(_), _) => classes(Outputs::Probabilities, outputs),
-            (Targets::Values(t), Loss::BinaryCrossEntropy)
-                if t.data().iter().all(|&t| t == 0.0 || t == 1.0) =>
+            (Targets::Values(t), loss)
+                if loss.targets() == TargetKind::Fractions
+                    && t.data().iter().all(|&t| t == 0.0 || t == 1.0) =>
             {
                 match outputs {
                     1 => classes(Outputs::Logit, 2),
                     _ => Sums::Labels(LabelSums::new(outputs)),
                 }
             }
-            (Targets::Values(t), Loss::SquaredError | Loss::Mse | Loss::Huber { .. }) => {
+            (Targets::Values(t), loss) if loss.targets() == TargetKind::Values => {
                 Sums::Values(RegressionSums::new(t))
             }
             _ => Sums::Nothing,

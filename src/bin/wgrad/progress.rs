@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use wgrad::Loss;
 use wgrad::fit::{EpochRecord, Progress as Place};
+use wgrad::loss::TargetKind;
 use wgrad::verify::KernelProgress;
 
 use crate::options::{ScalingRule, Settings};
@@ -202,7 +203,7 @@ impl RunProgress {
 
     /// A first epoch whose loss is beyond all reason is told, with what can be done, while it can be stopped.
     pub fn first(&self, record: &EpochRecord, s: &Settings, loss: Loss) {
-        let logarithmic = !matches!(loss, Loss::Mse | Loss::SquaredError | Loss::Huber { .. });
+        let logarithmic = loss.targets() != TargetKind::Values;
         // A guess costs 1 where targets are standardised, and the logarithm of the classes.
         let most = if logarithmic { 1e2 } else { 1e4 };
         if self.voice.quiet || record.epoch != 1 || record.loss <= most {

@@ -3,6 +3,7 @@
 use wgrad::activation::Activation;
 use wgrad::data::{Preparation, TargetEncoding};
 use wgrad::fit::{EarlyStopping, FitOptions, Monitor, Validation};
+use wgrad::loss::TargetKind;
 use wgrad::schedule::{OneCycle, Per, Plateau, Schedule, Shape};
 use wgrad::{
     Adam, AdamW, AdapterChoice, Criterion, Dataset, Device, DeviceOptions, Loss, Mlp, Optimizer,
@@ -72,8 +73,7 @@ pub fn criterion(s: &Settings, preparation: &Preparation) -> Result<Criterion, F
     if named.name != "huber" {
         named.arguments([])?;
     }
-    use Loss::{CrossEntropy, KlDivergence, OutputCrossEntropy};
-    if matches!(loss, CrossEntropy | OutputCrossEntropy | KlDivergence) != classes {
+    if (loss.targets() == TargetKind::Classes) != classes {
         let (have, fit, task) = match classes {
             true => ("classes", "cross_entropy", "regression"),
             false => ("numbers", "mse", "classification"),
