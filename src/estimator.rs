@@ -120,12 +120,7 @@ macro_rules! estimator {
                 let batch_size = self.batch_size.unwrap_or(BATCH.min(data.rows()));
                 let mut optimizer = self.optimizer;
                 let decay = self.alpha / batch_size.clamp(1, data.rows()) as f64;
-                match &mut optimizer {
-                    Optimizer::Sgd(c) => c.weight_decay += decay,
-                    Optimizer::RmsProp(c) => c.weight_decay += decay,
-                    Optimizer::Adam(c) => c.weight_decay += decay,
-                    Optimizer::AdamW(_) => {}
-                }
+                optimizer.add_l2(decay);
                 let monitor = match self.validation {
                     Some(_) => Monitor::ValidationLoss,
                     None => Monitor::TrainLoss,

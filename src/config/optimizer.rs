@@ -236,6 +236,14 @@ macro_rules! optimizers {
                 }
             }
 
+            /// Adds to a weight decay that goes with the gradient; one apart from it stays.
+            pub(crate) fn add_l2(&mut self, decay: f64) {
+                match self {
+                    $(Self::$name(c) if !optimizers!(@apart $decay) => c.weight_decay += decay,)+
+                    _ => {}
+                }
+            }
+
             /// How weights change.
             pub(crate) fn formula(&self) -> UpdateFormula {
                 match self {
