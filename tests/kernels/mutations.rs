@@ -387,7 +387,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("update", "sqrt(s) + params.eps", "sqrt(s + params.eps)"),
     ("update", "(g * g)", "g"),
     ("update", "/ root_correction2", ""),
-    ("update", "+ params.eps), m, v)", "- params.eps), m, v)"),
+    ("update", "+ params.eps)), m, v)", "- params.eps)), m, v)"),
     ("update", "params.shrink * w", "w"),
     (
         "small_network",
