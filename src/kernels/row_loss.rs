@@ -111,9 +111,15 @@ impl Twin for Params {
                 } else {
                     g.saved(phi, n)
                 };
-                // Of logits only the loss says what δ is then.
+                // Of logits, and of a NaN, only the loss tells: δ may then be anything.
                 let spoil = rows == 7 && !criterion.loss.takes_logits(phi);
-                let a = if spoil { a.spoiled() } else { a };
+                let a = match a {
+                    Data::Floats(mut a) if spoil => {
+                        a[0] = f32::INFINITY;
+                        a.into()
+                    }
+                    a => a,
+                };
                 let writes = vec![g.untouched(rows), g.untouched(n)];
                 cases.push(Case::new(p, vec![a, saved, t], writes).through(phi));
             }

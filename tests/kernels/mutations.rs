@@ -391,8 +391,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("update", "params.shrink * w", "w"),
     (
         "small_network",
-        "+ params.eps), m, v)",
-        "- params.eps), m, v)",
+        "+ params.eps)), m, v)",
+        "- params.eps)), m, v)",
     ),
     // A whole network in one workgroup.
     ("small_network", "weight[bias_at + o + j];", "0.0;"),
