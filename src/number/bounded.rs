@@ -42,6 +42,10 @@ impl Bounded {
 
     /// `value`, reached with propagated error `err` by an operation that is right to `roundoffs·U`, relative.
     fn rounded(value: f64, err: f64, roundoffs: f64) -> Self {
+        // A device has the same infinity: what is computed from it is off by what that adds.
+        if value.is_infinite() {
+            return Self::exact(value);
+        }
         // Zero from exact operands is zero everywhere.
         let floor = if value == 0.0 && err == 0.0 {
             0.0
