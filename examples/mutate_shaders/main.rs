@@ -38,8 +38,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// A mutant that takes longer than this, and 20 times as long as the sound kernel, does not end.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What children have in their environment. A mutant that survives the first on a software adapter is tried in the second: llvmpipe has
-/// subgroups of 8 there and of 4 here, and the forms for subgroups have code for either.
+/// What children have in their environment: nothing more, and for what survives that on a software adapter, subgroups of 4 instead
+/// of 8 on llvmpipe, because forms for subgroups have code for either.
 const SETTINGS: [Setting; 2] = [&[], &[("LP_NATIVE_VECTOR_WIDTH", "128")]];
 
 type Setting = &'static [(&'static str, &'static str)];
