@@ -105,7 +105,11 @@ impl Twin for Params {
                             scale_from_ledger,
                             ..Params::new(&optimizer.into(), count)
                         };
-                        let [state0, state1] = g.states(p.formula.states(), count, gradient);
+                        let [state0, mut state1] = g.states(p.formula.states(), count, gradient);
+                        // With such a state the weight alone would stay finite.
+                        if count == 17 {
+                            state1 = state1.spoiled();
+                        }
                         let writes = vec![g.floats(count), state0, state1, g.ledger()];
                         let grad = match g.scaled(count, gradient) {
                             // Elements whose update is to be refused.
