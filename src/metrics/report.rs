@@ -33,9 +33,9 @@ pub struct Report {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Scores {
-    /// Of class indices, or of one output beside a 0 or a 1 with [`Loss::BinaryCrossEntropy`].
+    /// Of class indices, or of one output beside a 0 or a 1 with [`Loss::BinaryCrossEntropy`](crate::Loss::BinaryCrossEntropy).
     Classification(Box<Classification>),
-    /// Of several outputs beside zeros and ones with [`Loss::BinaryCrossEntropy`].
+    /// Of several outputs beside zeros and ones with [`Loss::BinaryCrossEntropy`](crate::Loss::BinaryCrossEntropy).
     MultiLabel(Box<MultiLabel>),
     /// Of values.
     Regression(Regression),
