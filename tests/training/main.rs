@@ -4,6 +4,7 @@
 mod common;
 
 mod bad_input;
+mod devices;
 mod digits;
 mod epoch;
 mod estimator;

@@ -1,5 +1,7 @@
 //! Finding an adapter.
 
+use std::sync::OnceLock;
+
 use crate::error::{Error, Result};
 use crate::exec::device::{AdapterChoice, AdapterDescription, AdapterDetails, DeviceOptions};
 use crate::exec::gpu::Gpu;
@@ -37,12 +39,21 @@ pub(crate) fn describe(index: usize, info: &wgpu::AdapterInfo) -> AdapterDescrip
     }
 }
 
-/// All adapters that can compute, best first; WGPU_BACKEND narrows them.
+/// The process's only instance. With one for each device, NVIDIA's driver for Linux is loaded and unloaded each time: on an H200
+/// the 30th found no adapter, and several threads that made theirs at once crashed (gfx-rs/wgpu#5930).
+fn instance() -> &'static wgpu::Instance {
+    static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
+    INSTANCE.get_or_init(|| {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends &= wgpu::Backends::PRIMARY;
+        wgpu::Instance::new(descriptor)
+    })
+}
+
+/// All adapters that can compute, best first; WGPU_BACKEND, as it was when the first were asked for, narrows them.
 async fn list() -> Vec<wgpu::Adapter> {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    descriptor.backends &= wgpu::Backends::PRIMARY;
-    let instance = wgpu::Instance::new(descriptor);
-    let mut adapters = instance.enumerate_adapters(wgpu::Backends::PRIMARY).await;
+    let backends = wgpu::Backends::PRIMARY;
+    let mut adapters = instance().enumerate_adapters(backends).await;
     adapters.retain(|adapter| {
         let flags = adapter.get_downlevel_capabilities().flags;
         adapter.get_info().backend != wgpu::Backend::Noop
