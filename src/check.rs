@@ -368,6 +368,9 @@ fn compare<'a>(
     let mut pairs = Vec::new();
     let mut trespass = None;
     for (&i, result) in written.iter().zip(results) {
+        if case.void == Some(kernel.operands[i].name) {
+            continue;
+        }
         let expected = reference(i);
         for (e, (&got, expected)) in result.iter().zip(expected).enumerate() {
             let place = || {

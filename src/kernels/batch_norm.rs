@@ -85,7 +85,10 @@ impl Twin for Params {
                 };
                 // Positive, as variances are.
                 let stats = g.fractions(2 * cols);
-                let reads = vec![g.floats(rows * cols), stats, g.floats(cols), g.floats(cols)];
+                // What is not finite goes through every activation as it is.
+                let u = g.floats(rows * cols);
+                let u = if rows == 5 { u.spoiled() } else { u };
+                let reads = vec![u, stats, g.floats(cols), g.floats(cols)];
                 let writes = vec![g.untouched(rows * cols), g.untouched(rows * cols)];
                 cases.push(Case::new(p, reads, writes).through(phi));
             };

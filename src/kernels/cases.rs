@@ -91,6 +91,8 @@ pub(crate) struct Case {
     pub reads: Vec<Data>,
     /// What the written operands hold before: numbers where the kernel adds to them, guards where it must not look.
     pub writes: Vec<Data>,
+    /// A written operand that may hold anything, because another one says that it is void.
+    pub void: Option<&'static str>,
 }
 
 impl Case {
@@ -104,6 +106,7 @@ impl Case {
             activation: Activation::Identity,
             reads,
             writes,
+            void: None,
         }
     }
 

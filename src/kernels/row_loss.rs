@@ -111,17 +111,13 @@ impl Twin for Params {
                 } else {
                     g.saved(phi, n)
                 };
-                // Of logits, and of a NaN, only the loss tells: δ may then be anything.
-                let spoil = rows == 7 && !criterion.loss.takes_logits(phi);
-                let a = match a {
-                    Data::Floats(mut a) if spoil => {
-                        a[0] = f32::INFINITY;
-                        a.into()
-                    }
-                    a => a,
-                };
+                // Then the loss is infinite, and δ may be anything.
+                let spoil = rows == 7;
+                let a = if spoil { a.spoiled() } else { a };
                 let writes = vec![g.untouched(rows), g.untouched(n)];
-                cases.push(Case::new(p, vec![a, saved, t], writes).through(phi));
+                let case = Case::new(p, vec![a, saved, t], writes).through(phi);
+                let void = spoil.then_some("delta");
+                cases.push(Case { void, ..case });
             }
         };
         let identity = &Activation::Identity;

@@ -233,6 +233,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("batch_norm", "gamma[c] * normal", "normal"),
     ("batch_norm", "params.store_z != 0u", "false"),
     ("batch_norm", "activate(sum), is_finite", "sum, is_finite"),
+    ("batch_norm", "is_finite(sum)", "is_finite(inverse)"),
     ("batch_norm_grad", "- sums[c] / count", ""),
     (
         "batch_norm_grad",
@@ -323,6 +324,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("row_loss", "e - 0.5 * k", "e - k"),
     ("row_loss", "max(-params.threshold, ", "max(0.0, "),
     ("row_loss", "sigmoid_pair(z).x - p", "sigmoid_pair(z).x"),
+    ("row_loss", "!is_finite(z), value", "!is_finite(p), value"),
     ("row_loss", "p * max(-z, 0.0)", "p * max(z, 0.0)"),
     ("row_loss", "d = -quotient", "d = quotient"),
     ("row_loss", "sum += p * log(p)", "sum += log(p)"),
