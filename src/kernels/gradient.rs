@@ -1,4 +1,4 @@
-//! What an update makes of the gradient: the twin of shaders/update_gradient.wgsl, and the parts in which a norm is summed.
+//! What an update makes of the gradient: the twin of update_gradient in shaders/update_element.wgsl, and the parts in which a norm is summed.
 
 use super::word;
 use crate::number::scalar::Scalar;

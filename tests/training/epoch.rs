@@ -441,8 +441,24 @@ fn a_small_network_in_one_workgroup_trains_as_op_by_op() {
         wgrad::RmsProp::default().into(),
         Adam::default().into(),
     ];
-    for (data, loss) in [(&data, Loss::CrossEntropy), (&values, Loss::Mse)] {
-        for optimizer in optimizers {
+    let shares: Vec<f32> = numbers(67 * 5, 9).iter().map(|x| x.abs()).collect();
+    let shares = Matrix::new(5, shares).unwrap();
+    let shares = Dataset::values(data.inputs().clone(), shares).unwrap();
+    // The optimisers with two losses; of the other losses and targets, whether they reach the kernel.
+    let losses = [
+        (&data, Loss::CrossEntropy.mean(), &optimizers[..]),
+        (&values, Loss::Mse.mean(), &optimizers),
+        (&values, Loss::Huber { delta: 0.5 }.mean(), &optimizers[..1]),
+        (&shares, Loss::BinaryCrossEntropy.mean(), &optimizers[..1]),
+        (&shares, Loss::CrossEntropy.mean(), &optimizers[..1]),
+        (
+            &data,
+            Loss::CrossEntropy.mean().label_smoothing(0.2),
+            &optimizers[..1],
+        ),
+    ];
+    for (data, loss, optimizers) in losses {
+        for &optimizer in optimizers {
             let device = small(true);
             let new = |device: &Device| Trainer::new(device, &plain, loss, optimizer, 4).unwrap();
             let run = |mut trainer: Trainer, storage: Storage| {

@@ -293,7 +293,7 @@ fn the_gpu_agrees_with_pytorch() {
 }
 
 #[test]
-fn smoothing_keeps_the_bits_when_it_is_0_and_is_no_small_network() {
+fn smoothing_of_0_keeps_the_bits() {
     let x = Matrix::new(6, common::numbers(40 * 6, 1)).unwrap();
     let data = Dataset::classes(x, (0..40).map(|r| r * r % 3).collect()).unwrap();
     let network = Mlp::new(6).dense(8, Tanh).dense(3, Identity);
