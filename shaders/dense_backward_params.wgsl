@@ -1,7 +1,6 @@
 // grad_weight[o, i] (+)= sum over r of delta[r, first + o] * x[r, i],  grad_bias[o] (+)= sum over r of delta[r, first + o].
-// delta (rows, stride); x (rows, inputs): the layer's input, or rows of a data set that is on the device: see
-// operand/x_resident.wgsl; grad_weight (outputs, inputs), grad_bias (outputs): a panel beginning at output `first`.
-// `accumulate` adds to what is there: micro-batches.
+// delta (rows, stride); x (rows, inputs): the layer's input; grad_weight (outputs, inputs), grad_bias (outputs): a panel
+// beginning at output `first`. `accumulate` adds to what is there: micro-batches.
 // On a grid of P workgroups in depth the rows are divided among them: grad_weight is (P, outputs, inputs) then and
 // grad_bias (P, outputs), which sum_parts adds up.
 

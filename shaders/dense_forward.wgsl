@@ -1,7 +1,6 @@
 // z[r, first + o] = sum over i of x[r, i] * weight[o, i] + bias[o],  a = activate(z).
-// x (rows, inputs), or rows of a data set that is on the device: see operand/x_resident.wgsl; weight (outputs, inputs) and
-// bias (outputs): a panel of the layer's, beginning at output `first`; z, a (rows, stride). Where z is not finite, a = z.
-// z is written only where the derivative needs it.
+// x (rows, inputs); weight (outputs, inputs) and bias (outputs): a panel of the layer's, beginning at output `first`;
+// z, a (rows, stride). Where z is not finite, a = z. z is written only where the derivative needs it.
 
 // The parameters, read once: llvmpipe reads a uniform again for every lane of every load.
 var<private> p: Params;

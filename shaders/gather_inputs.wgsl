@@ -1,5 +1,5 @@
-// y[r, c] = x[order[start + r], c] as a number: rows of a data set that is on the device, for a first layer with a residual
-// connection. x: words, in the layout of operand/x_resident.wgsl; y (rows, inputs).
+// y[r, c] = x[order[start + r], c] as a number: rows of a data set that is on the device. Rows of x begin on words of 16 bytes:
+// 4 elements as f32, 8 as f16, or 16 as u8 that `scale` multiplies; y (rows, inputs).
 
 @compute @workgroup_size(GROUP)
 fn gather_inputs(

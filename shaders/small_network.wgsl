@@ -3,7 +3,7 @@
 // loss_sum and update; hidden layers share one activation whose derivative is computed from its output, and the last layer is
 // the identity.
 // data, order, targets: a batch (format 0), or rows order[start + step * rows + r] of a data set on the device, as in
-// operand/x_resident.wgsl; weight, grad, state0, state1 (count): the one segment of the parameters, tensors on multiples of 64;
+// gather_inputs.wgsl; weight, grad, state0, state1 (count): the one segment of the parameters, tensors on multiples of 64;
 // ledger (8); history (history_length).
 // Activations, and then each delta in place of the activation that it belongs to, stay in workgroup memory, a column after
 // another: `values`[(column) * (rows + 1) + row], so that neighbours in a column or a row lie in different banks.

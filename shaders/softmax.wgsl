@@ -1,5 +1,5 @@
 // a[r, c] = exp(z[r, c] - m) / sum over k of exp(z[r, k] - m), with m the largest z of row r.
-// Where z is not finite, a = z.  z, a (rows, cols).
+// Where a z of the row is not finite, neither is any a.  z, a (rows, cols).
 
 @compute @workgroup_size(GROUP)
 fn softmax(
@@ -18,11 +18,12 @@ fn softmax(
     let m = row_max(local, largest);
     var sum = 0.0;
     for (var c = lane; c < cols; c += LANES) {
-        sum += exp_nonpositive(z[r * cols + c] - m);
+        let x = z[r * cols + c];
+        sum += select(x, exp_nonpositive(x - m), is_finite(x));
     }
     let total = row_sum(local, sum);
     for (var c = lane; c < cols; c += LANES) {
         let at = r * cols + c;
-        a[at] = select(z[at], exp_nonpositive(z[at] - m) / total, is_finite(z[at]));
+        a[at] = select(total, exp_nonpositive(z[at] - m) / total, is_finite(total));
     }
 }

@@ -301,11 +301,7 @@ pub(crate) fn run(device: &Device, case: &Case, choices: &[Option<Choice>]) -> R
         offset: GUARD_WORDS as u64,
         len: (operands[buffer].bits().len() - 2 * GUARD_WORDS) as u64,
     };
-    let whole = |buffer: usize| View {
-        buffer,
-        offset: 0,
-        len: operands[buffer].bits().len() as u64,
-    };
+    let whole = |buffer: usize| View::whole(buffer, operands[buffer].bits().len() as u64);
     let of = |access: Access| {
         let operands = kernel.operands.iter().enumerate();
         operands

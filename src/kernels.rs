@@ -67,7 +67,7 @@ pub use launch::Constants;
 pub(crate) use launch::{MAX_TILED, Work, network_memory};
 pub(crate) use resident::{Format, batch_rows};
 pub(crate) use step::StepAt;
-pub(crate) use variant::{DELTA_LOADS, WEIGHT_LOADS, X_LOADS, batch_load, panel_load, row_load};
+pub(crate) use variant::{DELTA_LOADS, WEIGHT_LOADS, X_LOADS, panel_load, row_load};
 pub use variant::{Load, Loads, Variant};
 
 /// How a kernel uses an operand.
@@ -181,10 +181,6 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    pub fn new(flops: u64, words: u64) -> Self {
-        Self { flops, words }
-    }
-
     /// One number for how long a call keeps a device busy, in operations: a word moved takes as long as several.
     pub fn total(self) -> u64 {
         self.flops + 8 * self.words
@@ -361,9 +357,10 @@ impl Call {
         }
     }
 
-    /// Elements of each operand, for products.
-    pub fn operand_sizes(&self) -> Vec<u64> {
-        each!(self, p => p.operand_sizes())
+    /// Elements that each operand has at least, in the order of [`Kernel::operands`].
+    pub fn sizes(&self) -> impl Iterator<Item = u64> {
+        let sizes = each!(self, p => p.sizes());
+        sizes.into_iter().take(self.kernel().operands.len())
     }
 
     pub fn cost(&self) -> Cost {
@@ -411,14 +408,12 @@ impl Call {
     }
 }
 
-/// Elements of an operand x (rows, inputs): of a batch, or of as many rows on the device.
-pub(crate) fn batch_elements(format: u32, rows: u32, inputs: u32) -> u64 {
-    let row = if format == 0 {
-        inputs
-    } else {
-        inputs.next_multiple_of(4)
-    };
-    u64::from(rows) * u64::from(row)
+/// Elements of a row of an operand x: of a batch, or on the device.
+fn row_elements(format: u32, inputs: u32) -> u32 {
+    match format {
+        0 => inputs,
+        _ => inputs.next_multiple_of(4),
+    }
 }
 
 /// The kernel of this name.

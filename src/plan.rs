@@ -50,24 +50,6 @@ impl Limits {
 /// Batches whose losses are kept on the device, and updates whose norms are.
 pub(crate) const HISTORY: usize = 4096;
 
-/// Where the first layer's rows come from: a batch, or a data set on the device through an order.
-#[derive(Debug, Clone, Copy)]
-struct InputRows {
-    x: View,
-    order: View,
-    format: Option<Format>,
-}
-
-impl InputRows {
-    fn code(&self) -> u32 {
-        self.format.map_or(0, Format::code)
-    }
-
-    fn scale(&self) -> f64 {
-        self.format.map_or(1.0, Format::scale)
-    }
-}
-
 /// What rows bring beside their inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowKind {
@@ -443,11 +425,7 @@ impl Plan {
 
     /// All of a buffer with room for `rows` rows.
     fn whole(&self, buffer: usize, rows: u64) -> View {
-        View {
-            buffer,
-            offset: 0,
-            len: self.buffers[buffer].len(rows),
-        }
+        View::whole(buffer, self.buffers[buffer].len(rows))
     }
 
     fn slot(first_segment: usize, slot: Slot) -> View {
@@ -493,11 +471,6 @@ impl Plan {
         room: u64,
         accumulate: bool,
     ) -> Vec<Op> {
-        let source = InputRows {
-            x: data.x,
-            order: data.order,
-            format: Some(data.format),
-        };
         let gather = |cols: u32, from: View, to: usize| {
             Op::new(
                 gather_rows::Params { rows, cols },
@@ -510,26 +483,15 @@ impl Plan {
             .weights
             .map(|weights| gather(1, weights, self.row_weights));
         ops.extend(weights);
-        if self.network.layers()[0].residual {
-            // It is added to the layer's output, and so has to be there as numbers.
-            let inputs = self.network.inputs() as u32;
-            ops.push(
-                Op::new(
-                    gather_inputs::Params {
-                        rows,
-                        inputs,
-                        format: data.format.code(),
-                        scale: data.format.scale(),
-                    },
-                    vec![data.x, data.order],
-                    vec![self.x_view(room)],
-                )
-                .of_layer(0),
-            );
-        }
-        ops.extend(self.forward_from(&source, Mode::Training, rows, room));
-        ops.extend(self.loss(rows, room, data.kind()));
-        ops.extend(self.backward_from(&source, rows, room, accumulate));
+        let inputs = gather_inputs::Params {
+            rows,
+            inputs: self.network.inputs() as u32,
+            format: data.format.code(),
+            scale: data.format.scale(),
+        };
+        let from = vec![data.x, data.order];
+        ops.push(Op::new(inputs, from, vec![self.x_view(room)]).of_layer(0));
+        ops.extend(self.gradients(rows, room, data.kind(), accumulate));
         ops
     }
 
@@ -555,15 +517,6 @@ impl Plan {
 
     fn part_number(parts: usize, part: usize) -> Option<usize> {
         (parts > 1).then_some(part)
-    }
-
-    /// The batch that was uploaded.
-    fn batch(&self, room: u64) -> InputRows {
-        InputRows {
-            x: self.whole(self.x, room),
-            order: self.whole(self.no_order, 0),
-            format: None,
-        }
     }
 
     /// What φ′ of layer l is computed from.

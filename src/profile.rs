@@ -136,13 +136,8 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
     let gpu = device.adapter().is_some();
     // 64 MiB: beyond every cache that a copy could hide in, within every binding.
     let count: u64 = 1 << 24;
-    let specs =
-        ["x", "y", "w", "bias", "none", "no order"].map(|name| BufferSpec::fixed(name, count));
-    let view = |buffer| View {
-        buffer,
-        offset: 0,
-        len: count,
-    };
+    let specs = ["x", "y", "w", "bias", "none"].map(|name| BufferSpec::fixed(name, count));
+    let view = |buffer| View::whole(buffer, count);
     let mut executor = Executor::new(device, &specs, &[], 0, 2)?;
     let mut rate = |call: Call, reads: &[usize], writes: &[usize], work: u64| -> Result<f64> {
         let op = Op::new(
@@ -168,7 +163,7 @@ pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
         rate(call, &[0], &[1], call.cost().flops)?
     } else {
         let call = Call::DenseForward(dense_forward::Params::whole(N, N, N));
-        rate(call, &[0, 5, 2, 3], &[4, 1], call.cost().flops)?
+        rate(call, &[0, 2, 3], &[4, 1], call.cost().flops)?
     };
     let call = Call::Copy(copy::Params {
         count: count as u32,
@@ -189,11 +184,7 @@ pub fn kernels(device: &Device, seconds: f64) -> Result<Vec<OpTime>> {
     let specs: Vec<BufferSpec> = (0..OPERANDS)
         .map(|i| BufferSpec::fixed(&format!("operand {i}"), ROOM))
         .collect();
-    let view = |buffer| View {
-        buffer,
-        offset: 0,
-        len: ROOM,
-    };
+    let view = |buffer| View::whole(buffer, ROOM);
     let numbers = numbers(ROOM);
     let mut executor = Executor::new(device, &specs, &[], 0, REPEATS)?;
     let mut times = Vec::new();

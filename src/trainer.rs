@@ -358,9 +358,7 @@ impl Trainer {
     /// have weight 0: accumulate more; [`Error::DeviceLost`].
     pub fn apply(&mut self) -> Result<()> {
         if self.pending.rows == 0 {
-            return Err(Error::NothingAccumulated {
-                call: "apply".into(),
-            });
+            return Err(Error::nothing_accumulated("apply"));
         }
         self.pending.check("the micro-batches")?;
         let weight = self.pending.weight;
@@ -413,9 +411,7 @@ impl Trainer {
     /// As [`take_loss`](Self::take_loss).
     pub async fn take_loss_async(&mut self) -> Result<f64> {
         if self.loss_rows.rows == 0 {
-            return Err(Error::NothingAccumulated {
-                call: "take_loss".into(),
-            });
+            return Err(Error::nothing_accumulated("take_loss"));
         }
         let ledger = self.plan.ledger_view();
         let read = self.executor.read_f64(&[ledger]).await?;

@@ -219,7 +219,7 @@ pub(crate) const REPEATS: usize = 64;
 impl Bench {
     pub fn new(device: &Device, call: Call) -> Result<Self> {
         let operands = call.kernel().operands;
-        let sizes = call.operand_sizes();
+        let sizes: Vec<u64> = call.sizes().map(|len| len.max(1)).collect();
         let specs: Vec<BufferSpec> = operands
             .iter()
             .zip(&sizes)
@@ -228,21 +228,14 @@ impl Bench {
         let views: Vec<View> = sizes
             .iter()
             .enumerate()
-            .map(|(buffer, &len)| View {
-                buffer,
-                offset: 0,
-                len,
-            })
+            .map(|(buffer, &len)| View::whole(buffer, len))
             .collect();
         let mut executor = Executor::new(device, &specs, &[], 0, REPEATS)?;
-        // Never zeros: hardware may multiply them faster. Words are places: of row 0, or bits of such numbers.
+        // Never zeros: hardware may multiply them faster.
         let numbers: Vec<f32> = (0..1 << 16)
             .map(|i| (i * 7919 % 1999 + 1) as f32 / 2000.0)
             .collect();
-        for (operand, view) in operands.iter().zip(&views) {
-            if operand.name == "order" {
-                continue;
-            }
+        for view in &views {
             let mut at = 0;
             while at < view.len {
                 let piece = View {

@@ -88,22 +88,14 @@ macro_rules! formulas {
 
         impl crate::config::fragment::Formula for $name {
             const FRAGMENTS: &'static [crate::config::fragment::Fragment] = &[$(
-                crate::config::fragment::Fragment {
-                    name: $file,
-                    wgsl: include_str!(concat!("../../shaders/", $folder, "/", $file, ".wgsl")),
-                    constants: &[$(
-                        (stringify!($constant), <$type as crate::config::fragment::Word>::FIELD)
-                    ),*],
-                }
+                crate::config::fragment::formulas!(@fragment $folder $file $($constant: $type)*)
             ),+];
 
             fn fragment(&self) -> &'static crate::config::fragment::Fragment {
-                let name = match self {
-                    $(Self::$variant { .. } => $file),+
-                };
-                match Self::FRAGMENTS.iter().find(|fragment| fragment.name == name) {
-                    Some(fragment) => fragment,
-                    None => unreachable!("the list is made of the same rows"),
+                match self {
+                    $(Self::$variant { .. } => const {
+                        &crate::config::fragment::formulas!(@fragment $folder $file $($constant: $type)*)
+                    }),+
                 }
             }
 
@@ -122,6 +114,13 @@ macro_rules! formulas {
                     }),+
                 }
             }
+        }
+    };
+    (@fragment $folder:literal $file:literal $($constant:ident: $type:ty)*) => {
+        crate::config::fragment::Fragment {
+            name: $file,
+            wgsl: include_str!(concat!("../../shaders/", $folder, "/", $file, ".wgsl")),
+            constants: &[$((stringify!($constant), <$type as crate::config::fragment::Word>::FIELD)),*],
         }
     };
 }

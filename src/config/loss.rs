@@ -239,20 +239,25 @@ impl Loss {
             } else {
                 "it applies the sigmoid itself: use Identity"
             };
-            return Err(Error::OutputActivation {
-                loss: self.name().into(),
-                needs: "logits (identity)".into(),
-                activation: last.to_string(),
-                advice: advice.into(),
-            });
+            let needs = "logits (identity)";
+            let activation = last.to_string();
+            return Err(Error::output_activation(
+                self.name(),
+                needs,
+                activation,
+                advice,
+            ));
         }
         if self.takes_probabilities() && *last == Activation::Identity {
-            return Err(Error::OutputActivation {
-                loss: self.name().into(),
-                needs: "an activation that gives probabilities".into(),
-                activation: last.to_string(),
-                advice: "use Softmax, or keep Identity and use Loss::CrossEntropy".into(),
-            });
+            let needs = "an activation that gives probabilities";
+            let advice = "use Softmax, or keep Identity and use Loss::CrossEntropy";
+            let activation = last.to_string();
+            return Err(Error::output_activation(
+                self.name(),
+                needs,
+                activation,
+                advice,
+            ));
         }
         match *self {
             Loss::Huber { delta } if !(delta as f32 > 0.0 && (delta as f32).is_finite()) => Err(

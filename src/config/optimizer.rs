@@ -191,9 +191,9 @@ impl From<Optimizer> for Rule {
 }
 
 /// Declares the optimisers: a row has the name of a configuration with `lr`, `l1` and `weight_decay`, and whether weights decay
-/// with the gradient or apart from it.
+/// with the gradient or apart from it. `$` is handed in for the macro that this one makes.
 macro_rules! optimizers {
-    ($($name:ident: $decay:ident;)+) => {
+    (($dollar:tt) $($name:ident: $decay:ident;)+) => {
         /// Any of the optimisers.
         #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
@@ -208,49 +208,16 @@ macro_rules! optimizers {
             }
         })+
 
+        /// What `$body` makes of a configuration, whatever the optimiser.
+        macro_rules! each {
+            ($dollar optimizer:expr, $dollar c:ident => $dollar body:expr) => {
+                match $dollar optimizer {
+                    $(Optimizer::$name($dollar c) => $dollar body),+
+                }
+            };
+        }
+
         impl Optimizer {
-            /// The optimiser's name.
-            pub fn name(&self) -> &'static str {
-                match self {
-                    $(Self::$name(c) => c.name(),)+
-                }
-            }
-
-            /// The learning rate.
-            pub fn lr(&self) -> f64 {
-                match self {
-                    $(Self::$name(c) => c.lr,)+
-                }
-            }
-
-            /// The L1 penalty.
-            pub fn l1(&self) -> f64 {
-                match self {
-                    $(Self::$name(c) => c.l1,)+
-                }
-            }
-
-            pub(crate) fn set_lr(&mut self, lr: f64) {
-                match self {
-                    $(Self::$name(c) => c.lr = lr,)+
-                }
-            }
-
-            /// Adds to a weight decay that goes with the gradient; one apart from it stays.
-            pub(crate) fn add_l2(&mut self, decay: f64) {
-                match self {
-                    $(Self::$name(c) if !optimizers!(@apart $decay) => c.weight_decay += decay,)+
-                    _ => {}
-                }
-            }
-
-            /// How weights change.
-            pub(crate) fn formula(&self) -> UpdateFormula {
-                match self {
-                    $(Self::$name(c) => c.formula(),)+
-                }
-            }
-
             /// The weight decay, and whether it goes apart from the gradient.
             fn decay(&self) -> (f64, bool) {
                 match self {
@@ -264,12 +231,6 @@ macro_rules! optimizers {
                 $(all.extend($name::examples().into_iter().map(Self::from));)+
                 all
             }
-
-            fn check_own(&self) -> Result<()> {
-                match self {
-                    $(Self::$name(c) => c.check(),)+
-                }
-            }
         }
     };
     (@apart coupled) => { false };
@@ -277,6 +238,7 @@ macro_rules! optimizers {
 }
 
 optimizers! {
+    ($)
     Sgd: coupled;
     RmsProp: coupled;
     Adam: coupled;
@@ -284,6 +246,37 @@ optimizers! {
 }
 
 impl Optimizer {
+    /// The optimiser's name.
+    pub fn name(&self) -> &'static str {
+        each!(self, c => c.name())
+    }
+
+    /// The learning rate.
+    pub fn lr(&self) -> f64 {
+        each!(self, c => c.lr)
+    }
+
+    /// The L1 penalty.
+    pub fn l1(&self) -> f64 {
+        each!(self, c => c.l1)
+    }
+
+    pub(crate) fn set_lr(&mut self, lr: f64) {
+        each!(self, c => c.lr = lr);
+    }
+
+    /// Adds to a weight decay that goes with the gradient; one apart from it stays.
+    pub(crate) fn add_l2(&mut self, decay: f64) {
+        if let (_, false) = self.decay() {
+            each!(self, c => c.weight_decay += decay);
+        }
+    }
+
+    /// How weights change.
+    pub(crate) fn formula(&self) -> UpdateFormula {
+        each!(self, c => c.formula())
+    }
+
     /// What times w is added to the gradient.
     pub(crate) fn l2(&self) -> f64 {
         match self.decay() {
@@ -310,7 +303,7 @@ impl Optimizer {
         let named = |name: &str| format!("{}'s {name}", self.name());
         at_least_zero(&named("lr"), self.lr())?;
         at_least_zero(&named("l1"), self.l1())?;
-        self.check_own()?;
+        each!(self, c => c.check())?;
         at_least_zero(&named("weight_decay"), self.decay().0)
     }
 }

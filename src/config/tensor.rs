@@ -102,13 +102,8 @@ pub(crate) fn check(tensor: &Tensor, shape: &[usize]) -> Result<()> {
     }
     if let Some(i) = tensor.data.iter().position(|x| !x.is_finite()) {
         let cols = shape.last().copied().unwrap_or(1);
-        return Err(Error::Value {
-            what: format!("tensor {}", tensor.name),
-            value: shortest(tensor.data[i]),
-            row: i / cols,
-            col: i % cols,
-            allowed: "finite".into(),
-        });
+        let (what, x) = (format!("tensor {}", tensor.name), shortest(tensor.data[i]));
+        return Err(Error::value(what, x, (i, cols), "finite"));
     }
     Ok(())
 }

@@ -138,12 +138,15 @@ impl Dataset {
     fn labels_for(&self, what: &str) -> Result<&[u32]> {
         match &self.targets {
             Targets::Classes(labels) => Ok(labels),
-            Targets::Values(_) => Err(Error::Targets {
-                what: what.into(),
-                expected: "class indices".into(),
-                got: "rows of numbers".into(),
-                advice: "make the data with Dataset::classes, or give each row its weight by with_weights".into(),
-            }),
+            Targets::Values(_) => {
+                let advice = "make the data with Dataset::classes, or give each row its weight by with_weights";
+                Err(Error::targets(
+                    what,
+                    "class indices",
+                    "rows of numbers",
+                    advice,
+                ))
+            }
         }
     }
 

@@ -2,6 +2,30 @@
 
 use super::Error;
 
+/// Makers that have an error's fields for arguments.
+macro_rules! makers {
+    ($($name:ident = $error:ident { $($field:ident: $type:ty),+ })+) => {
+        impl Error {
+            $(pub(crate) fn $name($($field: impl Into<$type>),+) -> Self {
+                Self::$error { $($field: $field.into()),+ }
+            })+
+        }
+    };
+}
+
+makers! {
+    shape = Shape { what: String, got: String, expected: String, advice: String }
+    class = Class { row: usize, label: u32, classes: usize }
+    empty = EmptyData { what: String }
+    file = File { file: String, problem: String, advice: String }
+    targets = Targets { what: String, expected: String, got: String, advice: String }
+    output_activation = OutputActivation { loss: String, needs: String, activation: String, advice: String }
+    nothing_accumulated = NothingAccumulated { call: String }
+    one_row = OneRow { what: String }
+    gpu = Gpu { message: String }
+    out_of_memory = OutOfMemory { what: String, need: u64, have: Option<u64>, advice: String }
+}
+
 impl Error {
     pub(crate) fn argument(
         name: impl Into<String>,
@@ -13,32 +37,6 @@ impl Error {
             value: value.to_string(),
             allowed: allowed.into(),
         }
-    }
-
-    pub(crate) fn shape(
-        what: impl Into<String>,
-        got: impl Into<String>,
-        expected: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
-        Self::Shape {
-            what: what.into(),
-            got: got.into(),
-            expected: expected.into(),
-            advice: advice.into(),
-        }
-    }
-
-    pub(crate) fn class(row: usize, label: u32, classes: usize) -> Self {
-        Self::Class {
-            row,
-            label,
-            classes,
-        }
-    }
-
-    pub(crate) fn empty(what: impl Into<String>) -> Self {
-        Self::EmptyData { what: what.into() }
     }
 
     /// Of the element `i` of a matrix of `cols` columns.
@@ -54,24 +52,6 @@ impl Error {
             row: i / cols,
             col: i % cols,
             allowed: allowed.into(),
-        }
-    }
-
-    pub(crate) fn file(
-        file: impl Into<String>,
-        problem: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
-        Self::File {
-            file: file.into(),
-            problem: problem.into(),
-            advice: advice.into(),
-        }
-    }
-
-    pub(crate) fn gpu(message: impl Into<String>) -> Self {
-        Self::Gpu {
-            message: message.into(),
         }
     }
 
@@ -96,26 +76,10 @@ impl Error {
         limit: u64,
         advice: impl Into<String>,
     ) -> Self {
-        Self::Limit {
-            what: what.into(),
-            need,
-            limit,
-            in_bytes: true,
-            advice: advice.into(),
+        let mut error = Self::limit(what, need, limit, advice);
+        if let Self::Limit { in_bytes, .. } = &mut error {
+            *in_bytes = true;
         }
-    }
-
-    pub(crate) fn out_of_memory(
-        what: impl Into<String>,
-        need: u64,
-        have: Option<u64>,
-        advice: impl Into<String>,
-    ) -> Self {
-        Self::OutOfMemory {
-            what: what.into(),
-            need,
-            have,
-            advice: advice.into(),
-        }
+        error
     }
 }

@@ -1,5 +1,5 @@
-use super::cases::{Case, Generator};
-use super::{Cost, Twin, Work, declare};
+use super::cases::{self, Case, Generator};
+use super::{Twin, Work, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -9,8 +9,8 @@ declare! {
     params {
         count: u32,
     }
-    reads { z: f32 }
-    writes { a: f32 }
+    reads { z: f32[p.count] }
+    writes { a: f32[p.count] }
 }
 
 impl Twin for Params {
@@ -34,31 +34,21 @@ impl Twin for Params {
         );
     }
 
-    fn cost(&self) -> Cost {
-        Cost::new(u64::from(self.count), 2 * u64::from(self.count))
+    fn flops(&self) -> u64 {
+        self.count.into()
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
         for count in g.counts() {
-            let reads = vec![g.floats(count)];
-            let writes = vec![g.untouched(count)];
-            cases.push(Case::new(Params { count }, reads, writes).through(&Activation::Relu));
+            cases.push(g.case(Params { count }).through(&Activation::Relu));
         }
         for phi in Activation::table() {
-            // A sweep over the range that losses and activations promise to survive, fine near zero.
-            let sweep: Vec<f32> = (-2000..=2000)
-                .map(|i| {
-                    let t = f64::from(i) / 2000.0;
-                    (t.signum() * (1e4f64.powf(t.abs()) - 1.0) * (t.abs() * 4.0).min(1.0)) as f32
-                })
-                .chain([f32::INFINITY, f32::NEG_INFINITY, f32::NAN])
-                .collect();
-            let p = Params {
-                count: sweep.len() as u32,
-            };
-            let writes = vec![g.untouched(p.count)];
-            cases.push(Case::new(p, vec![sweep.into()], writes).through(&phi));
+            let beyond = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+            let z: Vec<f32> = cases::sweep().chain(beyond).collect();
+            let count = z.len() as u32;
+            let case = g.case(Params { count }).with("z", z.into());
+            cases.push(case.through(&phi));
         }
         cases
     }

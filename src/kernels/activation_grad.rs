@@ -1,6 +1,6 @@
-use super::cases::{Case, Generator};
-use super::{Cost, Twin, Work, declare};
-use crate::config::activation::{Activation, Saved};
+use super::cases::{self, Case, Generator};
+use super::{Twin, Work, declare};
+use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
 
@@ -9,8 +9,8 @@ declare! {
     params {
         count: u32,
     }
-    reads { grad: f32, saved: f32 }
-    writes { delta: f32 }
+    reads { grad: f32[p.count], saved: f32[p.count] }
+    writes { delta: f32[p.count] }
 }
 
 impl Twin for Params {
@@ -34,34 +34,21 @@ impl Twin for Params {
         );
     }
 
-    fn cost(&self) -> Cost {
-        Cost::new(2 * u64::from(self.count), 3 * u64::from(self.count))
+    fn flops(&self) -> u64 {
+        2 * u64::from(self.count)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
         for count in g.counts() {
-            let reads = vec![g.floats(count), g.floats(count)];
-            let writes = vec![g.untouched(count)];
-            cases.push(Case::new(Params { count }, reads, writes).through(&Activation::Relu));
+            cases.push(g.case(Params { count }).through(&Activation::Relu));
         }
         for phi in Activation::table() {
-            let sweep: Vec<f32> = (-2000..=2000)
-                .map(|i| {
-                    let t = f64::from(i) / 2000.0;
-                    let z = t.signum() * (1e4f64.powf(t.abs()) - 1.0) * (t.abs() * 4.0).min(1.0);
-                    match phi.saved() {
-                        Saved::Input => z as f32,
-                        Saved::Output => phi.apply(z) as f32,
-                    }
-                })
-                .collect();
-            let p = Params {
-                count: sweep.len() as u32,
-            };
-            let reads = vec![g.fractions(p.count), sweep.into()];
-            let writes = vec![g.untouched(p.count)];
-            cases.push(Case::new(p, reads, writes).through(&phi));
+            let z: Vec<f32> = cases::sweep().collect();
+            let count = z.len() as u32;
+            let case = g.case(Params { count }).with("grad", g.fractions(count));
+            let saved = cases::saved_of(&phi, z);
+            cases.push(case.with("saved", saved.into()).through(&phi));
         }
         cases
     }

@@ -1,8 +1,7 @@
 use super::cases::{Case, Generator};
 use super::layer_norm::normalise;
-use super::{Cost, Twin, Work, area, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
-use crate::number::loops;
 use crate::number::scalar::Scalar;
 
 declare! {
@@ -15,8 +14,8 @@ declare! {
         store_z: u32,
         eps: f64,
     }
-    reads { u: f32, stats: f32, gamma: f32, beta: f32 }
-    writes { z: f32, a: f32 }
+    reads { u: f32[p.rows, p.cols], stats: f32[2, p.cols], gamma: f32[p.cols], beta: f32[p.cols] }
+    writes { z: f32[p.store_z, p.rows, p.cols], a: f32[p.rows, p.cols] }
 }
 
 impl Twin for Params {
@@ -45,31 +44,12 @@ impl Twin for Params {
                 gamma[c] * ((u[c] - means[c]) * inv) + beta[c]
             }
         };
-        let work = 8 * cols;
-        if self.store_z != 0 {
-            loops::for_rows2(
-                (z, cols),
-                (a, cols),
-                rows,
-                work,
-                #[inline(always)]
-                |r, z, a| {
-                    normalise(a, Some(z), phi, value(r));
-                },
-            );
-        } else {
-            loops::for_rows(a, cols, rows, work, |r, a| {
-                normalise(a, None, phi, value(r))
-            });
-        }
+        let z = (self.store_z != 0).then_some(z);
+        normalise((a, z), (rows, cols), phi, value);
     }
 
-    fn cost(&self) -> Cost {
-        let n = area(self.rows, self.cols);
-        Cost::new(
-            5 * n,
-            (2 + u64::from(self.store_z)) * n + 4 * u64::from(self.cols),
-        )
+    fn flops(&self) -> u64 {
+        5 * area(self.rows, self.cols)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -83,14 +63,12 @@ impl Twin for Params {
                     store_z,
                     eps: 1e-5,
                 };
-                // Positive, as variances are.
-                let stats = g.fractions(2 * cols);
                 // What is not finite goes through every activation as it is.
                 let u = g.floats(rows * cols);
                 let u = if rows == 5 { u.spoiled() } else { u };
-                let reads = vec![u, stats, g.floats(cols), g.floats(cols)];
-                let writes = vec![g.untouched(rows * cols), g.untouched(rows * cols)];
-                cases.push(Case::new(p, reads, writes).through(phi));
+                // Positive, as variances are.
+                let case = g.case(p).with("u", u).with("stats", g.fractions(2 * cols));
+                cases.push(case.with("z", g.untouched(rows * cols)).through(phi));
             };
         for (i, shape) in g.column_shapes().into_iter().enumerate() {
             let i = i as u32;

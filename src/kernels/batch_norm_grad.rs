@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Twin, Work, area, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -10,8 +10,8 @@ declare! {
         rows: u32,
         cols: u32,
     }
-    reads { delta: f32, u: f32, stats: f32, sums: f32, gamma: f32 }
-    writes { delta_u: f32 }
+    reads { delta: f32[p.rows, p.cols], u: f32[p.rows, p.cols], stats: f32[2, p.cols], sums: f32[2, p.cols], gamma: f32[p.cols] }
+    writes { delta_u: f32[p.rows, p.cols] }
 }
 
 impl Twin for Params {
@@ -46,26 +46,14 @@ impl Twin for Params {
         );
     }
 
-    fn cost(&self) -> Cost {
-        let n = area(self.rows, self.cols);
-        Cost::new(9 * n, 3 * n + 5 * u64::from(self.cols))
+    fn flops(&self) -> u64 {
+        9 * area(self.rows, self.cols)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
-        let mut cases = Vec::new();
-        for (rows, cols) in g.column_shapes() {
-            let n = rows * cols;
-            let reads = vec![
-                g.floats(n),
-                g.floats(n),
-                g.floats(2 * cols),
-                g.floats(2 * cols),
-                g.floats(cols),
-            ];
-            let writes = vec![g.untouched(n)];
-            let p = Params { rows, cols };
-            cases.push(Case::new(p, reads, writes));
-        }
-        cases
+        let shapes = g.column_shapes().into_iter();
+        shapes
+            .map(|(rows, cols)| g.case(Params { rows, cols }))
+            .collect()
     }
 }

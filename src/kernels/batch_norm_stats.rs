@@ -1,6 +1,6 @@
 use super::cases::{Case, Generator};
 use super::layer_norm::inverse;
-use super::{Cost, Twin, Work, area, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
@@ -16,8 +16,8 @@ declare! {
         /// rows/(rows − 1).
         unbias: f64,
     }
-    reads { u: f32 }
-    writes { stats: f32, running: f32 }
+    reads { u: f32[p.rows, p.cols] }
+    writes { stats: f32[2, p.cols], running: f32[2, p.cols] }
 }
 
 impl Twin for Params {
@@ -48,9 +48,12 @@ impl Twin for Params {
         }
     }
 
-    fn cost(&self) -> Cost {
-        let n = area(self.rows, self.cols);
-        Cost::new(4 * n, n + 6 * u64::from(self.cols))
+    fn flops(&self) -> u64 {
+        4 * area(self.rows, self.cols)
+    }
+
+    fn words_found(&self) -> u64 {
+        area(2, self.cols)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -70,8 +73,8 @@ impl Twin for Params {
             if rows == 33 {
                 u = u.spoiled();
             }
-            let writes = vec![g.untouched(2 * cols), g.floats(2 * cols)];
-            cases.push(Case::new(p, vec![u], writes));
+            let case = g.case(p).with("u", u);
+            cases.push(case.with("running", g.floats(2 * cols)));
         }
         cases
     }

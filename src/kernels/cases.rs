@@ -3,7 +3,7 @@
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
-use super::{Call, Format, StepAt};
+use super::{Access, Call, Format, StepAt};
 use crate::config::activation::{Activation, Saved};
 use crate::config::init::{normal, unit};
 
@@ -110,6 +110,19 @@ impl Case {
         }
     }
 
+    /// The same with this in the operand of that name.
+    pub fn with(mut self, name: &str, data: Data) -> Self {
+        let operands = self.call.kernel().operands.iter();
+        let contents = self.reads.iter_mut().chain(&mut self.writes);
+        for (operand, held) in operands.zip(contents) {
+            if operand.name == name {
+                *held = data;
+                return self;
+            }
+        }
+        unreachable!("{} has no operand {name}", self.call.name())
+    }
+
     /// The same with this activation.
     pub fn through(self, activation: &Activation) -> Self {
         Self {
@@ -154,6 +167,21 @@ impl Generator {
         } else {
             awkward.to_vec()
         }
+    }
+
+    /// A case with operands of the shapes that the call declares: numbers in what it reads, nothing yet in what it writes, and of
+    /// words a placeholder.
+    pub fn case(&mut self, call: impl Into<Call>) -> Case {
+        let call = call.into();
+        let (mut reads, mut writes) = (Vec::new(), Vec::new());
+        for (operand, n) in call.kernel().operands.iter().zip(call.sizes()) {
+            match operand.access {
+                Access::Read if operand.words => reads.push(Data::Words(vec![GUARD])),
+                Access::Read => reads.push(self.floats(n as u32)),
+                Access::Write => writes.push(self.untouched(n.max(1) as u32)),
+            }
+        }
+        Case::new(call, reads, writes)
     }
 
     /// So many elements of an operand.
@@ -258,13 +286,9 @@ impl Generator {
         }
     }
 
-    /// z, or φ(z), as the activation's derivative wants it.
+    /// So many z, or φ(z), as the activation's derivative wants it.
     pub fn saved(&mut self, phi: &Activation, n: u32) -> Data {
-        let z = self.normals(n);
-        Data::Floats(match phi.saved() {
-            Saved::Input => z,
-            Saved::Output => z.iter().map(|&z| phi.apply(z.into()) as f32).collect(),
-        })
+        saved_of(phi, self.normals(n)).into()
     }
 
     /// Space that must be written before it is read.
@@ -304,14 +328,17 @@ impl Generator {
     }
 
     /// (first, stride) of a panel of so many outputs: the whole layer, and one in the middle of it, on whole vec4s where the
-    /// panel is.
-    pub fn panels(&self, outputs: u32) -> [(u32, u32); 2] {
+    /// panel is. Sums of so many terms `k` that each form takes long for them are made in the second alone.
+    pub fn panels(&self, outputs: u32, k: u32) -> Vec<(u32, u32)> {
         let middle = if outputs.is_multiple_of(4) {
             (4, outputs + 8)
         } else {
             (2, outputs + 5)
         };
-        [(0, outputs), middle]
+        if k > 60_000 {
+            return vec![middle];
+        }
+        vec![(0, outputs), middle]
     }
 
     /// Formats of data on a device, with shapes (m, k, n) on which each is tried.
@@ -360,4 +387,20 @@ impl Generator {
     pub fn counts(&self) -> Vec<u32> {
         self.shapes(&[1, 3, 17, 255, 256, 257, 65_541], 1 << 20)
     }
+}
+
+/// z, or φ(z), as the activation's derivative wants it.
+pub(crate) fn saved_of(phi: &Activation, z: Vec<f32>) -> Vec<f32> {
+    match phi.saved() {
+        Saved::Input => z,
+        Saved::Output => z.iter().map(|&z| phi.apply(z.into()) as f32).collect(),
+    }
+}
+
+/// The range that losses and activations promise to survive, fine near zero.
+pub(crate) fn sweep() -> impl Iterator<Item = f32> {
+    (-2000..=2000).map(|i| {
+        let t = f64::from(i) / 2000.0;
+        (t.signum() * (1e4f64.powf(t.abs()) - 1.0) * (t.abs() * 4.0).min(1.0)) as f32
+    })
 }

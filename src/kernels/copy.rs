@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Twin, Work, declare};
+use super::{Twin, Work, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -9,8 +9,8 @@ declare! {
     params {
         count: u32,
     }
-    reads { x: f32 }
-    writes { y: f32 }
+    reads { x: f32[p.count] }
+    writes { y: f32[p.count] }
 }
 
 impl Twin for Params {
@@ -23,20 +23,14 @@ impl Twin for Params {
         });
     }
 
-    fn cost(&self) -> Cost {
-        Cost::new(0, 2 * u64::from(self.count))
+    fn flops(&self) -> u64 {
+        0
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
-        let mut cases = Vec::new();
         // The last is beyond one grid dimension of workgroups: 65,535 · 256 elements.
         let most = g.shapes(&[65_535 * 256 + 17], 1 << 20);
-        for count in g.counts().into_iter().chain(most) {
-            let reads = vec![g.floats(count)];
-            let writes = vec![g.untouched(count)];
-            let p = Params { count };
-            cases.push(Case::new(p, reads, writes));
-        }
-        cases
+        let counts = g.counts().into_iter().chain(most);
+        counts.map(|count| g.case(Params { count })).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cases::{Case, Generator};
 use super::step::StepAt;
-use super::{Cost, Family, Load, Loads, Operand, Work};
+use super::{Cost, Family, Load, Loads, MAX_OPERANDS, Operand, Work};
 use crate::config::activation::Activation;
 use crate::config::fragment::{Field, Fragment};
 use crate::number::scalar::Scalar;
@@ -51,6 +51,8 @@ pub(crate) trait Declared: Copy {
     const FORMULAS: &'static [&'static [Fragment]];
 
     fn work(&self) -> Work;
+    /// Elements that each operand has at least, and 0 beyond the last.
+    fn sizes(&self) -> [u64; MAX_OPERANDS];
     /// The parameters as the device takes them.
     fn words(&self, at: &StepAt, out: &mut Vec<u32>);
     /// The same parameters as the GPU holds them, rounded to f32.
@@ -78,31 +80,39 @@ pub(crate) trait Twin: Declared {
         [Load::Scalar; 2]
     }
 
-    /// Elements of each operand that a product of this size needs, in the order of [`Declared::OPERANDS`].
-    fn operand_sizes(&self) -> Vec<u64> {
-        Vec::new()
-    }
-
     /// The kernel's arithmetic on the CPU.
     fn run<F: Scalar>(&self, at: Self::At, phi: &Activation, operands: Self::Operands<'_, F>);
 
-    /// Arithmetic operations and words moved between memory and the processor at least, for the benches.
-    fn cost(&self) -> Cost;
+    /// Arithmetic operations, for the benches.
+    fn flops(&self) -> u64;
+
+    /// Words of operands that are both read and written.
+    fn words_found(&self) -> u64 {
+        0
+    }
+
+    /// What a call costs: words move once between memory and the processor, or twice where they are found and written.
+    fn cost(&self) -> Cost {
+        let words = self.sizes().iter().sum::<u64>() + self.words_found();
+        let flops = self.flops();
+        Cost { flops, words }
+    }
 
     /// Awkward inputs for the proof; see [`cases`](super::cases).
     fn cases(g: &mut Generator) -> Vec<Case>;
 }
 
 /// Declares a kernel: its name, which is that of its file in `shaders/`, its family and its work, its parameters, formulas that complete its
-/// text, what it takes of a step, and its operands. Operands that are read hold `f32`, `u32`, or `any` of both by their bits.
+/// text, what it takes of a step, and its operands with their shapes, where a placeholder is one element, or none.
+/// Operands that are read hold `f32`, `u32`, or `any` of both by their bits.
 macro_rules! declare {
     (
-        $name:literal in $family:ident, work: |$p:pat_param| $work:expr;
+        $name:literal in $family:ident, work: |$p:ident| $work:expr;
         params { $($(#[$doc:meta])* $param:ident: $type:ty),* $(,)? }
         $(formulas { $($formula:ident: $of:ty),+ $(,)? })?
         $(step { $($field:ident: $field_type:ty),+ $(,)? })?
-        reads { $($read:ident: $read_type:ident),* $(,)? }
-        writes { $($write:ident: $write_type:ident),+ $(,)? }
+        reads { $($read:ident: $read_type:ident[$($read_side:expr),+]),* $(,)? }
+        writes { $($write:ident: $write_type:ident[$($write_side:expr),+]),+ $(,)? }
     ) => {
         /// The kernel's parameters.
         #[derive(Debug, Clone, Copy, PartialEq)]
@@ -156,9 +166,20 @@ macro_rules! declare {
             const FORMULAS: &'static [&'static [crate::config::fragment::Fragment]] =
                 &[$($(<$of as crate::config::fragment::Formula>::FRAGMENTS),+)?];
 
+            #[allow(unused_variables)]
             fn work(&self) -> crate::kernels::Work {
                 let $p = self;
                 $work
+            }
+
+            fn sizes(&self) -> [u64; crate::kernels::MAX_OPERANDS] {
+                let $p = self;
+                let mut sizes = [0; crate::kernels::MAX_OPERANDS];
+                let all: &[&[u32]] = &[$(&[$($read_side),+],)* $(&[$($write_side),+]),+];
+                for (size, sides) in sizes.iter_mut().zip(all) {
+                    *size = sides.iter().copied().map(u64::from).product();
+                }
+                sizes
             }
 
             #[allow(unused_variables)]

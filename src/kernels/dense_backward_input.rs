@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Load, Loads, Twin, Work, area, declare, panel_load, row_load};
+use super::{Load, Loads, Twin, Work, area, declare, panel_load, row_load};
 use crate::config::activation::Activation;
 use crate::number::scalar::{Mat, Scalar};
 
@@ -19,8 +19,8 @@ declare! {
         /// The last panel multiplies by φ′.
         last: u32,
     }
-    reads { delta: f32, weight: f32, saved: f32 }
-    writes { delta_in: f32 }
+    reads { delta: f32[p.rows, p.stride], weight: f32[p.outputs, p.inputs], saved: f32[p.last, p.rows, p.inputs] }
+    writes { delta_in: f32[p.rows, p.inputs] }
 }
 
 impl Params {
@@ -75,26 +75,12 @@ impl Twin for Params {
         );
     }
 
-    fn operand_sizes(&self) -> Vec<u64> {
-        let delta_in = area(self.rows, self.inputs);
-        vec![
-            area(self.rows, self.stride),
-            area(self.outputs, self.inputs),
-            delta_in,
-            delta_in,
-        ]
+    fn flops(&self) -> u64 {
+        2 * area(self.rows, self.inputs) * u64::from(self.outputs)
     }
 
-    fn cost(&self) -> Cost {
-        let (b, i, o) = (
-            u64::from(self.rows),
-            u64::from(self.inputs),
-            u64::from(self.outputs),
-        );
-        Cost::new(
-            2 * b * i * o,
-            b * o + i * o + b * i * (1 + u64::from(self.last) + u64::from(self.accumulate)),
-        )
+    fn words_found(&self) -> u64 {
+        u64::from(self.accumulate) * area(self.rows, self.inputs)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -103,7 +89,7 @@ impl Twin for Params {
                        (rows, outputs, inputs): (u32, u32, u32),
                        phi: &Activation,
                        (accumulate, last): (u32, u32)| {
-            for (first, stride) in g.panels(outputs) {
+            for (first, stride) in g.panels(outputs, outputs) {
                 let p = Params {
                     rows,
                     inputs,
@@ -118,13 +104,10 @@ impl Twin for Params {
                     (i % stride as usize).wrapping_sub(first as usize)
                 });
                 delta.poison_columns(stride, first, outputs);
-                let reads = vec![
-                    delta,
-                    g.floats(inputs * outputs),
-                    g.saved(phi, rows * inputs),
-                ];
-                let writes = vec![g.found(accumulate, rows * inputs)];
-                cases.push(Case::new(p, reads, writes).through(phi));
+                let case = g.case(p).with("delta", delta);
+                let case = case.with("saved", g.saved(phi, rows * inputs));
+                let case = case.with("delta_in", g.found(accumulate, rows * inputs));
+                cases.push(case.through(phi));
             }
         };
         for shape in g.matmul_shapes() {

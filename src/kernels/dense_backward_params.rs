@@ -1,8 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{
-    Cost, Format, Load, Loads, StepAt, Twin, Work, area, batch_elements, batch_load, batch_rows,
-    declare, panel_load,
-};
+use super::{Load, Loads, Twin, Work, area, declare, panel_load, row_load};
 use crate::config::activation::Activation;
 use crate::number::scalar::{Mat, Scalar};
 
@@ -19,14 +16,9 @@ declare! {
         stride: u32,
         /// Add to the gradients that are there.
         accumulate: u32,
-        /// Of data on the device; 0 for a batch or a layer's output.
-        format: u32,
-        /// Of data on the device as u8.
-        scale: f64,
     }
-    step { start: u32 }
-    reads { delta: f32, x: any, order: u32 }
-    writes { grad_weight: f32, grad_bias: f32 }
+    reads { delta: f32[p.rows, p.stride], x: f32[p.rows, p.inputs] }
+    writes { grad_weight: f32[p.outputs, p.inputs], grad_bias: f32[p.outputs] }
 }
 
 impl Params {
@@ -39,8 +31,6 @@ impl Params {
             first: 0,
             stride: outputs,
             accumulate: 0,
-            format: 0,
-            scale: 1.0,
         }
     }
 }
@@ -51,25 +41,19 @@ impl Twin for Params {
     fn loads(&self) -> [Load; 2] {
         [
             panel_load(self.stride, self.first, self.outputs),
-            batch_load(self.format, self.inputs),
+            row_load(self.inputs),
         ]
     }
 
     /// grad_weight (O, I) = deltaᵀ (O, B) · x (B, I),  grad_bias (O) = Σ_rows delta.
-    fn run<F: Scalar>(&self, at: At, _: &Activation, operands: Operands<'_, F>) {
+    fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands {
             delta,
             x,
-            order,
             grad_weight,
             grad_bias,
         } = operands;
-        let (rows, inputs, outputs) = (
-            self.rows as usize,
-            self.inputs as usize,
-            self.outputs as usize,
-        );
-        let x = batch_rows(x, order, self.format, at.start, (rows, inputs), self.scale);
+        let [rows, inputs, outputs] = [self.rows, self.inputs, self.outputs].map(|n| n as usize);
         let (first, stride) = (self.first as usize, self.stride as usize);
         let delta = &delta[first..];
         F::matmul(
@@ -79,7 +63,7 @@ impl Twin for Params {
             inputs,
             rows,
             Mat::rows(delta, stride).transposed(),
-            Mat::rows(&x, inputs),
+            Mat::rows(x, inputs),
             self.accumulate != 0,
             |_, _, _| {},
         );
@@ -92,34 +76,19 @@ impl Twin for Params {
         );
     }
 
-    fn operand_sizes(&self) -> Vec<u64> {
-        vec![
-            area(self.rows, self.stride),
-            batch_elements(self.format, self.rows, self.inputs),
-            self.rows.into(),
-            area(self.outputs, self.inputs),
-            self.outputs.into(),
-        ]
+    fn flops(&self) -> u64 {
+        area(self.rows, self.outputs) * (2 * u64::from(self.inputs) + 1)
     }
 
-    fn cost(&self) -> Cost {
-        let (b, i, o) = (
-            u64::from(self.rows),
-            u64::from(self.inputs),
-            u64::from(self.outputs),
-        );
-        Cost::new(
-            2 * b * i * o + b * o,
-            b * o + b * i + (i * o + o) * (1 + u64::from(self.accumulate)),
-        )
+    fn words_found(&self) -> u64 {
+        u64::from(self.accumulate) * area(self.outputs, self.inputs + 1)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
-        let mut add = |g: &mut Generator,
-                       (outputs, rows, inputs): (u32, u32, u32),
-                       format: Option<Format>| {
-            for (accumulate, (first, stride)) in (0..).zip(g.panels(outputs)) {
+        for (outputs, rows, inputs) in g.matmul_shapes() {
+            for (first, stride) in g.panels(outputs, rows) {
+                let accumulate = u32::from(first > 0);
                 let p = Params {
                     rows,
                     inputs,
@@ -127,26 +96,14 @@ impl Twin for Params {
                     first,
                     stride,
                     accumulate,
-                    format: format.map_or(0, Format::code),
-                    scale: format.map_or(1.0, Format::scale),
                 };
                 let mut delta = g.floats(rows * stride);
                 delta.thin(rows, |i| i / stride as usize);
                 delta.poison_columns(stride, first, outputs);
-                let [x, order] = g.batch((rows, inputs), format, first);
-                let reads = vec![delta, x, order];
-                let writes = [outputs * inputs, outputs].map(|n| g.found(accumulate, n));
-                cases.push(Case::new(p, reads, writes.into()).at(StepAt {
-                    start: first,
-                    ..StepAt::default()
-                }));
+                let case = g.case(p).with("delta", delta);
+                let case = case.with("grad_weight", g.found(accumulate, outputs * inputs));
+                cases.push(case.with("grad_bias", g.found(accumulate, outputs)));
             }
-        };
-        for shape in g.matmul_shapes() {
-            add(g, shape, None);
-        }
-        for (format, shape) in g.formats() {
-            add(g, shape, Some(format));
         }
         cases
     }

@@ -1,8 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{
-    Cost, Format, Load, Loads, StepAt, Twin, Work, area, batch_elements, batch_load, batch_rows,
-    declare, row_load,
-};
+use super::{Load, Loads, Twin, Work, area, declare, row_load};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::{Mat, Scalar};
@@ -19,14 +16,9 @@ declare! {
         /// Outputs of the whole layer.
         stride: u32,
         store_z: u32,
-        /// Of data on the device; 0 for a batch.
-        format: u32,
-        /// Of data on the device as u8.
-        scale: f64,
     }
-    step { start: u32 }
-    reads { x: any, order: u32, weight: f32, bias: f32 }
-    writes { z: f32, a: f32 }
+    reads { x: f32[p.rows, p.inputs], weight: f32[p.outputs, p.inputs], bias: f32[p.outputs] }
+    writes { z: f32[p.store_z, p.rows, p.stride], a: f32[p.rows, p.stride] }
 }
 
 impl Params {
@@ -39,8 +31,6 @@ impl Params {
             first: 0,
             stride: outputs,
             store_z: 0,
-            format: 0,
-            scale: 1.0,
         }
     }
 }
@@ -50,25 +40,19 @@ impl Twin for Params {
     const LOADS: &'static [Loads] = &[super::X_LOADS, super::WEIGHT_LOADS];
 
     fn loads(&self) -> [Load; 2] {
-        [batch_load(self.format, self.inputs), row_load(self.inputs)]
+        [row_load(self.inputs); 2]
     }
 
     /// z (B, O) = x (B, I) · weightᵀ (I, O) + bias (O),  a = φ(z).
-    fn run<F: Scalar>(&self, at: At, phi: &Activation, operands: Operands<'_, F>) {
+    fn run<F: Scalar>(&self, _: At, phi: &Activation, operands: Operands<'_, F>) {
         let Operands {
             x,
-            order,
             weight,
             bias,
             z,
             a,
         } = operands;
-        let (rows, inputs, outputs) = (
-            self.rows as usize,
-            self.inputs as usize,
-            self.outputs as usize,
-        );
-        let x = batch_rows(x, order, self.format, at.start, (rows, inputs), self.scale);
+        let [rows, inputs, outputs] = [self.rows, self.inputs, self.outputs].map(|n| n as usize);
         let (first, stride) = (self.first as usize, self.stride as usize);
         let a = &mut a[first..];
         let add_bias = |first: usize, a: &mut [F]| {
@@ -82,7 +66,7 @@ impl Twin for Params {
             rows,
             outputs,
             inputs,
-            Mat::rows(&x, inputs),
+            Mat::rows(x, inputs),
             Mat::rows(weight, inputs).transposed(),
             false,
             |_, first, a| {
@@ -110,70 +94,39 @@ impl Twin for Params {
         }
     }
 
-    fn operand_sizes(&self) -> Vec<u64> {
-        let a = area(self.rows, self.stride);
-        vec![
-            batch_elements(self.format, self.rows, self.inputs),
-            self.rows.into(),
-            area(self.outputs, self.inputs),
-            self.outputs.into(),
-            a,
-            a,
-        ]
-    }
-
-    fn cost(&self) -> Cost {
-        let (b, i, o) = (
-            u64::from(self.rows),
-            u64::from(self.inputs),
-            u64::from(self.outputs),
-        );
-        Cost::new(
-            2 * b * i * o,
-            b * i + i * o + o + b * o * (1 + u64::from(self.store_z)),
-        )
+    fn flops(&self) -> u64 {
+        2 * area(self.rows, self.inputs) * u64::from(self.outputs)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
-        let mut add = |g: &mut Generator,
-                       (rows, inputs, outputs): (u32, u32, u32),
-                       format: Option<Format>,
-                       phi: &Activation| {
-            for (first, stride) in g.panels(outputs) {
-                let p = Params {
-                    rows,
-                    inputs,
-                    outputs,
-                    first,
-                    stride,
-                    store_z: u32::from(phi.saved() == crate::config::activation::Saved::Input),
-                    format: format.map_or(0, Format::code),
-                    scale: format.map_or(1.0, Format::scale),
-                };
-                let [mut x, order] = g.batch((rows, inputs), format, first);
-                x.thin(inputs, |i| i % inputs as usize);
-                // What is not finite goes through every activation as it is.
-                if rows == 5 && format.is_none() {
-                    x = x.spoiled();
+        let mut add =
+            |g: &mut Generator, (rows, inputs, outputs): (u32, u32, u32), phi: &Activation| {
+                for (first, stride) in g.panels(outputs, inputs) {
+                    let p = Params {
+                        rows,
+                        inputs,
+                        outputs,
+                        first,
+                        stride,
+                        store_z: u32::from(phi.saved() == crate::config::activation::Saved::Input),
+                    };
+                    let mut x = g.floats(rows * inputs);
+                    x.thin(inputs, |i| i % inputs as usize);
+                    // What is not finite goes through every activation as it is.
+                    if rows == 5 {
+                        x = x.spoiled();
+                    }
+                    let case = g.case(p).with("x", x);
+                    // Columns outside the panel must keep what they hold.
+                    cases.push(case.with("z", g.untouched(rows * stride)).through(phi));
                 }
-                let reads = vec![x, order, g.floats(inputs * outputs), g.floats(outputs)];
-                // Columns outside the panel must keep what they hold.
-                let writes = vec![g.untouched(rows * stride), g.untouched(rows * stride)];
-                cases.push(Case::new(p, reads, writes).through(phi).at(StepAt {
-                    start: first,
-                    ..StepAt::default()
-                }));
-            }
-        };
+            };
         for shape in g.matmul_shapes() {
-            add(g, shape, None, &Activation::Identity);
-        }
-        for (format, shape) in g.formats() {
-            add(g, shape, Some(format), &Activation::Identity);
+            add(g, shape, &Activation::Identity);
         }
         for phi in Activation::table() {
-            add(g, (5, 19, 21), None, &phi);
+            add(g, (5, 19, 21), &phi);
         }
         cases
     }

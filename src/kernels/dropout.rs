@@ -1,6 +1,6 @@
 use super::cases::{Case, Generator};
 use super::threefry::{self, Mask};
-use super::{Cost, StepAt, Twin, Work, declare};
+use super::{StepAt, Twin, Work, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -20,8 +20,8 @@ declare! {
         scale: f64,
     }
     step { batch: u32 }
-    reads { a: f32, x: f32 }
-    writes { h: f32 }
+    reads { a: f32[p.count], x: f32[p.residual, p.count] }
+    writes { h: f32[p.count] }
 }
 
 /// Elements that a task takes.
@@ -64,13 +64,9 @@ impl Twin for Params {
         );
     }
 
-    fn cost(&self) -> Cost {
-        let n = u64::from(self.count);
-        Cost {
-            // A word takes about 80.
-            flops: 82 * n,
-            words: (2 + u64::from(self.residual)) * n,
-        }
+    /// A random word takes about 80.
+    fn flops(&self) -> u64 {
+        82 * u64::from(self.count)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -85,9 +81,8 @@ impl Twin for Params {
                     threshold: Mask::threshold(probability),
                     scale: 1.0 / (1.0 - probability),
                 };
-                let reads = vec![g.floats(count).spoiled(), g.floats(count)];
-                let writes = vec![g.untouched(count)];
-                cases.push(Case::new(p, reads, writes).at(StepAt {
+                let case = g.case(p).with("a", g.floats(count).spoiled());
+                cases.push(case.at(StepAt {
                     batch: 7 + residual,
                     ..StepAt::default()
                 }));

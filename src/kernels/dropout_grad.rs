@@ -1,7 +1,7 @@
 use super::cases::{Case, Generator};
 use super::dropout::BLOCK;
 use super::threefry::{self, Mask};
-use super::{Cost, StepAt, Twin, Work, declare};
+use super::{StepAt, Twin, Work, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -21,8 +21,8 @@ declare! {
         scale: f64,
     }
     step { batch: u32 }
-    reads { grad: f32, skip: f32, saved: f32 }
-    writes { total: f32, delta: f32 }
+    reads { grad: f32[p.count], skip: f32[p.add_skip, p.count], saved: f32[p.count] }
+    writes { total: f32[p.store_total, p.count], delta: f32[p.count] }
 }
 
 impl Twin for Params {
@@ -97,12 +97,8 @@ impl Twin for Params {
         }
     }
 
-    fn cost(&self) -> Cost {
-        let n = u64::from(self.count);
-        Cost::new(
-            84 * n,
-            (3 + u64::from(self.add_skip) + u64::from(self.store_total)) * n,
-        )
+    fn flops(&self) -> u64 {
+        84 * u64::from(self.count)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -120,10 +116,10 @@ impl Twin for Params {
                 threshold: Mask::threshold(probability),
                 scale: 1.0 / (1.0 - probability),
             };
-            let reads = vec![g.floats(count), g.floats(count), g.saved(phi, count)];
+            let case = g.case(p).with("saved", g.saved(phi, count));
             // Unless it is asked for, total is not touched.
-            let writes = vec![g.untouched(count), g.untouched(count)];
-            cases.push(Case::new(p, reads, writes).through(phi).at(StepAt {
+            let case = case.with("total", g.untouched(count)).through(phi);
+            cases.push(case.at(StepAt {
                 batch: 7 + add_skip,
                 ..StepAt::default()
             }));

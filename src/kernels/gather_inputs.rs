@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Format, StepAt, Twin, Work, area, batch_rows, declare};
+use super::{Format, StepAt, Twin, Work, batch_rows, declare, row_elements};
 use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
@@ -14,8 +14,8 @@ declare! {
         scale: f64,
     }
     step { start: u32 }
-    reads { x: any, order: u32 }
-    writes { y: f32 }
+    reads { x: any[p.rows, row_elements(p.format, p.inputs)], order: u32[p.rows] }
+    writes { y: f32[p.rows, p.inputs] }
 }
 
 impl Twin for Params {
@@ -27,9 +27,8 @@ impl Twin for Params {
         y[..rows.len()].copy_from_slice(&rows);
     }
 
-    fn cost(&self) -> Cost {
-        let count = area(self.rows, self.inputs);
-        Cost::new(0, 2 * count + u64::from(self.rows))
+    fn flops(&self) -> u64 {
+        0
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -42,11 +41,8 @@ impl Twin for Params {
                 scale: format.scale(),
             };
             let [x, order] = g.batch((rows, inputs), Some(format), start);
-            let writes = vec![g.untouched(rows * inputs)];
-            cases.push(Case::new(p, vec![x, order], writes).at(StepAt {
-                start,
-                ..StepAt::default()
-            }));
+            let case = g.case(p).with("x", x).with("order", order);
+            cases.push(case.at(StepAt::starting(start)));
         }
         cases
     }

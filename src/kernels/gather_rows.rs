@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, StepAt, Twin, Work, area, declare};
+use super::{StepAt, Twin, Work, declare};
 use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
@@ -11,8 +11,8 @@ declare! {
         cols: u32,
     }
     step { start: u32 }
-    reads { x: u32, order: u32 }
-    writes { y: u32 }
+    reads { x: u32[p.rows, p.cols], order: u32[p.rows] }
+    writes { y: u32[p.rows, p.cols] }
 }
 
 impl Twin for Params {
@@ -28,9 +28,8 @@ impl Twin for Params {
         }
     }
 
-    fn cost(&self) -> Cost {
-        let count = area(self.rows, self.cols);
-        Cost::new(0, 2 * count + u64::from(self.rows))
+    fn flops(&self) -> u64 {
+        0
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -43,17 +42,11 @@ impl Twin for Params {
             (65_541, 1, 3),
         ];
         for (rows, cols, start) in g.shapes(&shapes, (4096, 256, 0)) {
-            let p = Params { rows, cols };
             let held = rows / 2 + 9;
-            let reads = vec![
-                g.floats(held * cols).into_words(),
-                g.order(rows + start, held),
-            ];
-            let writes = vec![g.untouched(rows * cols)];
-            cases.push(Case::new(p, reads, writes).at(StepAt {
-                start,
-                ..StepAt::default()
-            }));
+            let x = g.floats(held * cols).into_words();
+            let case = g.case(Params { rows, cols }).with("x", x);
+            let case = case.with("order", g.order(rows + start, held));
+            cases.push(case.at(StepAt::starting(start)));
         }
         cases
     }

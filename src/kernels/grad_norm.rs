@@ -1,11 +1,11 @@
-use super::cases::{Case, Data, Generator};
-use super::{Cost, StepAt, Twin, Work, declare, word};
+use super::cases::{Case, Generator};
+use super::{StepAt, Twin, Work, declare, word};
 use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
 declare! {
     // One workgroup with all its lanes on one row: the order of the sum is fixed.
-    "grad_norm" in Rows, work: |_| Work::rows(1, 256);
+    "grad_norm" in Rows, work: |p| Work::rows(1, 256);
     params {
         /// Of the parts.
         count: u32,
@@ -14,8 +14,8 @@ declare! {
         max_norm: f64,
     }
     step { norm_slot: u32, grad_scale: f64 }
-    reads { part: f32 }
-    writes { ledger: f32, norms: f32 }
+    reads { part: f32[p.count] }
+    writes { ledger: f32[word::COUNT as u32], norms: f32[1] }
 }
 
 impl Twin for Params {
@@ -38,8 +38,8 @@ impl Twin for Params {
         }
     }
 
-    fn cost(&self) -> Cost {
-        Cost::new(u64::from(self.count), u64::from(self.count))
+    fn flops(&self) -> u64 {
+        self.count.into()
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -52,14 +52,10 @@ impl Twin for Params {
                     clip,
                     max_norm,
                 };
-                let squares = g.fractions(count);
-                let reads = vec![if count == 17 {
-                    squares.spoiled()
-                } else {
-                    squares
-                }];
-                let writes = vec![g.ledger(), g.untouched(5)];
-                cases.push(Case::new(p, reads, writes).at(StepAt {
+                let part = g.fractions(count);
+                let part = if count == 17 { part.spoiled() } else { part };
+                let case = g.case(p).with("part", part).with("ledger", g.ledger());
+                cases.push(case.with("norms", g.untouched(5)).at(StepAt {
                     norm_slot: 2,
                     grad_scale: 0.125,
                     ..StepAt::default()
@@ -73,9 +69,8 @@ impl Twin for Params {
                 clip: 1,
                 max_norm: 1e-6,
             };
-            let reads = vec![Data::Floats(vec![norm])];
-            let writes = vec![g.ledger(), g.untouched(1)];
-            cases.push(Case::new(p, reads, writes));
+            let case = g.case(p).with("part", vec![norm].into());
+            cases.push(case.with("ledger", g.ledger()));
         }
         cases
     }

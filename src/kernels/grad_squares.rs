@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, StepAt, Twin, Work, declare};
+use super::{StepAt, Twin, Work, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -15,8 +15,8 @@ declare! {
         first: u32,
     }
     step { grad_scale: f64 }
-    reads { grad: f32 }
-    writes { part: f32 }
+    reads { grad: f32[p.count] }
+    writes { part: f32[p.first + p.count.div_ceil(p.length)] }
 }
 
 /// Invocations of a workgroup, which is what a part has.
@@ -49,8 +49,8 @@ impl Twin for Params {
         );
     }
 
-    fn cost(&self) -> Cost {
-        Cost::new(3 * u64::from(self.count), u64::from(self.count))
+    fn flops(&self) -> u64 {
+        3 * u64::from(self.count)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -63,14 +63,12 @@ impl Twin for Params {
                     first: 3,
                 };
                 let grad = g.floats(count);
-                let reads = vec![if count == 257 && length == 64 {
-                    grad.spoiled()
-                } else {
-                    grad
-                }];
+                let spoil = count == 257 && length == 64;
+                let grad = if spoil { grad.spoiled() } else { grad };
                 // More room than sums: what lies beside them must stay.
-                let writes = vec![g.untouched(count.div_ceil(length) + 5)];
-                cases.push(Case::new(p, reads, writes).at(StepAt {
+                let part = g.untouched(count.div_ceil(length) + 5);
+                let case = g.case(p).with("grad", grad).with("part", part);
+                cases.push(case.at(StepAt {
                     grad_scale: 0.125,
                     ..StepAt::default()
                 }));

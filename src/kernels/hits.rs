@@ -1,5 +1,5 @@
 use super::cases::{Case, Data, Generator};
-use super::{Cost, Twin, Work, area, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -10,8 +10,8 @@ declare! {
         rows: u32,
         cols: u32,
     }
-    reads { a: f32, t: u32 }
-    writes { hit: f32 }
+    reads { a: f32[p.rows, p.cols], t: u32[p.rows] }
+    writes { hit: f32[p.rows] }
 }
 
 impl Twin for Params {
@@ -37,9 +37,8 @@ impl Twin for Params {
         );
     }
 
-    fn cost(&self) -> Cost {
-        let n = area(self.rows, self.cols);
-        Cost::new(3 * n, n + 2 * u64::from(self.rows))
+    fn flops(&self) -> u64 {
+        3 * area(self.rows, self.cols)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -67,10 +66,8 @@ impl Twin for Params {
                 let x = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY][r % 8 - 5];
                 row[r % cols as usize] = x;
             }
-            let reads = vec![Data::Floats(a), Data::Words(t)];
-            let writes = vec![g.untouched(rows)];
-            let p = Params { rows, cols };
-            cases.push(Case::new(p, reads, writes));
+            let case = g.case(Params { rows, cols }).with("a", a.into());
+            cases.push(case.with("t", Data::Words(t)));
         }
         cases
     }

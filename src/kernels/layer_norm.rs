@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Twin, Work, area, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -12,8 +12,8 @@ declare! {
         store_z: u32,
         eps: f64,
     }
-    reads { u: f32, gamma: f32, beta: f32 }
-    writes { stats: f32, z: f32, a: f32 }
+    reads { u: f32[p.rows, p.cols], gamma: f32[p.cols], beta: f32[p.cols] }
+    writes { stats: f32[2, p.rows], z: f32[p.store_z, p.rows, p.cols], a: f32[p.rows, p.cols] }
 }
 
 /// 1/√(variance + eps), infinite where the variance is not finite, so that the loss will see it.
@@ -25,20 +25,39 @@ pub(super) fn inverse<F: Scalar>(variance: F, eps: f64) -> F {
     }
 }
 
-/// One row: z = γ·(u − mean)·inverse + β into z, where that is wanted, and φ(z) into a.
-pub(super) fn normalise<F: Scalar>(
-    a: &mut [F],
-    z: Option<&mut [F]>,
-    phi: &Activation,
-    row: impl Fn(usize) -> F,
-) {
+#[inline(always)]
+fn fill<F: Scalar>(a: &mut [F], value: impl Fn(usize) -> F) {
     for (c, a) in a.iter_mut().enumerate() {
-        *a = row(c);
+        *a = value(c);
     }
-    if let Some(z) = z {
-        z.copy_from_slice(a);
+}
+
+/// Rows of z = `row(r)(c)` into z, where that is wanted, and φ(z) into a.
+pub(super) fn normalise<F: Scalar, R: Fn(usize) -> F>(
+    (a, z): (&mut [F], Option<&mut [F]>),
+    (rows, cols): (usize, usize),
+    phi: &Activation,
+    row: impl Fn(usize) -> R + Sync,
+) {
+    let work = 8 * cols;
+    match z {
+        Some(z) => loops::for_rows2(
+            (z, cols),
+            (a, cols),
+            rows,
+            work,
+            #[inline(always)]
+            |r, z, a| {
+                fill(a, row(r));
+                z.copy_from_slice(a);
+                phi.apply_to(a);
+            },
+        ),
+        None => loops::for_rows(a, cols, rows, work, |r, a| {
+            fill(a, row(r));
+            phi.apply_to(a);
+        }),
     }
-    phi.apply_to(a);
 }
 
 impl Twin for Params {
@@ -79,31 +98,12 @@ impl Twin for Params {
             let (u, m, inv) = (&u[r * cols..][..cols], means[r], inverses[r]);
             move |c: usize| gamma[c] * ((u[c] - m) * inv) + beta[c]
         };
-        let work = 8 * cols;
-        if self.store_z != 0 {
-            loops::for_rows2(
-                (z, cols),
-                (a, cols),
-                rows,
-                work,
-                #[inline(always)]
-                |r, z, a| {
-                    normalise(a, Some(z), phi, value(r));
-                },
-            );
-        } else {
-            loops::for_rows(a, cols, rows, work, |r, a| {
-                normalise(a, None, phi, value(r))
-            });
-        }
+        let z = (self.store_z != 0).then_some(z);
+        normalise((a, z), (rows, cols), phi, value);
     }
 
-    fn cost(&self) -> Cost {
-        let n = area(self.rows, self.cols);
-        Cost::new(
-            9 * n,
-            (2 + u64::from(self.store_z)) * n + 2 * u64::from(self.cols) + 2 * u64::from(self.rows),
-        )
+    fn flops(&self) -> u64 {
+        9 * area(self.rows, self.cols)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -117,13 +117,8 @@ impl Twin for Params {
             };
             let u = g.floats(rows * cols);
             let u = if rows == 33 { u.spoiled() } else { u };
-            let reads = vec![u, g.floats(cols), g.floats(cols)];
-            let writes = vec![
-                g.untouched(2 * rows),
-                g.untouched(rows * cols),
-                g.untouched(rows * cols),
-            ];
-            cases.push(Case::new(p, reads, writes).through(phi));
+            let case = g.case(p).with("u", u).with("z", g.untouched(rows * cols));
+            cases.push(case.through(phi));
         };
         for (i, shape) in g.row_shapes().into_iter().enumerate() {
             add(g, shape, &Activation::Identity, i as u32 % 2);

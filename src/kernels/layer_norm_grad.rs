@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Twin, Work, area, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -10,8 +10,8 @@ declare! {
         rows: u32,
         cols: u32,
     }
-    reads { delta: f32, u: f32, stats: f32, gamma: f32 }
-    writes { delta_u: f32 }
+    reads { delta: f32[p.rows, p.cols], u: f32[p.rows, p.cols], stats: f32[2, p.rows], gamma: f32[p.cols] }
+    writes { delta_u: f32[p.rows, p.cols] }
 }
 
 impl Twin for Params {
@@ -45,23 +45,14 @@ impl Twin for Params {
         );
     }
 
-    fn cost(&self) -> Cost {
-        let n = area(self.rows, self.cols);
-        Cost::new(
-            12 * n,
-            3 * n + u64::from(self.cols) + 2 * u64::from(self.rows),
-        )
+    fn flops(&self) -> u64 {
+        12 * area(self.rows, self.cols)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
-        let mut cases = Vec::new();
-        for (rows, cols) in g.row_shapes() {
-            let n = rows * cols;
-            let reads = vec![g.floats(n), g.floats(n), g.floats(2 * rows), g.floats(cols)];
-            let writes = vec![g.untouched(n)];
-            let p = Params { rows, cols };
-            cases.push(Case::new(p, reads, writes));
-        }
-        cases
+        let shapes = g.row_shapes().into_iter();
+        shapes
+            .map(|(rows, cols)| g.case(Params { rows, cols }))
+            .collect()
     }
 }

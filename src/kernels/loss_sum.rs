@@ -1,19 +1,19 @@
 use super::cases::{self, Case, Generator};
-use super::{Cost, StepAt, Twin, Work, declare, word};
+use super::{StepAt, Twin, Work, declare, word};
 use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
 declare! {
     // One workgroup with all its lanes on one row, whatever the number of losses: the order of the sum is fixed.
-    "loss_sum" in Rows, work: |_| Work::rows(1, 256);
+    "loss_sum" in Rows, work: |p| Work::rows(1, 256);
     params {
         rows: u32,
         /// Add to the loss since the last update.
         accumulate: u32,
     }
     step { slot: u32 }
-    reads { loss: f32 }
-    writes { ledger: f32, history: f32 }
+    reads { loss: f32[p.rows] }
+    writes { ledger: f32[word::COUNT as u32], history: f32[1] }
 }
 
 impl Twin for Params {
@@ -51,24 +51,24 @@ impl Twin for Params {
         };
     }
 
-    fn cost(&self) -> Cost {
-        Cost::new(u64::from(self.rows), u64::from(self.rows))
+    fn flops(&self) -> u64 {
+        self.rows.into()
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
         for rows in g.counts() {
             for accumulate in [0, 1] {
-                let losses = g.floats(rows);
-                let reads = vec![if rows == 17 { losses.spoiled() } else { losses }];
+                let loss = g.floats(rows);
+                let loss = if rows == 17 { loss.spoiled() } else { loss };
                 let mut ledger = g.ledger();
                 // Once the first sum is full after this batch.
                 if let cases::Data::Floats(ledger) = &mut ledger {
                     ledger[word::BATCHES] += f32::from(accumulate as u8);
                 }
-                let writes = vec![ledger, g.untouched(5)];
-                let p = Params { rows, accumulate };
-                cases.push(Case::new(p, reads, writes).at(StepAt {
+                let case = g.case(Params { rows, accumulate }).with("loss", loss);
+                let case = case.with("ledger", ledger).with("history", g.untouched(5));
+                cases.push(case.at(StepAt {
                     slot: 4 * accumulate,
                     ..StepAt::default()
                 }));

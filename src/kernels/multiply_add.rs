@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Twin, Work, area, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -14,8 +14,8 @@ declare! {
         factor: f64,
         term: f64,
     }
-    reads { x: f32 }
-    writes { y: f32 }
+    reads { x: f32[p.count] }
+    writes { y: f32[p.count] }
 }
 
 impl Twin for Params {
@@ -32,23 +32,18 @@ impl Twin for Params {
         });
     }
 
-    fn cost(&self) -> Cost {
-        Cost::new(2 * area(self.count, self.rounds), 2 * u64::from(self.count))
+    fn flops(&self) -> u64 {
+        2 * area(self.count, self.rounds)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
-        let mut cases = Vec::new();
-        for (count, rounds) in g.shapes(&[(16, 4), (4096, 64), (4112, 8)], (1 << 20, 64)) {
-            let p = Params {
-                count,
-                rounds,
-                factor: 0.75,
-                term: 0.3,
-            };
-            let reads = vec![g.floats(count)];
-            let writes = vec![g.untouched(count)];
-            cases.push(Case::new(p, reads, writes));
-        }
-        cases
+        let shapes = g.shapes(&[(16, 4), (4096, 64), (4112, 8)], (1 << 20, 64));
+        let params = shapes.into_iter().map(|(count, rounds)| Params {
+            count,
+            rounds,
+            factor: 0.75,
+            term: 0.3,
+        });
+        params.map(|p| g.case(p)).collect()
     }
 }

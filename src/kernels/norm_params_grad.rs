@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Twin, Work, area, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::scalar::Scalar;
 
@@ -13,8 +13,19 @@ declare! {
         /// Add to the gradients that are there.
         accumulate: u32,
     }
-    reads { delta: f32, u: f32, stats: f32 }
-    writes { sums: f32, grad_gamma: f32, grad_beta: f32 }
+    reads { delta: f32[p.rows, p.cols], u: f32[p.rows, p.cols], stats: f32[2, p.statistics()] }
+    writes { sums: f32[2, p.cols], grad_gamma: f32[p.cols], grad_beta: f32[p.cols] }
+}
+
+impl Params {
+    /// Means, and as many inverses.
+    fn statistics(&self) -> u32 {
+        if self.by_row != 0 {
+            self.rows
+        } else {
+            self.cols
+        }
+    }
 }
 
 impl Twin for Params {
@@ -30,7 +41,7 @@ impl Twin for Params {
         } = operands;
         let (rows, cols) = (self.rows as usize, self.cols as usize);
         let by_row = self.by_row != 0;
-        let (means, inverses) = stats.split_at(if by_row { rows } else { cols });
+        let (means, inverses) = stats.split_at(self.statistics() as usize);
         let (sum, product) = sums.split_at_mut(cols);
         F::sums_over_rows(sum, rows, |r, c| delta[r * cols + c]);
         let product = &mut product[..cols];
@@ -49,9 +60,12 @@ impl Twin for Params {
         }
     }
 
-    fn cost(&self) -> Cost {
-        let n = area(self.rows, self.cols);
-        Cost::new(5 * n, 2 * n + 4 * u64::from(self.cols))
+    fn flops(&self) -> u64 {
+        5 * area(self.rows, self.cols)
+    }
+
+    fn words_found(&self) -> u64 {
+        2 * area(self.accumulate, self.cols)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -64,21 +78,11 @@ impl Twin for Params {
                     by_row,
                     accumulate,
                 };
-                let n = rows * cols;
-                let mut delta = g.floats(n);
+                let mut delta = g.floats(rows * cols);
                 delta.thin(rows, |e| e / cols as usize);
-                let count = if by_row != 0 { rows } else { cols };
-                let reads = vec![delta, g.floats(n), g.floats(2 * count)];
-                let grads = [0, 1].map(|_| {
-                    if accumulate != 0 {
-                        g.floats(cols)
-                    } else {
-                        g.untouched(cols)
-                    }
-                });
-                let mut writes = vec![g.untouched(2 * cols)];
-                writes.extend(grads);
-                cases.push(Case::new(p, reads, writes));
+                let case = g.case(p).with("delta", delta);
+                let case = case.with("grad_gamma", g.found(accumulate, cols));
+                cases.push(case.with("grad_beta", g.found(accumulate, cols)));
             }
         }
         cases

@@ -1,5 +1,5 @@
-//! Data sets on a device: how their rows are laid out in words of 16 bytes. The WGSL that reads them is
-//! shaders/operand/x_resident.wgsl.
+//! Data sets on a device: how their rows are laid out in words of 16 bytes. shaders/gather_inputs.wgsl and
+//! shaders/small_network.wgsl read them.
 
 use std::borrow::Cow;
 

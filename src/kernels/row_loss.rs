@@ -1,5 +1,5 @@
 use super::cases::{Case, Data, Generator};
-use super::{Cost, Read, Twin, Work, area, declare};
+use super::{Read, Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::config::loss::{Criterion, Loss, TargetKind};
 use crate::config::row_loss::{LossFormula, LossRow, Target};
@@ -15,8 +15,8 @@ declare! {
         labels: u32,
     }
     formulas { formula: LossFormula }
-    reads { a: f32, saved: f32, t: any }
-    writes { loss: f32, delta: f32 }
+    reads { a: f32[p.rows, p.cols], saved: f32[p.rows, p.cols], t: any[p.rows, p.target_words()] }
+    writes { loss: f32[p.rows], delta: f32[p.rows, p.cols] }
 }
 
 impl Params {
@@ -34,6 +34,11 @@ impl Params {
             labels: u32::from(labels),
             formula: criterion.formula(last, cols as usize, labels),
         }
+    }
+
+    /// Words of a row's targets.
+    pub fn target_words(&self) -> u32 {
+        if self.labels == 0 { self.cols } else { 1 }
     }
 }
 
@@ -71,9 +76,8 @@ impl Twin for Params {
         );
     }
 
-    fn cost(&self) -> Cost {
-        let n = area(self.rows, self.cols);
-        Cost::new(10 * n, (2 + u64::from(self.labels == 0)) * n)
+    fn flops(&self) -> u64 {
+        10 * area(self.rows, self.cols)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -114,10 +118,12 @@ impl Twin for Params {
                 // Then the loss is infinite, and δ may be anything.
                 let spoil = rows == 7;
                 let a = if spoil { a.spoiled() } else { a };
-                let writes = vec![g.untouched(rows), g.untouched(n)];
-                let case = Case::new(p, vec![a, saved, t], writes).through(phi);
+                let case = g.case(p).with("a", a).with("saved", saved).with("t", t);
                 let void = spoil.then_some("delta");
-                cases.push(Case { void, ..case });
+                cases.push(Case {
+                    void,
+                    ..case.through(phi)
+                });
             }
         };
         let identity = &Activation::Identity;

@@ -2,8 +2,9 @@ mod cases;
 
 use super::cases::{Case, Generator};
 use super::{
-    Cost, Format, LEDGER, Read, StepAt, Twin, UPDATE_ELEMENT, Work, area, batch_rows, declare,
-    dense_backward_input, dense_backward_params, dense_forward, loss_sum, row_loss, update,
+    Format, LEDGER, Read, StepAt, Twin, UPDATE_ELEMENT, Work, area, batch_rows, declare,
+    dense_backward_input, dense_backward_params, dense_forward, loss_sum, row_elements, row_loss,
+    update, word,
 };
 use crate::config::activation::Activation;
 use crate::config::row_loss::LossFormula;
@@ -41,8 +42,19 @@ declare! {
     }
     formulas { update: UpdateFormula, loss: LossFormula }
     step { step: u32, steps: u32, start: u32, slot: u32, grad_scale: f64, lr: f64, shrink: f64 }
-    reads { data: any, order: u32, targets: any }
-    writes { weight: f32, grad: f32, state0: f32, state1: f32, ledger: f32, history: f32 }
+    reads {
+        data: any[p.rows, row_elements(p.format, p.width0)],
+        order: u32[p.rows],
+        targets: any[p.rows, p.target_words()],
+    }
+    writes {
+        weight: f32[p.count],
+        grad: f32[p.count],
+        state0: f32[p.update.states().min(1) as u32, p.count],
+        state1: f32[p.update.states().saturating_sub(1) as u32, p.count],
+        ledger: f32[word::COUNT as u32],
+        history: f32[p.history_length],
+    }
 }
 
 /// Layers that the kernel can have.
@@ -199,8 +211,7 @@ impl Twin for Params {
                     step.into(),
                     if last { &identity } else { phi },
                     dense_forward::Operands {
-                        x: Read::Floats(&activations[l]),
-                        order: &[],
+                        x: &activations[l],
                         weight: &weight[places[l].0..],
                         bias: &weight[places[l].1..][..outputs as usize],
                         z: &mut [],
@@ -270,8 +281,7 @@ impl Twin for Params {
                     &identity,
                     dense_backward_params::Operands {
                         delta: &delta,
-                        x: Read::Floats(&activations[l]),
-                        order: &[],
+                        x: &activations[l],
                         grad_weight: &mut of_weight[weight_at..][..size],
                         grad_bias: &mut of_bias[..outputs as usize],
                     },
@@ -314,14 +324,10 @@ impl Twin for Params {
     }
 
     /// Of one step.
-    fn cost(&self) -> Cost {
+    fn flops(&self) -> u64 {
         let widths = self.widths();
         let products: u64 = widths.windows(2).map(|pair| area(pair[0], pair[1])).sum();
-        let row = self.width0 + self.target_words();
-        Cost::new(
-            6 * u64::from(self.rows) * products,
-            area(self.rows, row) + 4 * u64::from(self.count),
-        )
+        6 * u64::from(self.rows) * products
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {

@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Twin, Work, area, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -10,8 +10,8 @@ declare! {
         rows: u32,
         cols: u32,
     }
-    reads { z: f32 }
-    writes { a: f32 }
+    reads { z: f32[p.rows, p.cols] }
+    writes { a: f32[p.rows, p.cols] }
 }
 
 /// exp(z − m) of a row with m its largest element: softmax's numerators. m is a constant here: softmax does not depend
@@ -24,7 +24,7 @@ pub(super) fn shifted_exp<F: Scalar>(z: &[F], m: F, out: &mut [F]) {
 }
 
 impl Twin for Params {
-    /// a (B, C) = exp(z − m)/Σ_row exp(z − m), m = max_row z.
+    /// a (B, C) = exp(z − m)/Σ_row exp(z − m), m = max_row z; NaN where a z of the row is not finite.
     fn run<F: Scalar>(&self, _: At, _: &Activation, operands: Operands<'_, F>) {
         let Operands { z, a } = operands;
         let (rows, cols) = (self.rows as usize, self.cols as usize);
@@ -37,7 +37,9 @@ impl Twin for Params {
             |r, a| {
                 let z = &z[r * cols..][..cols];
                 shifted_exp(z, F::max_of(z), a);
+                let finite = z.iter().all(|z| z.is_finite());
                 let total = F::sum_of(a);
+                let total = if finite { total } else { F::of(f64::NAN) };
                 for a in a {
                     *a = *a / total;
                 }
@@ -45,19 +47,17 @@ impl Twin for Params {
         );
     }
 
-    fn cost(&self) -> Cost {
-        let n = area(self.rows, self.cols);
-        Cost::new(4 * n, 2 * n)
+    fn flops(&self) -> u64 {
+        4 * area(self.rows, self.cols)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
         for (rows, cols) in g.row_shapes() {
             for scale in [1.0, 1e4] {
-                let reads = vec![g.scaled(rows * cols, scale)];
-                let writes = vec![g.untouched(rows * cols)];
-                let p = Params { rows, cols };
-                cases.push(Case::new(p, reads, writes));
+                let z = g.scaled(rows * cols, scale);
+                let z = if rows == 7 { z.spoiled() } else { z };
+                cases.push(g.case(Params { rows, cols }).with("z", z));
             }
         }
         cases

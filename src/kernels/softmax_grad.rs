@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Twin, Work, area, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -10,8 +10,8 @@ declare! {
         rows: u32,
         cols: u32,
     }
-    reads { a: f32, grad: f32 }
-    writes { delta: f32 }
+    reads { a: f32[p.rows, p.cols], grad: f32[p.rows, p.cols] }
+    writes { delta: f32[p.rows, p.cols] }
 }
 
 impl Twin for Params {
@@ -35,18 +35,15 @@ impl Twin for Params {
         );
     }
 
-    fn cost(&self) -> Cost {
-        let n = area(self.rows, self.cols);
-        Cost::new(4 * n, 3 * n)
+    fn flops(&self) -> u64 {
+        4 * area(self.rows, self.cols)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
         for (rows, cols) in g.row_shapes() {
-            let reads = vec![g.probabilities(rows, cols), g.floats(rows * cols)];
-            let writes = vec![g.untouched(rows * cols)];
-            let p = Params { rows, cols };
-            cases.push(Case::new(p, reads, writes));
+            let case = g.case(Params { rows, cols });
+            cases.push(case.with("a", g.probabilities(rows, cols)));
         }
         cases
     }

@@ -45,6 +45,14 @@ impl StepAt {
         shrink: 1.0,
     };
 
+    /// The first step, of a batch that begins at this place in the order.
+    pub fn starting(start: u32) -> Self {
+        Self {
+            start,
+            ..Self::FIRST
+        }
+    }
+
     /// The same as the GPU holds it, rounded to f32.
     pub fn as_device(&self) -> Self {
         let round = |x: f64| f64::from(x as f32);

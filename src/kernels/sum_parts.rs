@@ -1,5 +1,5 @@
 use super::cases::{Case, Generator};
-use super::{Cost, Twin, Work, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -14,8 +14,8 @@ declare! {
         /// Add to the gradients that are there.
         accumulate: u32,
     }
-    reads { part_weight: f32, part_bias: f32 }
-    writes { grad_weight: f32, grad_bias: f32 }
+    reads { part_weight: f32[p.parts, p.weights], part_bias: f32[p.parts, p.biases] }
+    writes { grad_weight: f32[p.weights], grad_bias: f32[p.biases] }
 }
 
 impl Twin for Params {
@@ -46,21 +46,18 @@ impl Twin for Params {
         sum(grad_bias, part_bias, self.biases as usize);
     }
 
-    fn cost(&self) -> Cost {
-        let count = u64::from(self.weights) + u64::from(self.biases);
-        let parts = u64::from(self.parts);
-        Cost::new(
-            (parts - 1) * count,
-            (parts + 1 + u64::from(self.accumulate)) * count,
-        )
+    fn flops(&self) -> u64 {
+        area(self.parts - 1, self.weights + self.biases)
+    }
+
+    fn words_found(&self) -> u64 {
+        area(self.accumulate, self.weights + self.biases)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
-        for (weights, biases) in g.shapes(
-            &[(1, 1), (255, 3), (256, 257), (66_000, 300)],
-            (512 * 512, 512),
-        ) {
+        let shapes = [(1, 1), (255, 3), (256, 257), (66_000, 300)];
+        for (weights, biases) in g.shapes(&shapes, (512 * 512, 512)) {
             for (parts, accumulate) in g.shapes(&[(1, 0), (2, 1), (5, 0), (32, 1)], (4, 0)) {
                 let p = Params {
                     weights,
@@ -68,9 +65,8 @@ impl Twin for Params {
                     parts,
                     accumulate,
                 };
-                let reads = vec![g.floats(parts * weights), g.floats(parts * biases)];
-                let writes = [weights, biases].map(|n| g.found(accumulate, n));
-                cases.push(Case::new(p, reads, writes.into()));
+                let case = g.case(p).with("grad_weight", g.found(accumulate, weights));
+                cases.push(case.with("grad_bias", g.found(accumulate, biases)));
             }
         }
         cases

@@ -1,6 +1,6 @@
 use super::cases::{Case, Generator};
 use super::gradient::Gradient;
-use super::{Cost, StepAt, Twin, UPDATE_ELEMENT, Work, declare, word};
+use super::{StepAt, Twin, UPDATE_ELEMENT, Work, declare, word};
 use crate::config::activation::Activation;
 use crate::config::optimizer::{Optimizer, Rule};
 use crate::config::update::{Rates, UpdateFormula};
@@ -21,8 +21,13 @@ declare! {
     }
     formulas { formula: UpdateFormula }
     step { step: u32, grad_scale: f64, lr: f64, shrink: f64 }
-    reads { grad: f32 }
-    writes { weight: f32, state0: f32, state1: f32, ledger: f32 }
+    reads { grad: f32[p.count] }
+    writes {
+        weight: f32[p.count],
+        state0: f32[p.formula.states().min(1) as u32, p.count],
+        state1: f32[p.formula.states().saturating_sub(1) as u32, p.count],
+        ledger: f32[word::COUNT as u32],
+    }
 }
 
 impl Params {
@@ -77,10 +82,12 @@ impl Twin for Params {
         }
     }
 
-    fn cost(&self) -> Cost {
-        let states = self.formula.states() as u64;
-        let count = u64::from(self.count);
-        Cost::new((4 + 6 * states) * count, (3 + 2 * states) * count)
+    fn flops(&self) -> u64 {
+        (4 + 6 * self.formula.states() as u64) * u64::from(self.count)
+    }
+
+    fn words_found(&self) -> u64 {
+        (1 + self.formula.states() as u64) * u64::from(self.count)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -106,18 +113,14 @@ impl Twin for Params {
                             ..Params::new(&optimizer.into(), count)
                         };
                         let [state0, mut state1] = g.states(p.formula.states(), count, gradient);
-                        // With such a state the weight alone would stay finite.
+                        let mut grad = g.scaled(count, gradient);
+                        // Elements whose update is to be refused. With such a state the weight alone would stay finite.
                         if count == 17 {
-                            state1 = state1.spoiled();
+                            (grad, state1) = (grad.spoiled(), state1.spoiled());
                         }
-                        let writes = vec![g.floats(count), state0, state1, g.ledger()];
-                        let grad = match g.scaled(count, gradient) {
-                            // Elements whose update is to be refused.
-                            grad if count == 17 => grad.spoiled(),
-                            grad => grad,
-                        };
-                        let case = Case::new(p, vec![grad], writes);
-                        cases.push(case.at(StepAt {
+                        let case = g.case(p).with("grad", grad).with("weight", g.floats(count));
+                        let case = case.with("state0", state0).with("state1", state1);
+                        cases.push(case.with("ledger", g.ledger()).at(StepAt {
                             step,
                             grad_scale: 0.125,
                             lr: optimizer.lr(),

@@ -12,8 +12,6 @@ pub enum Load {
     Scalar,
     /// Rows of a multiple of 4 elements, by vec4.
     Vec4,
-    /// Rows of a data set that is on the device, through a permutation.
-    Resident,
 }
 
 /// A matrix of a product: its operand and the WGSL fragment for each [`Load`] that it may have.
@@ -35,10 +33,6 @@ pub(crate) const X_LOADS: Loads = Loads {
         (
             Load::Vec4,
             include_str!("../../shaders/operand/x_vec4.wgsl"),
-        ),
-        (
-            Load::Resident,
-            include_str!("../../shaders/operand/x_resident.wgsl"),
         ),
     ],
 };
@@ -85,15 +79,6 @@ pub(crate) fn row_load(cols: u32) -> Load {
 /// How columns [first, first + cols) of rows that begin `stride` elements apart are loaded.
 pub(crate) fn panel_load(stride: u32, first: u32, cols: u32) -> Load {
     row_load(stride | first | cols)
-}
-
-/// How a batch, or rows of data on the device in this format, are loaded.
-pub(crate) fn batch_load(format: u32, cols: u32) -> Load {
-    if format == 0 {
-        row_load(cols)
-    } else {
-        Load::Resident
-    }
 }
 
 /// One text of a kernel, apart from its activation.

@@ -1,5 +1,5 @@
 use super::cases::{Case, Data, Generator};
-use super::{Cost, Twin, Work, area, declare};
+use super::{Twin, Work, area, declare};
 use crate::config::activation::Activation;
 use crate::number::loops;
 use crate::number::scalar::Scalar;
@@ -10,8 +10,8 @@ declare! {
         rows: u32,
         cols: u32,
     }
-    reads { weight: f32 }
-    writes { loss: f32, delta: f32 }
+    reads { weight: f32[p.rows] }
+    writes { loss: f32[p.rows], delta: f32[p.rows, p.cols] }
 }
 
 impl Twin for Params {
@@ -42,9 +42,12 @@ impl Twin for Params {
         );
     }
 
-    fn cost(&self) -> Cost {
-        let n = area(self.rows, self.cols);
-        Cost::new(n, 2 * n + 3 * u64::from(self.rows))
+    fn flops(&self) -> u64 {
+        area(self.rows, self.cols)
+    }
+
+    fn words_found(&self) -> u64 {
+        area(self.rows, self.cols + 1)
     }
 
     fn cases(g: &mut Generator) -> Vec<Case> {
@@ -63,8 +66,8 @@ impl Twin for Params {
             let weight = thin(g.fractions(rows), 1, 3, 0.0);
             let loss = thin(g.floats(rows), 1, 6, f32::INFINITY);
             let delta = thin(g.floats(rows * cols), cols, 6, f32::NAN);
-            let p = Params { rows, cols };
-            cases.push(Case::new(p, vec![weight], vec![loss, delta]));
+            let case = g.case(Params { rows, cols }).with("weight", weight);
+            cases.push(case.with("loss", loss).with("delta", delta));
         }
         cases
     }

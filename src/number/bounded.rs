@@ -58,12 +58,16 @@ impl Bounded {
         }
     }
 
-    /// The error of the larger of two numbers: the other one's only matters where either may win.
-    fn winner_err(winner: Self, loser: Self) -> f64 {
-        if (winner.value - loser.value).abs() > winner.err + loser.err {
-            winner.err
-        } else {
-            winner.err.max(loser.err)
+    /// The larger or smaller of two numbers: the other one's error only matters where either may win.
+    fn winner_over(self, loser: Self) -> Self {
+        let clear = (self.value - loser.value).abs() > self.err + loser.err;
+        Self {
+            value: self.value,
+            err: if clear {
+                self.err
+            } else {
+                self.err.max(loser.err)
+            },
         }
     }
 
@@ -227,26 +231,18 @@ impl Scalar for Bounded {
     }
 
     fn max(self, o: Self) -> Self {
-        let (winner, loser) = if self.value < o.value {
-            (o, self)
+        if self.value < o.value {
+            o.winner_over(self)
         } else {
-            (self, o)
-        };
-        Self {
-            value: winner.value,
-            err: Self::winner_err(winner, loser),
+            self.winner_over(o)
         }
     }
 
     fn min(self, o: Self) -> Self {
-        let (winner, loser) = if self.value > o.value {
-            (o, self)
+        if self.value > o.value {
+            o.winner_over(self)
         } else {
-            (self, o)
-        };
-        Self {
-            value: winner.value,
-            err: Self::winner_err(winner, loser),
+            self.winner_over(o)
         }
     }
 

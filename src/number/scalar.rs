@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use super::elementary;
+
 /// A row-major or column-major view of a matrix: element (r, c) is `data[r·row_stride + c·col_stride]`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mat<'a, F> {
@@ -170,7 +172,7 @@ pub(crate) trait Scalar:
 }
 
 macro_rules! float_scalar {
-    ($float:ident, $functions:path, { $($extra:item)* }) => {
+    ($float:ident { $($name:ident: $function:path),+ $(,)? } $($extra:item)*) => {
         impl Scalar for $float {
             fn of(x: f64) -> Self {
                 x as $float
@@ -181,35 +183,9 @@ macro_rules! float_scalar {
             fn is_finite(self) -> bool {
                 $float::is_finite(self)
             }
-            fn exp(self) -> Self {
-                use $functions as functions;
-                functions::exp(self)
-            }
-            fn exp_m1(self) -> Self {
-                use $functions as functions;
-                functions::exp_m1(self)
-            }
-            fn ln_1p(self) -> Self {
-                use $functions as functions;
-                functions::ln_1p(self)
-            }
-            fn ln(self) -> Self {
-                $float::ln(self)
-            }
-            fn tanh(self) -> Self {
-                use $functions as functions;
-                functions::tanh(self)
-            }
-            fn erf(self) -> Self {
-                use $functions as functions;
-                functions::erf(self)
-            }
-            fn sqrt(self) -> Self {
-                $float::sqrt(self)
-            }
-            fn abs(self) -> Self {
-                $float::abs(self)
-            }
+            $(fn $name(self) -> Self {
+                $function(self)
+            })+
             // Not the standard max and min: those drop a NaN, and a NaN must be seen.
             fn max(self, other: Self) -> Self {
                 if self < other { other } else { self }
@@ -236,26 +212,20 @@ macro_rules! float_scalar {
     };
 }
 
-/// The standard library's functions, and libm's erf.
-mod standard {
-    pub use libm::erf;
-
-    pub fn exp(x: f64) -> f64 {
-        x.exp()
-    }
-    pub fn exp_m1(x: f64) -> f64 {
-        x.exp_m1()
-    }
-    pub fn ln_1p(x: f64) -> f64 {
-        x.ln_1p()
-    }
-    pub fn tanh(x: f64) -> f64 {
-        x.tanh()
-    }
+float_scalar!(f64 {
+    exp: f64::exp,
+    exp_m1: f64::exp_m1,
+    ln_1p: f64::ln_1p,
+    ln: f64::ln,
+    tanh: f64::tanh,
+    erf: libm::erf,
+    sqrt: f64::sqrt,
+    abs: f64::abs,
+});
+float_scalar!(f32 {
+    exp: elementary::exp, exp_m1: elementary::exp_m1, ln_1p: elementary::ln_1p, ln: f32::ln,
+    tanh: elementary::tanh, erf: elementary::erf, sqrt: f32::sqrt, abs: f32::abs,
 }
-
-float_scalar!(f64, standard, {});
-float_scalar!(f32, super::elementary, {
     const IS_F32: bool = true;
     fn copy(out: &mut [Self], x: &[f32]) {
         out.copy_from_slice(x);
@@ -288,4 +258,4 @@ float_scalar!(f32, super::elementary, {
     fn column_sums(out: &mut [Self], x: &[Self], stride: usize, rows: usize, accumulate: bool) {
         super::loops::column_sums_f32(out, x, stride, rows, accumulate);
     }
-});
+);

@@ -1,6 +1,6 @@
 //! The δ recursion: it stands here and nowhere else.
 
-use super::{InputRows, Mode, NormBuffers, Op, Plan, View};
+use super::{Mode, NormBuffers, Op, Plan, View};
 use crate::config::activation::Activation;
 use crate::config::spec::Norm;
 use crate::kernels::threefry::Mask;
@@ -13,16 +13,6 @@ impl Plan {
     /// The batch's loss into the ledger, and the δ recursion: each layer's gradients from its δ, then the δ of the layer
     /// before. `accumulate` adds to the gradients that are there.
     pub fn backward(&self, rows: u32, room: u64, accumulate: bool) -> Vec<Op> {
-        self.backward_from(&self.batch(room), rows, room, accumulate)
-    }
-
-    pub(super) fn backward_from(
-        &self,
-        source: &InputRows,
-        rows: u32,
-        room: u64,
-        accumulate: bool,
-    ) -> Vec<Op> {
         let accumulate = u32::from(accumulate);
         let mut ops = vec![Op::new(
             loss_sum::Params { rows, accumulate },
@@ -39,13 +29,6 @@ impl Plan {
             let stride = layer.outputs as u32;
             let delta = norm.map_or(self.layers[l].delta, |norm| norm.delta_u);
             let delta = self.whole(delta, room);
-            let input = match l {
-                0 => *source,
-                _ => InputRows {
-                    x: self.whole(self.layers[l - 1].h, room),
-                    ..self.batch(room)
-                },
-            };
             let panels = &self.layout.layers[l];
             for (p, panel) in panels.iter().enumerate() {
                 ops.push(
@@ -57,10 +40,8 @@ impl Plan {
                             first: panel.first,
                             stride,
                             accumulate,
-                            format: input.code(),
-                            scale: input.scale(),
                         },
-                        vec![delta, input.x, input.order],
+                        vec![delta, self.input_view(l, room)],
                         vec![
                             Self::slot(self.grads, panel.weight),
                             Self::slot(self.grads, panel.bias),

@@ -39,6 +39,15 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// All of a buffer of so many elements.
+    pub fn whole(buffer: usize, len: u64) -> Self {
+        Self {
+            buffer,
+            offset: 0,
+            len,
+        }
+    }
+
     pub fn range(&self) -> std::ops::Range<usize> {
         self.offset as usize..(self.offset + self.len) as usize
     }

@@ -1,6 +1,6 @@
 //! The forward pass: x → z, a, h, layer by layer.
 
-use super::{InputRows, Mode, NormBuffers, Op, Plan, View};
+use super::{Mode, NormBuffers, Op, Plan, View};
 use crate::config::activation::Activation;
 use crate::config::spec::Norm;
 use crate::kernels::threefry::Mask;
@@ -9,18 +9,7 @@ use crate::kernels::{batch_norm, batch_norm_stats, dense_forward, dropout, layer
 impl Plan {
     /// x → z, a, h, layer by layer. `room` is the number of rows that buffers have room for.
     pub fn forward(&self, mode: Mode, rows: u32, room: u64) -> Vec<Op> {
-        self.forward_from(&self.batch(room), mode, rows, room)
-    }
-
-    pub(super) fn forward_from(
-        &self,
-        source: &InputRows,
-        mode: Mode,
-        rows: u32,
-        room: u64,
-    ) -> Vec<Op> {
         let mut ops = Vec::new();
-        let mut input = *source;
         for (l, layer) in self.network.layers().iter().enumerate() {
             let buffers = self.layers[l];
             let softmax = layer.activation == Activation::Softmax;
@@ -53,12 +42,9 @@ impl Plan {
                             first: panel.first,
                             stride: layer.outputs as u32,
                             store_z: u32::from(dense_z.is_some()),
-                            format: input.code(),
-                            scale: input.scale(),
                         },
                         vec![
-                            input.x,
-                            input.order,
+                            self.input_view(l, room),
                             Self::slot(self.weights, panel.weight),
                             Self::slot(self.weights, panel.bias),
                         ],
@@ -114,10 +100,6 @@ impl Plan {
                     .of_layer(l),
                 );
             }
-            input = InputRows {
-                x: self.whole(buffers.h, room),
-                ..self.batch(room)
-            };
         }
         ops
     }

@@ -7,7 +7,7 @@ use crate::plan::Plan;
 
 pub(crate) fn check_inputs(plan: &Plan, x: &Matrix) -> Result<()> {
     if x.rows() == 0 {
-        return Err(Error::EmptyData { what: "x".into() });
+        return Err(Error::empty("x"));
     }
     if x.cols() != plan.network.inputs() {
         return Err(Error::shape(
@@ -29,18 +29,14 @@ pub(crate) fn check_batch(plan: &Plan, batch: &Dataset) -> Result<()> {
     match batch.targets() {
         Targets::Classes(labels) => {
             if kind != TargetKind::Classes {
-                return Err(Error::Targets {
-                    what: loss.name().into(),
-                    expected: "a row of numbers for each row of x".into(),
-                    got: "class indices".into(),
-                    advice: match kind {
-                        TargetKind::Fractions => {
-                            "make the data with Dataset::values, a column of 0s and 1s for each output"
-                        }
-                        _ => "make the data with Dataset::values, or use Loss::CrossEntropy",
+                let advice = match kind {
+                    TargetKind::Fractions => {
+                        "make the data with Dataset::values, a column of 0s and 1s for each output"
                     }
-                    .into(),
-                });
+                    _ => "make the data with Dataset::values, or use Loss::CrossEntropy",
+                };
+                let (got, expected) = ("class indices", "a row of numbers for each row of x");
+                return Err(Error::targets(loss.name(), expected, got, advice));
             }
             if let Some(row) = labels.iter().position(|&label| label as usize >= outputs) {
                 return Err(Error::Label {
@@ -62,13 +58,9 @@ pub(crate) fn check_batch(plan: &Plan, batch: &Dataset) -> Result<()> {
             if kind != TargetKind::Values {
                 let data = values.data();
                 if let Some(i) = data.iter().position(|t| !(0.0..=1.0).contains(t)) {
-                    return Err(Error::Value {
-                        what: format!("the targets of {}", loss.name()),
-                        value: shortest(data[i]),
-                        row: i / outputs,
-                        col: i % outputs,
-                        allowed: "a probability, in [0, 1]".into(),
-                    });
+                    let what = format!("the targets of {}", loss.name());
+                    let (x, place) = (shortest(data[i]), (i, outputs));
+                    return Err(Error::value(what, x, place, "a probability, in [0, 1]"));
                 }
             }
         }
@@ -80,9 +72,7 @@ pub(crate) fn check_batch(plan: &Plan, batch: &Dataset) -> Result<()> {
 pub(crate) fn check_training(plan: &Plan, batch: &Dataset) -> Result<()> {
     check_batch(plan, batch)?;
     if plan.normalises_batches() && batch.rows() == 1 {
-        return Err(Error::OneRow {
-            what: "this batch".into(),
-        });
+        return Err(Error::one_row("this batch"));
     }
     Ok(())
 }

@@ -275,7 +275,7 @@ impl Trainer {
     /// left goes into the batch before it where there is [batch normalisation](crate::Mlp::batch_norm). The rows come in the
     /// order of [`Dataset::batches`], there [`joined`](crate::Batches::joined), shuffled by the seed if there is one; with the
     /// same choices of kernels the weights are those of a [`step`](Self::step) for each of these batches, to the bit. On a GPU many steps go out in one submission,
-    /// and the first layer reads its rows through the order; nothing is read back.
+    /// and gather their rows by the order; nothing is read back.
     ///
     /// # Errors
     /// [`Error::BatchSize`] if the size is 0 or beyond the data; [`Error::OneRow`] if it is 1 and there is batch normalisation; [`Error::Argument`] if another trainer loaded the data;
@@ -561,18 +561,14 @@ fn rounded(data: Cow<'_, Dataset>, storage: Storage) -> Result<Cow<'_, Dataset>>
     let mut values = Vec::new();
     for (i, &x) in data.inputs().data().iter().enumerate() {
         let Some(held) = format.holds(x) else {
-            return Err(Error::Value {
-                what: format!("data to be kept as {storage}"),
-                value: shortest(x),
-                row: i / cols,
-                col: i % cols,
-                allowed: match storage {
-                    Storage::U8 { scale } => {
-                        format!("{scale} times a whole number from 0 to 255, or kept as f32")
-                    }
-                    _ => "within ±65504, or kept as f32".into(),
-                },
-            });
+            let what = format!("data to be kept as {storage}");
+            let allowed = match storage {
+                Storage::U8 { scale } => {
+                    format!("{scale} times a whole number from 0 to 255, or kept as f32")
+                }
+                _ => "within ±65504, or kept as f32".into(),
+            };
+            return Err(Error::value(what, shortest(x), (i, cols), allowed));
         };
         if same && held.to_bits() != x.to_bits() {
             same = false;

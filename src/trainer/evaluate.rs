@@ -107,14 +107,10 @@ impl Trainer {
         let cols = self.plan.network.outputs();
         let data: Vec<f32> = outputs.into_iter().map(|x| x as f32).collect();
         if let Some(i) = data.iter().position(|x| !x.is_finite()) {
-            return Err(Error::Value {
-                what: "the network's output".into(),
-                value: shortest(data[i]),
-                row: i / cols,
-                col: i % cols,
-                allowed: "finite: some sum overflowed f32; scale the inputs or look at the weights"
-                    .into(),
-            });
+            let (what, x) = ("the network's output", shortest(data[i]));
+            let allowed =
+                "finite: some sum overflowed f32; scale the inputs or look at the weights";
+            return Err(Error::value(what, x, (i, cols), allowed));
         }
         Matrix::new(cols, data)
     }

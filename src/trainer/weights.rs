@@ -67,9 +67,7 @@ impl Trainer {
 
     pub(super) async fn gradients_f64_async(&mut self) -> Result<Tensors<f64>> {
         if self.gradient_rows.rows == 0 {
-            return Err(Error::NothingAccumulated {
-                call: "gradients".into(),
-            });
+            return Err(Error::nothing_accumulated("gradients"));
         }
         let views = self.plan.parameter_views(true);
         let mut data = self.executor.read_f64(&views.concat()).await?;
@@ -94,11 +92,7 @@ impl Trainer {
     /// As [`buffers`](Self::buffers).
     pub async fn buffers_async(&mut self) -> Result<Tensors> {
         let views = self.plan.running_views();
-        let data = if views.is_empty() {
-            Vec::new()
-        } else {
-            self.executor.read(&views).await?
-        };
+        let data = self.executor.read(&views).await?;
         Ok(self.named_buffers(data))
     }
 
@@ -108,11 +102,7 @@ impl Trainer {
     /// As [`buffers`](Self::buffers).
     pub fn buffers_f64(&mut self) -> Result<Tensors<f64>> {
         let views = self.plan.running_views();
-        let data = if views.is_empty() {
-            Vec::new()
-        } else {
-            pollster::block_on(self.executor.read_f64(&views))?
-        };
+        let data = pollster::block_on(self.executor.read_f64(&views))?;
         Ok(self.named_buffers(data))
     }
 
@@ -186,13 +176,12 @@ impl Trainer {
             tensor::check(tensor, &known[i].1)?;
             let negative = tensor.data.iter().position(|&x| x < 0.0);
             if let (true, Some(col)) = (tensor.name.ends_with(".running_var"), negative) {
-                return Err(Error::Value {
-                    what: format!("tensor {}", tensor.name),
-                    value: shortest(tensor.data[col]),
-                    row: 0,
-                    col,
-                    allowed: "at least 0, as variances are".into(),
-                });
+                let (what, x) = (
+                    format!("tensor {}", tensor.name),
+                    shortest(tensor.data[col]),
+                );
+                let place = (col, tensor.data.len());
+                return Err(Error::value(what, x, place, "at least 0, as variances are"));
             }
             Ok(i)
         });

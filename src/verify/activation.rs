@@ -1,11 +1,12 @@
 //! An activation's fragment, functions and derivative.
 
 use crate::check::{Check, Report};
-use crate::config::activation::{Activation, Saved};
+use crate::config::activation::Activation;
 use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::exec::cpu::CpuExecutor;
 use crate::exec::device::Device;
+use crate::kernels::cases::saved_of;
 use crate::kernels::{Call, StepAt, activation as elementwise, activation_grad};
 use crate::number::bounded::Bounded;
 use crate::plan::{BufferSpec, Op, Payload, View};
@@ -34,17 +35,10 @@ pub fn activation(device: &Device, phi: &Activation) -> Result<Report> {
     let z = arguments();
     let n = z.len();
     let count = n as u32;
-    let saved: Vec<f32> = match phi.saved() {
-        Saved::Input => z.clone(),
-        Saved::Output => z.iter().map(|&z| phi.apply(z.into()) as f32).collect(),
-    };
+    let saved = saved_of(phi, z.clone());
     let ones = vec![1.0f32; n];
     let specs = ["z", "ones", "saved", "a", "delta"].map(|name| BufferSpec::fixed(name, n as u64));
-    let view = |buffer| View {
-        buffer,
-        offset: 0,
-        len: n as u64,
-    };
+    let view = |buffer| View::whole(buffer, n as u64);
     let op = |call: Call, reads, write| Op::new(call, reads, vec![view(write)]).through(phi);
     let at = StepAt::default();
     let ops = [

@@ -41,9 +41,7 @@ pub fn training(trainer: &mut Trainer, batches: &[Dataset]) -> Result<Report> {
         check_training(trainer.plan(), batch)?;
     }
     let Some(room) = batches.iter().map(Dataset::rows).max() else {
-        return Err(Error::EmptyData {
-            what: "the list of batches".into(),
-        });
+        return Err(Error::empty("the list of batches"));
     };
     let room = room as u64;
     let weights = trainer.weights()?;

@@ -103,7 +103,6 @@ fn loads_read_words_of_the_width_that_the_host_chose_them_for() {
             let expected = match load {
                 Load::Scalar => (ScalarKind::Float, false),
                 Load::Vec4 => (ScalarKind::Float, true),
-                Load::Resident => (ScalarKind::Uint, true),
             };
             assert_eq!(found, expected, "{name}: {}", matrix.operand);
         }

@@ -342,11 +342,7 @@ impl GpuExecutor {
         let mut views = Vec::new();
         for (buffer, (_, len)) in made.into_iter().zip(sizes) {
             self.buffers.data.insert(self.next_data, buffer);
-            views.push(View {
-                buffer: self.next_data,
-                offset: 0,
-                len: *len,
-            });
+            views.push(View::whole(self.next_data, *len));
             self.next_data += 1;
             self.created += 1;
         }

@@ -218,8 +218,8 @@ impl FromStr for Widths {
 }
 
 /// What is held out.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "Value")]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "Value", untagged)]
 pub enum Held {
     Share(f64),
     File(PathBuf),
@@ -235,15 +235,6 @@ impl FromStr for Held {
                 "{share} is no share of the rows: give one in [0, 1), or a file"
             )),
             Err(_) => Ok(Self::File(text.into())),
-        }
-    }
-}
-
-impl Serialize for Held {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Held::Share(share) => to.serialize_f64(*share),
-            Held::File(path) => path.serialize(to),
         }
     }
 }
