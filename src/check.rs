@@ -294,14 +294,14 @@ pub(crate) fn run(device: &Device, case: &Case, choices: &[Option<Choice>]) -> R
         .operands
         .iter()
         .zip(&operands)
-        .map(|(operand, data)| BufferSpec::fixed(operand.name, data.bits().len() as u64))
+        .map(|(operand, data)| BufferSpec::fixed(operand.name, data.len() as u64))
         .collect();
     let view = |buffer: usize| View {
         buffer,
         offset: GUARD_WORDS as u64,
-        len: (operands[buffer].bits().len() - 2 * GUARD_WORDS) as u64,
+        len: (operands[buffer].len() - 2 * GUARD_WORDS) as u64,
     };
-    let whole = |buffer: usize| View::whole(buffer, operands[buffer].bits().len() as u64);
+    let whole = |buffer: usize| View::whole(buffer, operands[buffer].len() as u64);
     let of = |access: Access| {
         let operands = kernel.operands.iter().enumerate();
         operands

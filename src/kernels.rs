@@ -63,7 +63,7 @@ use declare::{Declared, declare};
 pub(crate) use declare::{Read, Twin};
 pub use form::{Choice, FORMS, Form, find_form};
 pub(crate) use gradient::part_length;
-pub use launch::Constants;
+pub use launch::{Constants, Workgroup};
 pub(crate) use launch::{MAX_TILED, Work, network_memory};
 pub(crate) use resident::{Format, batch_rows};
 pub(crate) use step::StepAt;

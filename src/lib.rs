@@ -123,7 +123,9 @@ pub use data::{
     TargetEncoding, Targets, Task, Unseen,
 };
 #[doc(inline)]
-pub use device::{AdapterChoice, AdapterDescription, AdapterDetails, Device, DeviceOptions, Fault};
+pub use device::{
+    AdapterChoice, AdapterDescription, AdapterDetails, Assumed, Device, DeviceOptions, Fault,
+};
 #[doc(inline)]
 pub use error::{Error, Result};
 #[doc(inline)]

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::config::activation::Activation;
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::exec::device::Device;
 use crate::kernels::cases::{Case, Data};
@@ -47,13 +47,14 @@ pub struct OpTime {
 }
 
 impl OpTime {
-    /// The share of the device's peak: of its operations or of its bandwidth, whichever the op is nearer to.
-    pub fn share(&self, peak: &Peak) -> f64 {
+    /// The share of the device's peak: of its operations or of its bandwidth, whichever the op is nearer to. None where that would
+    /// be more than the peak: then the op's data stays in caches, which the peak of memory does not count.
+    pub fn share(&self, peak: &Peak) -> Option<f64> {
         let least = f64::max(
             self.flops as f64 / peak.flops,
             self.bytes as f64 / peak.bytes,
         );
-        least / self.seconds
+        Some(least / self.seconds).filter(|share| *share <= 1.0)
     }
 }
 
@@ -126,50 +127,92 @@ fn time(seconds: f64, count: usize, mut f: impl FnMut() -> Result<()>) -> Result
     Ok(start.elapsed().as_secs_f64() / calls as f64)
 }
 
-/// Measures a device's peak for about `seconds`: on a GPU, long chains of multiply-adds in registers and a copy of 64 MiB; on a
-/// CPU, the `gemm` crate on 1024×1024 matrices (the best that portable code reaches) and the same copy.
+/// Elements of a copy whose bandwidth is measured: 256 MiB, beyond every cache that it could hide in.
+const COPIED: u64 = 1 << 26;
+
+/// Measures a device's peak for about `seconds`: on a GPU, long chains of multiply-adds in registers and a copy of 256 MiB, or of
+/// as much as it has room for; on a CPU, the `gemm` crate on 1024×1024 matrices (the best that portable code reaches) and the same
+/// copy. A GPU is brought to its clock before.
 ///
 /// # Errors
 /// Of the device.
 pub fn peak(device: &Device, seconds: f64) -> Result<Peak> {
-    const N: u32 = 1024;
-    let gpu = device.adapter().is_some();
-    // 64 MiB: beyond every cache that a copy could hide in, within every binding.
-    let count: u64 = 1 << 24;
-    let specs = ["x", "y", "w", "bias", "none"].map(|name| BufferSpec::fixed(name, count));
-    let view = |buffer| View::whole(buffer, count);
-    let mut executor = Executor::new(device, &specs, &[], 0, 2)?;
-    let mut rate = |call: Call, reads: &[usize], writes: &[usize], work: u64| -> Result<f64> {
-        let op = Op::new(
-            call,
-            reads.iter().map(|b| view(*b)).collect(),
-            writes.iter().map(|b| view(*b)).collect(),
-        );
-        let ops = [op.clone(), op];
-        let seconds = time(seconds / 2.0, ops.len(), || {
-            executor.submit(&ops, &[AT], &[])?;
-            executor.wait()
-        })?;
-        Ok(work as f64 / seconds)
+    let flops = match device.adapter() {
+        Some(_) => peak_of_chains(device, seconds / 2.0)?,
+        None => {
+            const N: u32 = 1024;
+            let call = dense_forward::Params::whole(N, N, N).into();
+            let mut bench = Bench::new(device, call)?;
+            rate(&mut bench, call.cost().flops, seconds / 2.0)?
+        }
     };
-    let flops = if gpu {
-        let call = Call::MultiplyAdd(multiply_add::Params {
-            // Little memory and long chains.
-            count: 1 << 20,
-            rounds: 1024,
-            factor: 0.75,
-            term: 0.3,
+    let mut count = COPIED.min(device.plan_limits().binding);
+    let (call, mut bench) = loop {
+        let call = Call::from(copy::Params {
+            count: count as u32,
         });
-        rate(call, &[0], &[1], call.cost().flops)?
-    } else {
-        let call = Call::DenseForward(dense_forward::Params::whole(N, N, N));
-        rate(call, &[0, 2, 3], &[4, 1], call.cost().flops)?
+        match Bench::new(device, call) {
+            Ok(bench) => break (call, bench),
+            Err(Error::OutOfMemory { .. } | Error::Limit { .. }) if count > 1 << 20 => count /= 2,
+            Err(error) => return Err(error),
+        }
     };
-    let call = Call::Copy(copy::Params {
-        count: count as u32,
-    });
-    let bytes = rate(call, &[0], &[1], 4 * call.cost().words)?;
+    let bytes = rate(&mut bench, 4 * call.cost().words, seconds / 2.0)?;
     Ok(Peak { flops, bytes })
+}
+
+/// Operations a second of chains in registers, from as many invocations as reach most, and from chains so long that starting them
+/// does not count.
+fn peak_of_chains(device: &Device, seconds: f64) -> Result<f64> {
+    // Few invocations fill a small GPU, and a large one only many: an H200 runs 270,000 at once, of 16 chains each.
+    const COUNTS: [u32; 4] = [1 << 18, 1 << 20, 1 << 22, 1 << 24];
+    let mut most: f64 = 0.0;
+    for count in COUNTS {
+        let mut rounds = 256;
+        let (call, mut bench, once) = loop {
+            let call = Call::from(multiply_add::Params {
+                count,
+                rounds,
+                factor: 0.75,
+                term: 0.3,
+            });
+            let mut bench = match Bench::new(device, call) {
+                Err(Error::OutOfMemory { .. } | Error::Limit { .. }) if most > 0.0 => {
+                    return Ok(most);
+                }
+                bench => bench?,
+            };
+            bench.run(1)?;
+            let once = bench.run(1)?;
+            if once >= LONG || rounds == 1 << 14 {
+                break (call, bench, once);
+            }
+            rounds *= 4;
+        };
+        let rate = rate(&mut bench, call.cost().flops, seconds / COUNTS.len() as f64)?;
+        most = most.max(rate);
+        // More would keep it busy for no more than a longer time.
+        if once > 25.0 * LONG {
+            break;
+        }
+    }
+    Ok(most)
+}
+
+/// Seconds beside which sending work to a GPU and waiting for it do not count.
+const LONG: f64 = 4e-3;
+
+/// Work a second, from the best of some runs: what the device can, not what others let it do.
+fn rate(bench: &mut Bench, work: u64, seconds: f64) -> Result<f64> {
+    let begun = Instant::now();
+    bench.run(1)?;
+    let count = ((LONG / bench.run(1)?) as usize).clamp(1, REPEATS);
+    let mut least = f64::INFINITY;
+    // A cold clock reaches its height within tens of milliseconds.
+    while least.is_infinite() || begun.elapsed().as_secs_f64() < seconds.max(0.1) {
+        least = least.min(bench.run(count)? / count as f64);
+    }
+    Ok(work as f64 / least)
 }
 
 /// Measures each kernel of the table alone, for about `seconds` each, at a size that training has: matrices of 256×512×512, 4,096

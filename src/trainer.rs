@@ -324,7 +324,7 @@ impl Trainer {
                 }
             }
         };
-        let at = self.step_at(0, 0, total);
+        let at = self.step_at(self.optimizer.lr(), 0, 0, total);
         let submitted = self.executor.submit(&template.ops, &[at], uploads);
         self.template = Some(template);
         submitted?;
@@ -345,7 +345,7 @@ impl Trainer {
         let accumulate = self.pending.rows > 0;
         let ops = self.plan.gradients(rows, room, kind(batch), accumulate);
         let amount = Amount::of(batch);
-        let at = self.step_at(0, 0, amount.weight);
+        let at = self.step_at(self.optimizer.lr(), 0, 0, amount.weight);
         self.submit_batch(&ops, &at, batch)?;
         self.count_rows(amount);
         Ok(())
@@ -363,7 +363,7 @@ impl Trainer {
         self.pending.check("the micro-batches")?;
         let weight = self.pending.weight;
         let ops = self.plan.update(&self.rule());
-        let at = self.step_at(0, 0, weight);
+        let at = self.step_at(self.optimizer.lr(), 0, 0, weight);
         self.executor.submit(&ops, &[at], &[])?;
         self.count_update();
         Ok(())

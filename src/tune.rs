@@ -19,7 +19,11 @@ const SAMPLE: Duration = Duration::from_millis(5);
 /// Candidates within this factor of the fastest are measured again.
 const NEAR: f64 = 1.3;
 /// So many times, if there is time.
-const TURNS: usize = 5;
+const TURNS: usize = 7;
+/// A GPU that had nothing to do runs at a fraction of its clock, and takes tens of milliseconds of work to reach the rest.
+const WARMING: Duration = Duration::from_millis(50);
+/// Longer than that none takes.
+const WARMED: Duration = Duration::from_millis(500);
 /// What the default table says stays unless another is faster by this factor: less is noise.
 const MARGIN: f64 = 1.03;
 /// Sides of larger products are measured at this size: they run at its speed, and need less memory.
@@ -111,6 +115,7 @@ fn measure(device: &Device, gpu: &Gpu, call: &Call, extents: Extents, product: &
     };
     let budget_each = budget * 3 / 20;
     let mut timed: Vec<Timed> = Vec::new();
+    let mut warm = false;
     for choice in candidates(gpu, &call, extents) {
         if start.elapsed() >= budget_each {
             note(format!(
@@ -121,19 +126,27 @@ fn measure(device: &Device, gpu: &Gpu, call: &Call, extents: Extents, product: &
         if !checked(device, gpu, &call, choice)? {
             continue;
         }
+        if !warm {
+            bench.warm(choice)?;
+            warm = true;
+        }
         timed.push(bench.first_time(choice)?);
     }
-    // Those that come near the fastest go on, in turns: other work on the machine slows all of them or none.
+    // Those that come near the fastest go on, in turns: other work on the machine, and a clock that changes, slow all of them or none.
     timed.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
     let near = timed.first().map_or(0.0, |fastest| NEAR * fastest.seconds);
     let finalists = timed.partition_point(|t| t.seconds <= near);
+    let mut samples = vec![Vec::new(); finalists];
     for _ in 0..TURNS {
         if finalists < 2 || start.elapsed() >= budget_each {
             break;
         }
-        for t in &mut timed[..finalists] {
-            t.seconds = t.seconds.min(bench.time(t.choice, t.count)?);
+        for (t, samples) in timed.iter().zip(&mut samples) {
+            samples.push(bench.time(t.choice, t.count)?);
         }
+    }
+    for (t, samples) in timed.iter_mut().zip(samples) {
+        t.seconds = median(samples).unwrap_or(t.seconds);
     }
     let likely = gpu.default_choice(&call, extents);
     let judged = |t: &Timed| t.seconds / if t.choice == likely { MARGIN } else { 1.0 };
@@ -214,7 +227,7 @@ pub(crate) struct Bench {
 }
 
 /// Dispatches that a submission of measurements has at most.
-pub(crate) const REPEATS: usize = 64;
+pub(crate) const REPEATS: usize = 256;
 
 impl Bench {
     pub fn new(device: &Device, call: Call) -> Result<Self> {
@@ -254,6 +267,32 @@ impl Bench {
         })
     }
 
+    /// Seconds of so many runs of the op, one after the other in one submission.
+    pub fn run(&mut self, count: usize) -> Result<f64> {
+        let ops = vec![self.op.clone(); count];
+        let start = Instant::now();
+        self.executor.submit(&ops, &[StepAt::default()], &[])?;
+        self.executor.wait()?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+
+    /// Works until the time of the work has stopped falling.
+    fn warm(&mut self, choice: Choice) -> Result<()> {
+        self.time(choice, 1)?;
+        let once = self.time(choice, 1)?;
+        let count = ((SAMPLE.as_secs_f64() / once) as usize).clamp(1, REPEATS);
+        let start = Instant::now();
+        let mut least = f64::INFINITY;
+        while start.elapsed() < WARMED {
+            let seconds = self.time(choice, count)?;
+            if start.elapsed() >= WARMING && seconds > 0.97 * least {
+                break;
+            }
+            least = least.min(seconds);
+        }
+        Ok(())
+    }
+
     /// Measures a candidate for itself, after a run that does not count.
     fn first_time(&mut self, choice: Choice) -> Result<Timed> {
         self.time(choice, 1)?;
@@ -270,12 +309,14 @@ impl Bench {
     /// Seconds of one run, from `count` of them.
     fn time(&mut self, choice: Choice, count: usize) -> Result<f64> {
         self.op.choice = Some(choice);
-        let ops = vec![self.op.clone(); count];
-        let start = Instant::now();
-        self.executor.submit(&ops, &[StepAt::default()], &[])?;
-        self.executor.wait()?;
-        Ok(start.elapsed().as_secs_f64() / count as f64)
+        Ok(self.run(count)? / count as f64)
     }
+}
+
+/// The middle one.
+fn median(mut samples: Vec<f64>) -> Option<f64> {
+    samples.sort_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied()
 }
 
 /// A candidate that was measured.

@@ -36,13 +36,16 @@ fn number(value: f64) -> String {
 
 /// An op's rate of whichever of arithmetic and memory traffic it is nearer to the peak of, and its share of that.
 fn rate(op: &OpTime, peak: &Peak) -> String {
-    let share = 100.0 * op.share(peak);
+    let share = match op.share(peak) {
+        Some(share) => format!("{:.0} %", 100.0 * share),
+        None => "from caches".into(),
+    };
     if op.flops as f64 / peak.flops > op.bytes as f64 / peak.bytes {
         let rate = op.flops as f64 / op.seconds / 1e9;
-        format!("{} GFLOP/s, {share:.0} %", number(rate))
+        format!("{} GFLOP/s, {share}", number(rate))
     } else {
         let rate = op.bytes as f64 / op.seconds / 1e9;
-        format!("{} GB/s, {share:.0} %", number(rate))
+        format!("{} GB/s, {share}", number(rate))
     }
 }
 
@@ -81,13 +84,13 @@ pub fn head(results: &Results) {
         number(cpu.flops / 1e9)
     );
     println!(
-        "| copy of 64 MiB | {} GB/s | {} GB/s |",
+        "| copy of 256 MiB | {} GB/s | {} GB/s |",
         number(gpu.bytes / 1e9),
         number(cpu.bytes / 1e9)
     );
     println!(
         "\nA share of the roofline, below, is of arithmetic or of the copy, whichever an op is nearer to. What fits a cache beats \
-         the copy."
+         the copy, and has no share."
     );
 }
 

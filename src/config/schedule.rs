@@ -23,7 +23,7 @@ pub enum Per {
     /// Epochs.
     #[default]
     Epoch,
-    /// Updates. On a GPU each then is a submission of its own, because its learning rate is.
+    /// Updates.
     Step,
 }
 

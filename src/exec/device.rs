@@ -1,6 +1,7 @@
 //! Where a plan runs: a GPU, the CPU path, or the f64 reference.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,8 +100,53 @@ pub struct DeviceOptions {
     /// Train small networks whole in one workgroup, many steps in a dispatch, wherever that can be done; or never. Unless this is
     /// said, it is done where it was measured to be faster, or where the default table says so.
     pub small_network: Option<bool>,
+    /// What the adapter is taken for; unless said, what the environment's WGRAD_ASSUME says.
+    pub assumed: Assumed,
     /// Faults to plant in the kernels, to see that the checks catch them.
     pub faults: Vec<Fault>,
+}
+
+/// What an adapter is taken for, whatever it says of itself: so that what real GPUs do by default is tested where there is none.
+/// As text, in WGRAD_ASSUME: `discrete`, `memory=BYTES`, or both with a comma between them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Assumed {
+    /// A real GPU: products and small networks are measured, and where they are not, the default tables are those of real GPUs.
+    pub discrete: bool,
+    /// Bytes of its memory.
+    pub memory: Option<u64>,
+}
+
+impl FromStr for Assumed {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut assumed = Self::default();
+        for part in text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
+            match part.strip_prefix("memory=").map(str::parse) {
+                Some(Ok(bytes)) => assumed.memory = Some(bytes),
+                None if part == "discrete" => assumed.discrete = true,
+                _ => {
+                    let allowed = "discrete, memory=BYTES, or both with a comma";
+                    return Err(Error::argument("WGRAD_ASSUME", text, allowed));
+                }
+            }
+        }
+        Ok(assumed)
+    }
+}
+
+impl Assumed {
+    /// This, or what the environment says.
+    pub(crate) fn or_environment(self) -> Result<Self> {
+        match std::env::var("WGRAD_ASSUME") {
+            Ok(text) if self == Self::default() => text.parse(),
+            _ => Ok(self),
+        }
+    }
 }
 
 /// A fault planted in a kernel: the first occurrence of some WGSL, replaced. Meant for tests of the tests: a verification that

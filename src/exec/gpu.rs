@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::exec::device::{DeviceOptions, Fault};
+use crate::exec::device::{Assumed, DeviceOptions, Fault};
 use crate::exec::gpu::chooser::Chooser;
 pub(crate) use crate::exec::gpu::memory::GpuBuffer;
 use crate::exec::gpu::memory::driver_memory;
@@ -69,6 +69,8 @@ pub(crate) struct Gpu {
     pub chooser: Chooser,
     /// What the user says of small networks.
     small_network: Option<bool>,
+    /// What it is taken for, whatever it is.
+    assumed: Assumed,
     faults: Vec<Fault>,
     troubles: Arc<Mutex<Troubles>>,
     /// Held for reading while the host looks into a mapped buffer: wgpu takes the memory away with the device.
@@ -119,16 +121,21 @@ impl Gpu {
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             lock(&seen).errors.push(error.to_string());
         }));
-        let memory = match (options.memory_limit, driver_memory(&adapter)) {
+        let assumed = options.assumed.or_environment()?;
+        let has = assumed.memory.or_else(|| driver_memory(&adapter));
+        let memory = match (options.memory_limit, has) {
             (Some(limit), Some(memory)) => Some(limit.min(memory)),
             (limit, memory) => limit.or(memory),
         };
-        let name = format!(
+        let mut name = format!(
             "{} {} {} {}",
             info.name, info.backend, info.driver, info.driver_info
         );
-        let software = info.device_type == wgpu::DeviceType::Cpu;
-        let chooser = Chooser::new(options, software, &name);
+        if assumed.discrete {
+            name += " taken for a GPU";
+        }
+        let real = info.device_type != wgpu::DeviceType::Cpu || assumed.discrete;
+        let chooser = Chooser::new(options, real, &name);
         Ok(Self {
             index,
             info,
@@ -144,6 +151,7 @@ impl Gpu {
             pace: Pace::default(),
             chooser,
             small_network: options.small_network,
+            assumed,
             faults: options.faults.clone(),
             troubles,
             mapped: RwLock::default(),
@@ -196,6 +204,11 @@ impl Gpu {
     /// Whether the adapter is a program on the CPU.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// Whether what is best on software adapters is taken by default.
+    fn goes_by_software(&self) -> bool {
+        self.is_software() && !self.assumed.discrete
     }
 
     /// Whether a form of the matmul can run here.

@@ -23,17 +23,11 @@ impl Fit<'_> {
                 let seed = self.options.shuffle.then_some(seed);
                 self.order = (None, row_order(rows, seed));
             }
-            let lr = self.lr();
-            if lr != self.trainer.optimizer().lr() {
-                self.trainer.set_lr(lr)?;
-            }
+            self.set_lr(0)?;
             let at = self.state.row as usize;
-            // No more at once than losses are kept, and one where the next has another learning rate.
-            let constant = self.options.schedule.shape == Shape::Constant
-                && self.options.schedule.warmup.is_none();
-            let most = match (&self.rows, self.options.schedule.per) {
-                (Some(TrainingRows::Loaded(_)), Per::Epoch) => HISTORY,
-                (Some(TrainingRows::Loaded(_)), Per::Step) if constant => HISTORY,
+            // No more at once than losses are kept.
+            let most = match &self.rows {
+                Some(TrainingRows::Loaded(_)) => HISTORY,
                 _ => 1,
             };
             let steps = usize::try_from(left).unwrap_or(usize::MAX).min(most);
@@ -42,11 +36,14 @@ impl Fit<'_> {
             if self.unread.len() + batches > HISTORY {
                 self.read_losses()?;
             }
+            let rates: Vec<f64> = (0..batches as u64).map(|step| self.lr(step)).collect();
             match self.rows.as_mut() {
                 Some(TrainingRows::Loaded(loaded)) => {
                     let order = &self.order.1;
+                    let lr = |step: u64| rates[step as usize];
+                    let range = at..end;
                     self.trainer
-                        .epoch_part(loaded, cut, order, fresh, at..end)?;
+                        .epoch_part(loaded, cut, (order, fresh), range, &lr)?;
                     let batches = cut.ranges(at..end);
                     let weights = batches.map(|batch| loaded.data().weight_of(&order[batch]));
                     self.unread.extend(weights);
@@ -54,6 +51,8 @@ impl Fit<'_> {
                 Some(TrainingRows::Host(_)) => self.accumulate(at..end)?,
                 None => return Ok(()),
             }
+            // What is told of the epoch is the last step's.
+            self.set_lr(batches as u64 - 1)?;
             self.order.0 = Some(self.state.epoch);
             self.state.row = end as u64;
             self.state.steps += batches as u64;
@@ -87,12 +86,21 @@ impl Fit<'_> {
         self.trainer.apply()
     }
 
-    /// The learning rate of the next update.
-    fn lr(&self) -> f64 {
+    /// Gives the trainer the learning rate of the `later`-th update from now on.
+    fn set_lr(&mut self, later: u64) -> Result<()> {
+        let lr = self.lr(later);
+        if lr != self.trainer.optimizer().lr() {
+            self.trainer.set_lr(lr)?;
+        }
+        Ok(())
+    }
+
+    /// The learning rate of the `later`-th update from now on, in this epoch.
+    fn lr(&self, later: u64) -> f64 {
         let schedule = &self.options.schedule;
         let t = match schedule.per {
             Per::Epoch => self.state.epoch,
-            Per::Step => self.state.steps,
+            Per::Step => self.state.steps + later,
         };
         let steps = self.cut().count(self.state.rows as usize);
         let total = total(&self.options, steps);

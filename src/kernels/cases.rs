@@ -34,6 +34,13 @@ impl Data {
         }
     }
 
+    pub fn len(&self) -> usize {
+        match self {
+            Data::Floats(x) => x.len(),
+            Data::Words(x) => x.len(),
+        }
+    }
+
     /// The same bits as words.
     pub fn into_words(self) -> Self {
         Self::Words(self.bits())

@@ -1,6 +1,7 @@
 //! From a call's work to its override constants and grid.
 
 use super::form::{Choice, Extents, Form};
+use super::{Family, Kernel, Variant};
 
 /// What a call has to do, from which its grid follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,34 @@ const MAX_GROUPS: u32 = 65_535;
 
 /// Rows or columns that a grid of the smallest square tiles covers.
 pub(crate) const MAX_TILED: u64 = MAX_GROUPS as u64 * 32;
+
+/// What a workgroup takes of an adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workgroup {
+    /// Invocations, x and y.
+    pub invocations: (u32, u32),
+    /// Bytes of memory that they share.
+    pub memory: u32,
+}
+
+impl Kernel {
+    /// What a workgroup takes of an adapter: known before anything is compiled, because drivers may hang where it is too much.
+    pub fn workgroup(&self, variant: &Variant, constants: Constants) -> Workgroup {
+        let (invocations, memory) = match (self.family, variant.product, constants) {
+            (Family::Product, Some((form, _)), _) => (form.invocations, form.workgroup_memory),
+            (Family::Network, _, Constants::Values(values)) => {
+                ((256, 1), 4 * values + NETWORK_FIXED)
+            }
+            (Family::Rows, ..) => ((64, 1), 4 * 64),
+            (Family::Columns, ..) => ((256, 1), 4 * 256),
+            _ => ((256, 1), 0),
+        };
+        Workgroup {
+            invocations,
+            memory,
+        }
+    }
+}
 
 impl Form {
     /// Whether a grid of this form's tiles covers so large a product.

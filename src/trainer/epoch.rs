@@ -304,18 +304,19 @@ impl Trainer {
         check_batches(&self.plan, batch_size, batch_size)?;
         let order = row_order(rows, shuffle_seed);
         let cut = cut(&self.plan, batch_size);
-        self.epoch_part(data, cut, &order, true, 0..rows)
+        let lr = self.optimizer.lr();
+        self.epoch_part(data, cut, (&order, true), 0..rows, &|_| lr)
     }
 
-    /// Steps over some places of an order of the rows of data that this trainer loaded; `fresh` if the device does not have
-    /// the order yet. The range begins with a batch, and it ends with one.
+    /// Steps over some places of an order of the rows of data that this trainer loaded, which the device does not have yet if it is
+    /// fresh. The range begins with a batch, and it ends with one. `lr` gives the learning rate of each of the steps, from 0.
     pub(crate) fn epoch_part(
         &mut self,
         data: &mut Loaded<'_>,
         cut: Cut,
-        order: &[u32],
-        fresh: bool,
+        (order, fresh): (&[u32], bool),
         range: Range<usize>,
+        lr: &dyn Fn(u64) -> f64,
     ) -> Result<()> {
         self.check_applied("epoch")?;
         if data.data.weights().is_some() {
@@ -331,12 +332,13 @@ impl Trainer {
                 if fresh {
                     self.executor.write(place.order, Payload::Words(order))?;
                 }
-                self.epoch_of(&data.data, order, &place, range, cut, &[])
+                self.epoch_of(&data.data, order, &place, range, (cut, lr), &[])
             }
             Place::Chunks { window, rows } => {
                 let (window, rows) = self.widened(window, rows, largest)?;
                 data.place = Place::Chunks { window, rows };
                 let mut batches = cut.ranges(range).peekable();
+                let mut done = 0;
                 while let Some(first) = batches.next() {
                     // As many whole batches as the window holds.
                     let start = first.start;
@@ -362,11 +364,13 @@ impl Trainer {
                         uploads.push((view, Payload::Floats(&data.weights)));
                     }
                     let range = 0..chunk.len();
-                    self.epoch_of(&data.data, chunk, &window, range, cut, &uploads)?;
+                    let later = |step| lr(done + step);
+                    self.epoch_of(&data.data, chunk, &window, range, (cut, &later), &uploads)?;
+                    done += cut.count(chunk.len()) as u64;
                 }
                 Ok(())
             }
-            Place::Host => self.epoch_on_host(&data.data, &order[range], cut),
+            Place::Host => self.epoch_on_host(&data.data, &order[range], cut, lr),
         }
     }
 
@@ -425,10 +429,11 @@ impl Trainer {
         order: &[u32],
         place: &ResidentData,
         range: Range<usize>,
-        cut: Cut,
+        (cut, lr): (Cut, &dyn Fn(u64) -> f64),
         mut uploads: &[(View, Payload<'_>)],
     ) -> Result<()> {
         let Range { start: mut at, end } = range;
+        let mut done = 0;
         let (mut steps, mut amounts) = (Vec::new(), Vec::new());
         while at < end {
             // Batches of one size go together.
@@ -461,18 +466,25 @@ impl Trainer {
                 while at < end && cut.next(end - at) == rows && steps.len() < most {
                     let amount = amount(data, &order[at..at + rows]);
                     let later = steps.len() as u64;
-                    steps.push(self.step_at(later, at as u32, amount.weight));
+                    let lr = lr(done);
+                    steps.push(self.step_at(lr, later, at as u32, amount.weight));
+                    done += 1;
                     amounts.push(amount);
                     at += rows;
                 }
                 match &mut small {
-                    Some(op) => {
+                    // The kernel has one learning rate for all steps of a dispatch.
+                    Some(op) if steps.iter().all(|at| at.lr == steps[0].lr) => {
                         let at = StepAt {
                             steps: steps.len() as u32,
                             ..steps[0]
                         };
                         let op = std::slice::from_ref(op);
                         self.executor.submit(op, &[at], uploads)?;
+                    }
+                    Some(op) => {
+                        let op = std::slice::from_ref(op);
+                        self.executor.submit(op, &steps, uploads)?;
                     }
                     None => self.executor.submit(&ops, &steps, uploads)?,
                 }
@@ -493,21 +505,28 @@ impl Trainer {
         ops
     }
 
-    /// The `later`-th step from now on, with rows that weigh so much together.
-    pub(super) fn step_at(&self, later: u64, start: u32, weight: f64) -> StepAt {
+    /// The `later`-th step from now on, of this learning rate, with rows that weigh so much together.
+    pub(super) fn step_at(&self, lr: f64, later: u64, start: u32, weight: f64) -> StepAt {
+        let mut optimizer = self.optimizer;
+        optimizer.set_lr(lr);
         StepAt {
             start,
             slot: ((self.batches + later) % HISTORY as u64) as u32,
             norm_slot: ((self.norms.0 + later) % HISTORY as u64) as u32,
             batch: (self.batches + later) as u32,
-            ..self
-                .plan
-                .at(&self.optimizer, self.steps + later + 1, weight)
+            ..self.plan.at(&optimizer, self.steps + later + 1, weight)
         }
     }
 
-    fn epoch_on_host(&mut self, data: &Dataset, order: &[u32], cut: Cut) -> Result<()> {
-        for batch in cut.ranges(0..order.len()) {
+    fn epoch_on_host(
+        &mut self,
+        data: &Dataset,
+        order: &[u32],
+        cut: Cut,
+        lr: &dyn Fn(u64) -> f64,
+    ) -> Result<()> {
+        for (step, batch) in cut.ranges(0..order.len()).enumerate() {
+            self.optimizer.set_lr(lr(step as u64));
             let rows = &order[batch];
             let room = self.room as u64;
             let (x, targets) = (self.plan.x_view(room), self.plan.targets_view(room));

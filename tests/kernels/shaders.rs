@@ -156,7 +156,8 @@ fn every_variant_translates_to_spirv_msl_and_hlsl() {
             naga::back::hlsl::Writer::new(&mut hlsl, &Default::default(), &Default::default())
                 .write(&module, &info, None)
                 .unwrap_or_else(|e| panic!("{name}: HLSL: {e}"));
-            // Workgroup memory stays under WebGPU's default limit, which wgpu does not check.
+            // Workgroup memory stays under what every adapter has that can run it at all: WebGPU's default limit, or for forms that
+            // say so more, where the host looks first.
             let mut layouter = naga::proc::Layouter::default();
             layouter.update(module.to_ctx()).expect("a layout");
             let bytes: u32 = module
@@ -165,14 +166,13 @@ fn every_variant_translates_to_spirv_msl_and_hlsl() {
                 .filter(|(_, v)| v.space == AddressSpace::WorkGroup)
                 .map(|(_, v)| layouter[v.ty].size)
                 .sum();
-            assert!(
-                bytes <= 16 << 10,
-                "{name}: {bytes} bytes of workgroup memory"
-            );
-            // And it is what the host believes it to be when it looks whether a form can run.
-            if let Some((form, _)) = variant.product {
-                assert_eq!(bytes, form.workgroup_memory, "{name}");
-            }
+            let most = if name.contains("staged") { 26 } else { 16 } << 10;
+            assert!(bytes <= most, "{name}: {bytes} bytes of workgroup memory");
+            // And it is what the host goes by before it compiles; drivers align what is small.
+            let known = kernel.workgroup(&variant, constants);
+            assert_eq!(bytes.next_multiple_of(16), known.memory, "{name}");
+            let [x, y, _] = module.entry_points[0].workgroup_size;
+            assert_eq!((x, y), known.invocations, "{name}");
         }
     }
 }

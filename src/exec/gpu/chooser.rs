@@ -45,10 +45,10 @@ pub(crate) struct Chooser {
 }
 
 impl Chooser {
-    pub fn new(options: &DeviceOptions, software: bool, adapter: &str) -> Self {
+    pub fn new(options: &DeviceOptions, real: bool, adapter: &str) -> Self {
         let on = match options.tuning {
             // A device with faults is there to be judged as it is.
-            Tuning::Auto => !software && options.faults.is_empty(),
+            Tuning::Auto => real && options.faults.is_empty(),
             Tuning::On => true,
             Tuning::Off => false,
         };
@@ -118,7 +118,7 @@ impl Gpu {
     /// Whether this network, which [fits](Self::fits_workgroup), is trained whole in one workgroup.
     pub fn choose_network(&self, call: &Call, name: String) -> bool {
         // A workgroup is one core of many: launches must cost more than the work. Not measured on any real GPU yet.
-        let table = || !self.is_software() && call.cost().flops < 1 << 20;
+        let table = || !self.goes_by_software() && call.cost().flops < 1 << 20;
         let small = self.known_network(&name).unwrap_or_else(table);
         lock(&self.chooser.state).used.insert_network(name, small);
         small
@@ -158,8 +158,9 @@ impl Gpu {
     /// What the table says of a product.
     pub fn default_choice(&self, call: &Call, extents: Extents) -> Choice {
         let adapter = AdapterKind {
-            software: self.is_software(),
+            software: self.goes_by_software(),
             subgroup: self.subgroup,
+            workgroup_memory: self.limits.max_compute_workgroup_storage_size,
         };
         let can_split = matches!(call, Call::DenseBackwardParams(_));
         let choice = default_choice(adapter, extents, can_split);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::activation::{Activation, ActivationKey};
 use crate::error::{Error, Result};
 use crate::exec::gpu::{Gpu, lock};
-use crate::kernels::{Access, Constants, Kernel, Variant};
+use crate::kernels::{Access, Constants, Kernel, Variant, Workgroup};
 
 /// A compiled kernel variant. The activation is kept, so that a custom one's address is never reused while it is a key.
 #[derive(Debug)]
@@ -36,9 +36,63 @@ impl Gpu {
         if let Some(found) = lock(&self.pipelines).get(&key) {
             return Ok(Arc::clone(found));
         }
+        self.check_workgroup(kernel, &variant, constants)?;
         let compiled = Arc::new(self.compile(kernel, variant, activation, constants)?);
         lock(&self.pipelines).insert(key, Arc::clone(&compiled));
         Ok(compiled)
+    }
+
+    /// Whether the adapter can run it. wgpu checks neither workgroup memory nor invocations before the driver sees them, and an
+    /// H200's hung at more than its 48 KiB.
+    fn check_workgroup(
+        &self,
+        kernel: &Kernel,
+        variant: &Variant,
+        constants: Constants,
+    ) -> Result<()> {
+        let Workgroup {
+            invocations: (x, y),
+            memory,
+        } = kernel.workgroup(variant, constants);
+        let limits = &self.limits;
+        let needs = [
+            (
+                "storage buffers in a stage",
+                kernel.operands.len() as u32,
+                limits.max_storage_buffers_per_shader_stage,
+            ),
+            (
+                "invocations in a workgroup",
+                x * y,
+                limits.max_compute_invocations_per_workgroup,
+            ),
+            (
+                "invocations of a workgroup in x",
+                x,
+                limits.max_compute_workgroup_size_x,
+            ),
+            (
+                "invocations of a workgroup in y",
+                y,
+                limits.max_compute_workgroup_size_y,
+            ),
+            (
+                "bytes of workgroup memory",
+                memory,
+                limits.max_compute_workgroup_storage_size,
+            ),
+        ];
+        for (what, need, limit) in needs {
+            if need > limit {
+                let what = format!(
+                    "{what} for {} ({variant}) on {}",
+                    kernel.name, self.info.name
+                );
+                let advice = "let the library choose the kernel, or choose another adapter";
+                return Err(Error::limit(what, need, limit, advice));
+            }
+        }
+        Ok(())
     }
 
     fn compile(
@@ -139,5 +193,44 @@ impl Gpu {
                 label: Some(kernel.name),
                 entries: &entries,
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::device::{Backend, Device};
+    use crate::kernels::{Load, find, find_form};
+
+    /// Before the driver sees it.
+    #[test]
+    fn a_workgroup_beyond_the_adapter_is_refused() {
+        let mut device = Device::gpu().expect("the GPU tests need an adapter");
+        let Backend::Gpu(gpu) = &mut device.kind else {
+            panic!("{device} is no GPU")
+        };
+        let gpu = Arc::get_mut(gpu).expect("nobody else has it");
+        let kernel = find("dense_forward").expect("a kernel");
+        let form = find_form("staged_64x128").expect("a form");
+        let variant = Variant {
+            product: Some((form, [Load::Scalar; 2])),
+            ..Variant::default()
+        };
+        let constants = Constants::Group(form.invocations.0, form.invocations.1);
+        let of = |gpu: &Gpu| gpu.pipeline(kernel, variant, &Activation::Identity, constants);
+        let sound = gpu.limits.clone();
+        let spoil: [fn(&mut wgpu::Limits); 3] = [
+            |limits| limits.max_compute_workgroup_storage_size = 24 << 10,
+            |limits| limits.max_compute_invocations_per_workgroup = 64,
+            |limits| limits.max_storage_buffers_per_shader_stage = 4,
+        ];
+        for spoil in spoil {
+            gpu.limits = sound.clone();
+            spoil(&mut gpu.limits);
+            let refused = of(gpu).expect_err("it is too much");
+            assert!(matches!(refused, Error::Limit { .. }), "{refused}");
+        }
+        gpu.limits = sound;
+        of(gpu).expect("it can be had");
     }
 }
