@@ -91,24 +91,6 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "four, r < p.rows",
         "four, r < p.rows && r < 65536u",
     ),
-    ("dense_forward", "order[p.start + min(r", "order[min(r"),
-    (
-        "dense_backward_params",
-        "order[p.start + min(r, p.rows - 1u)]",
-        "p.start + min(r, p.rows - 1u)",
-    ),
-    (
-        "dense_forward",
-        "select(word.xy, word.zw",
-        "select(word.xy, word.xy",
-    ),
-    (
-        "dense_forward",
-        "select(word.x, word.y",
-        "select(word.x, word.z",
-    ),
-    ("dense_forward", "f32(bytes >> 24u)", "f32(bytes >> 25u)"),
-    ("dense_backward_params", "p.scale * vec4", "vec4"),
     // The product, and every form of it.
     ("dense_forward", "c[2] + a.z * b", "c[2] + a.y * b"),
     ("dense_forward", "finish(m + 3u, n, c[3])", ""),
@@ -137,6 +119,21 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "finish_sum(upper + 4u * TY, lower_sum);",
         "",
     ),
+    // Two slices: what is loaded ahead, where it goes, and the one barrier.
+    ("dense_forward", "m, n, k + SLICE)", "m, n, k)"),
+    (
+        "dense_forward",
+        "store_block(index + TX * TY, now, second);",
+        "",
+    ),
+    ("dense_forward", "now = 1u - now;", ""),
+    (
+        "dense_forward",
+        "now, second);\n        workgroupBarrier();",
+        "now, second);",
+    ),
+    ("dense_forward", "number % DEEP),", "number % DEEP + 1u),"),
+    ("dense_backward_params", "four_columns(s, local.y) + ", ""),
     ("dense_forward", "block_a(m + 4u, k)", "block_a(m, k)"),
     (
         "dense_backward_params",
@@ -156,7 +153,19 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "(params.inputs + 3u) / 4u",
         "params.inputs / 4u",
     ),
+    (
+        "gather_inputs",
+        "(params.inputs + 7u) / 8u",
+        "params.inputs / 8u",
+    ),
+    (
+        "gather_inputs",
+        "(params.inputs + 15u) / 16u",
+        "params.inputs / 16u",
+    ),
     ("gather_inputs", "c / 2u]", "c]"),
+    ("gather_inputs", "(c & 1u) != 0u", "false"),
+    ("gather_inputs", "params.scale * f32", "f32"),
     ("gather_inputs", "(8u * (c & 3u))", "(8u * (c & 1u))"),
     // Normalisations: means, divisors, the second pass, what is added back, whose statistics, what is kept.
     ("layer_norm", "d * d", "u[r * cols + c] * u[r * cols + c]"),
