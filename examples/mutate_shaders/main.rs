@@ -4,7 +4,8 @@
 //! `cargo run --release --example mutate_shaders -- --count 300 --seed 7` tries every barrier, without it, and 300 tokens of the
 //! bodies of functions under `shaders/`, each as likely as another: an operator, a number, a name or a vector's component becomes
 //! one that is easily taken for it, as far as that compiles. `--file shaders/form` tries only what is there, `--barriers` only the
-//! barriers, and `--list` says what it would try. RAYON_NUM_THREADS is how many it tries at once.
+//! barriers, and `--list` says what it would try. `--part 2/3` is the second of three thirds of a sample that takes too long at once.
+//! RAYON_NUM_THREADS is how many it tries at once.
 //!
 //! A mutant is noticed once the table of any kernel that comes to the code fails, crashes or does not end. One that passes them all
 //! is either equivalent, and then has its line and its reason in `equivalent.txt`, or the table misses a case: then this fails.
@@ -49,6 +50,8 @@ struct Options {
     seed: u64,
     /// What the paths of the files begin with.
     file: String,
+    /// Which of how many parts of the sample, from 1.
+    part: (usize, usize),
     list: bool,
 }
 
@@ -58,6 +61,7 @@ impl Options {
             count: 100,
             seed: 0,
             file: String::new(),
+            part: (1, 1),
             list: false,
         };
         let mut barriers = false;
@@ -71,11 +75,19 @@ impl Options {
                 "--count" => options.count = usize::try_from(number(value()?)?)?,
                 "--seed" => options.seed = number(value()?)?,
                 "--file" => options.file = value()?,
+                "--part" => {
+                    let text = value()?;
+                    let both = text.split_once('/');
+                    let both = both.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+                    options.part = both
+                        .filter(|&(i, n): &(usize, usize)| (1..=n).contains(&i))
+                        .ok_or(format!("--part takes I/N, as in 2/3, not {text:?}"))?;
+                }
                 "--barriers" => barriers = true,
                 "--list" => options.list = true,
                 _ => {
                     return Err(format!(
-                        "unknown argument {argument}; there are --count N, --seed N, --file PATH, --barriers and --list"
+                        "unknown argument {argument}; there are --count N, --seed N, --file PATH, --part I/N, --barriers and --list"
                     )
                     .into());
                 }
@@ -199,7 +211,9 @@ fn main() -> Result<ExitCode, Failure> {
 
     let device = Device::gpu()?;
     let texts = Texts::new(&sources, &device.forms());
-    let trials = trials(&sources, &sites, &texts, &options);
+    let (part, parts) = options.part;
+    let trials = trials(&sources, &sites, &texts, &options).into_iter();
+    let trials: Vec<_> = trials.skip(part - 1).step_by(parts).collect();
     println!("{} mutants on {device}", trials.len());
     if options.list {
         for Trial { mutant, kernels } in &trials {

@@ -167,7 +167,7 @@ fn help_has_examples_and_completions_are_printed() {
     let all = good(at, "--help");
     says(&all, &["Exit codes:", "130"]);
     for command in [
-        "train", "predict", "evaluate", "inspect", "export", "devices", "verify", "bench",
+        "train", "predict", "evaluate", "inspect", "export", "devices", "verify", "bench", "report",
     ] {
         let said = good(at, &format!("{command} --help"));
         says(&said, &["Examples:", &format!("wgrad {command}"), "Usage:"]);

@@ -307,3 +307,50 @@ fn a_log_loss_that_is_not_the_loss_says_so() {
     assert!(!good(at, train).contains("log loss 0.0000 ("));
     assert!(!good(at, train).contains("of the loss)"));
 }
+
+/// Reports of adapters: a line each. What judges an adapter takes minutes, and is the kernel table's and the profile's tests.
+#[test]
+fn reports_of_adapters_make_a_table() {
+    let at = folder();
+    let at = at.path();
+    let report = r#"{
+        "wgrad": "0.1.0", "device": "A GPU (discrete GPU, vulkan, driver 1)", "software": false, "details": {}, "cpu": "CPU",
+        "kernels": { "passed": false, "checks": 230, "elements": 5, "failures": [{}, {}] },
+        "gpu_peak": { "flops": 6.25e13, "bytes": 3.5e12 }, "cpu_peak": { "flops": 1e11, "bytes": 1e10 },
+        "steps": [{ "network": "784-128-10", "rows": 64, "gpu_seconds": 6.25e-5, "cpu_seconds": 1e-3 }],
+        "choices": {}, "tuning": {}
+    }"#;
+    fs::write(at.join("a.json"), report).unwrap();
+    let table = good(at, "report --table a.json a.json");
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 4, "{table}");
+    let parts = [
+        "A GPU",
+        "2 of 230 checks of the kernels FAILED",
+        "| 62500 | 3500 | – | 0.062 |",
+    ];
+    says(lines[2], &parts);
+    assert_eq!(lines[2], lines[3]);
+    fs::write(at.join("b.json"), "{}").unwrap();
+    says(
+        &bad(at, "report --table a.json b.json", 3),
+        &["b.json", "no report of an adapter"],
+    );
+    says(&bad(at, "report --table none.json", 3), &["none.json"]);
+    says(
+        &bad(at, "report --out a.json", 3),
+        &["a.json", "there already", "--out"],
+    );
+    assert_eq!(read(&at.join("a.json")), report);
+    says(
+        &bad(at, "report --device cpu", 2),
+        &["is no GPU", "--device gpu"],
+    );
+    says(&bad(at, "report --seconds 0", 2), &["--seconds", "above 0"]);
+    says(&bad(at, "report --device nonesuch", 4), &["nonesuch"]);
+    says(
+        &bad(at, "report --out no/folder.json", 3),
+        &["no/folder.json"],
+    );
+    assert!(!at.join("wgrad-report.json").exists());
+}

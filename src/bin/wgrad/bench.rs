@@ -117,18 +117,9 @@ fn measure(
 ) -> Result<Comparison, Failure> {
     let network = (0..2).fold(Mlp::new(width), |n, _| n.dense(width, Activation::Relu));
     let network = network.dense(width, Activation::Identity);
-    let number = |i: usize| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0;
-    let x = Matrix::new(width, (0..a.batch * width).map(number).collect())?;
-    let batch = Dataset::classes(x, (0..a.batch).map(|r| (r % width) as u32).collect())?;
-    let time = |device: &Device| -> Result<f64, Failure> {
-        let mut trainer = Trainer::new(device, &network, Loss::CrossEntropy, Adam::default(), 7)?;
-        // The kernels are compiled, and where that is done, chosen.
-        trainer.step(&batch)?;
-        trainer.take_loss()?;
-        Ok(profile::step_time(&trainer, &batch, a.seconds)?.step)
-    };
-    let cpu_seconds = time(cpu)?;
-    let gpu_seconds = gpu.map(time).transpose()?;
+    let cpu_seconds = step(cpu, &network, a.batch, a.seconds)?;
+    let of_gpu = gpu.map(|gpu| step(gpu, &network, a.batch, a.seconds));
+    let gpu_seconds = of_gpu.transpose()?;
     Ok(Comparison {
         width,
         parameters: network.parameters(),
@@ -136,4 +127,17 @@ fn measure(
         gpu_seconds,
         cpu_seconds,
     })
+}
+
+/// Seconds of a training step of so many rows from the host.
+pub fn step(device: &Device, network: &Mlp, rows: usize, seconds: f64) -> Result<f64, Failure> {
+    let (inputs, outputs) = (network.inputs(), network.outputs());
+    let number = |i: usize| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0;
+    let x = Matrix::new(inputs, (0..rows * inputs).map(number).collect())?;
+    let batch = Dataset::classes(x, (0..rows).map(|r| (r % outputs) as u32).collect())?;
+    let mut trainer = Trainer::new(device, network, Loss::CrossEntropy, Adam::default(), 7)?;
+    // The kernels are compiled, and where that is done, chosen.
+    trainer.step(&batch)?;
+    trainer.take_loss()?;
+    Ok(profile::step_time(&trainer, &batch, seconds)?.step)
 }

@@ -1,5 +1,6 @@
 //! The command-line tool.
 
+mod adapter;
 mod bench;
 mod data;
 mod devices;
@@ -60,6 +61,7 @@ enum Command {
     Devices(devices::Arguments),
     Verify(verify::Arguments),
     Bench(bench::Arguments),
+    Report(adapter::Arguments),
     /// Prints completions for a shell
     ///
     /// For bash: wgrad completions bash > ~/.local/share/bash-completion/completions/wgrad
@@ -79,6 +81,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Report(arguments) => adapter::run(&arguments),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "wgrad", &mut text);
