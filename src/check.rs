@@ -269,9 +269,13 @@ fn name_of(case: &Case, choice: Option<Choice>) -> String {
     name
 }
 
+/// What stands around operands that are read: were it [`GUARD`], a kernel that copies from outside one to outside another would
+/// change nothing.
+const READ_GUARD: u32 = GUARD ^ 1;
+
 /// An operand with guard words on both sides.
-fn guarded(data: &Data) -> Data {
-    let guard = vec![GUARD; GUARD_WORDS];
+fn guarded(data: &Data, guard: u32) -> Data {
+    let guard = vec![guard; GUARD_WORDS];
     let bits = [guard.clone(), data.bits(), guard].concat();
     match data {
         Data::Floats(_) => Data::Floats(bits.into_iter().map(f32::from_bits).collect()),
@@ -289,7 +293,9 @@ fn payload(data: &Data) -> Payload<'_> {
 /// Runs one case on the device, once in each way, and on the f64 twin.
 pub(crate) fn run(device: &Device, case: &Case, choices: &[Option<Choice>]) -> Result<Vec<Check>> {
     let kernel = case.call.kernel();
-    let operands: Vec<Data> = case.reads.iter().chain(&case.writes).map(guarded).collect();
+    let reads = case.reads.iter().map(|data| guarded(data, READ_GUARD));
+    let writes = case.writes.iter().map(|data| guarded(data, GUARD));
+    let operands: Vec<Data> = reads.chain(writes).collect();
     let specs: Vec<BufferSpec> = kernel
         .operands
         .iter()
