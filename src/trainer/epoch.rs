@@ -253,10 +253,9 @@ impl Trainer {
         }
         match data.targets() {
             Targets::Classes(labels) => self.executor.write(place.targets, Payload::Words(labels)),
-            Targets::Values(values) => {
-                let values = Payload::Floats(values.data());
-                self.executor.write(place.targets, values)
-            }
+            Targets::Values(x) => self
+                .executor
+                .write(place.targets, Payload::Floats(x.data())),
         }
     }
 
@@ -438,7 +437,7 @@ impl Trainer {
         while at < end {
             // Batches of one size go together.
             let rows = cut.next(end - at);
-            let mut small = self.small_step(Some(place), rows, place.kind())?;
+            let small = self.small_step(Some(place), rows, place.kind())?;
             let ops = match &small {
                 Some(_) => Vec::new(),
                 None => {
@@ -472,20 +471,16 @@ impl Trainer {
                     amounts.push(amount);
                     at += rows;
                 }
-                match &mut small {
+                match &small {
                     // The kernel has one learning rate for all steps of a dispatch.
-                    Some(op) if steps.iter().all(|at| at.lr == steps[0].lr) => {
+                    Some(_) if steps.iter().all(|at| at.lr == steps[0].lr) => {
                         let at = StepAt {
                             steps: steps.len() as u32,
                             ..steps[0]
                         };
-                        let op = std::slice::from_ref(op);
-                        self.executor.submit(op, &[at], uploads)?;
+                        self.executor.submit(small.as_slice(), &[at], uploads)?;
                     }
-                    Some(op) => {
-                        let op = std::slice::from_ref(op);
-                        self.executor.submit(op, &steps, uploads)?;
-                    }
+                    Some(_) => self.executor.submit(small.as_slice(), &steps, uploads)?,
                     None => self.executor.submit(&ops, &steps, uploads)?,
                 }
                 uploads = &[];
