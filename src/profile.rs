@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::activation::Activation;
 use crate::data::Dataset;
@@ -25,7 +25,7 @@ use crate::trainer::{Trainer, check_training, initial_weights, kind, uploads};
 use crate::tune::{self, Bench, REPEATS};
 
 /// What a device reaches when nothing else is in the way.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Peak {
     /// f32 operations a second, a multiplication and an addition counting two.
     pub flops: f64,

@@ -1,7 +1,9 @@
 // A workgroup of TX x TY invocations computes a tile of 8 TY x 8 TX elements, each invocation 8 x 8 of them in registers, as in
 // tiles_8x8. Two slices of k lie in workgroup memory: while one is multiplied, every invocation loads its share of the next into
 // registers, and stores it in the other when that is done. So memory works while the arithmetic does, and a slice takes one barrier.
-// The host puts SLICE before this text: 8 or 16, what of k a slice has.
+
+// What of k a slice has.
+const SLICE: u32 = 16u;
 
 override TX: u32 = 16u;
 override TY: u32 = 8u;

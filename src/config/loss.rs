@@ -231,6 +231,15 @@ impl Loss {
 
     /// Whether the last layer's activation fits, and the arguments are in range.
     pub(crate) fn check(&self, last: &Activation) -> Result<()> {
+        let refused = |needs: &str, advice: &str| {
+            let activation = last.to_string();
+            Err(Error::output_activation(
+                self.name(),
+                needs,
+                activation,
+                advice,
+            ))
+        };
         if self.output() == LastLayer::Logits && *last != Activation::Identity {
             let advice = if *self == Loss::CrossEntropy && *last == Activation::Softmax {
                 "it applies softmax itself: use Identity, or keep Softmax and use Loss::OutputCrossEntropy"
@@ -239,25 +248,11 @@ impl Loss {
             } else {
                 "it applies the sigmoid itself: use Identity"
             };
-            let needs = "logits (identity)";
-            let activation = last.to_string();
-            return Err(Error::output_activation(
-                self.name(),
-                needs,
-                activation,
-                advice,
-            ));
+            return refused("logits (identity)", advice);
         }
         if self.takes_probabilities() && *last == Activation::Identity {
-            let needs = "an activation that gives probabilities";
             let advice = "use Softmax, or keep Identity and use Loss::CrossEntropy";
-            let activation = last.to_string();
-            return Err(Error::output_activation(
-                self.name(),
-                needs,
-                activation,
-                advice,
-            ));
+            return refused("an activation that gives probabilities", advice);
         }
         match *self {
             Loss::Huber { delta } if !(delta as f32 > 0.0 && (delta as f32).is_finite()) => Err(

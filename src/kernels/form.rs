@@ -62,10 +62,7 @@ const fn tiles_8x8(name: &'static str, t: u32) -> Form {
 const fn staged_8x8(name: &'static str, tx: u32, ty: u32) -> Form {
     Form {
         name,
-        source: concat!(
-            "const SLICE: u32 = 16u;\n",
-            include_str!("../../shaders/form/staged_8x8.wgsl")
-        ),
+        source: include_str!("../../shaders/form/staged_8x8.wgsl"),
         invocations: (tx, ty),
         tile: (8 * ty, 8 * tx),
         workgroup_memory: 16 * 2 * 16 * (2 * tx + 1 + 2 * ty + 1),

@@ -1,8 +1,6 @@
 //! Data sets on a device: how their rows are laid out in words of 16 bytes. shaders/gather_inputs.wgsl and
 //! shaders/small_network.wgsl read them.
 
-use std::borrow::Cow;
-
 use half::f16;
 
 use super::Read;
@@ -92,19 +90,17 @@ fn quantised(x: f32, scale: f64) -> Option<u8> {
     exact.then_some(q as u8)
 }
 
-/// The rows of a batch as a twin reads them: `x` itself, or, with the `format` of data on a device, rows
-/// `order[start..start + rows]`.
-pub(crate) fn batch_rows<'a, F: Scalar>(
-    x: Read<'a, F>,
+/// The rows of a batch as a twin reads them, from data on a device in this `format`: rows `order[start..start + rows]`.
+pub(crate) fn batch_rows<F: Scalar>(
+    x: Read<'_, F>,
     order: &[u32],
     format: u32,
     start: u32,
     (rows, cols): (usize, usize),
     scale: f64,
-) -> Cow<'a, [F]> {
+) -> Vec<F> {
     let words = x.words();
     let format = match format {
-        0 => return Cow::Borrowed(x.floats()),
         1 => Format::F32,
         2 => Format::F16,
         _ => Format::U8 { scale },
@@ -125,5 +121,5 @@ pub(crate) fn batch_rows<'a, F: Scalar>(
             }
         }));
     }
-    Cow::Owned(out)
+    out
 }

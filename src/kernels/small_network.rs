@@ -185,19 +185,15 @@ impl Twin for Params {
                 shrink: at.shrink,
                 ..StepAt::default()
             };
-            let batch: Vec<F>;
             let x = match self.format {
-                0 => {
-                    batch = as_numbers(data.words());
-                    (&batch[..]).into()
-                }
+                0 => as_numbers(data.words()),
                 format => {
                     let size = (rows as usize, self.width0 as usize);
                     batch_rows(data, order, format, start, size, self.scale)
                 }
             };
             // Activations of every layer, and where its tensors lie.
-            let mut activations = vec![x.to_vec()];
+            let mut activations = vec![x];
             let mut places = Vec::new();
             let mut place = 0;
             for (l, pair) in widths.windows(2).enumerate() {

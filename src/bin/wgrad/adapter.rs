@@ -59,8 +59,8 @@ struct AdapterReport {
     details: Value,
     cpu: String,
     kernels: Verdict,
-    gpu_peak: Rates,
-    cpu_peak: Rates,
+    gpu_peak: Peak,
+    cpu_peak: Peak,
     steps: Vec<Step>,
     /// What was chosen for each product, and what the tuner measured.
     choices: Value,
@@ -74,19 +74,6 @@ struct Verdict {
     checks: usize,
     elements: usize,
     failures: Vec<Value>,
-}
-
-/// A second.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Rates {
-    flops: f64,
-    bytes: f64,
-}
-
-impl From<Peak> for Rates {
-    fn from(Peak { flops, bytes }: Peak) -> Self {
-        Self { flops, bytes }
-    }
 }
 
 /// A training step of a network.
@@ -105,6 +92,11 @@ const NETWORKS: [(&[usize], usize); 4] = [
     (&[784, 512, 512, 10], 128),
     (&[1024, 1024, 1024, 1024], 256),
 ];
+
+fn name_of(widths: &[usize]) -> String {
+    let widths: Vec<String> = widths.iter().map(usize::to_string).collect();
+    widths.join("-")
+}
 
 pub fn run(a: &Arguments) -> Result<(), Failure> {
     if !a.table.is_empty() {
@@ -142,8 +134,8 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
     };
     let cpu = Device::cpu();
     working.on("the peak");
-    let gpu_peak = profile::peak(&device, a.seconds)?.into();
-    let cpu_peak = profile::peak(&cpu, a.seconds)?.into();
+    let gpu_peak = profile::peak(&device, a.seconds)?;
+    let cpu_peak = profile::peak(&cpu, a.seconds)?;
     let mut steps = Vec::new();
     for (widths, rows) in NETWORKS {
         let (inputs, outputs) = (widths[0], widths[widths.len() - 1]);
@@ -152,8 +144,7 @@ pub fn run(a: &Arguments) -> Result<(), Failure> {
             .iter()
             .fold(Mlp::new(inputs), |n, &width| n.dense(width, Relu));
         let network = network.dense(outputs, Identity);
-        let name: Vec<String> = widths.iter().map(usize::to_string).collect();
-        let name = name.join("-");
+        let name = name_of(widths);
         working.on(format!("a training step of {name}"));
         steps.push(Step {
             gpu_seconds: bench::step(&device, &network, rows, a.seconds)?,
@@ -223,10 +214,7 @@ impl AdapterReport {
 
 /// A line an adapter.
 fn table(files: &[PathBuf]) -> Result<(), Failure> {
-    let steps = NETWORKS.map(|(widths, rows)| {
-        let widths: Vec<String> = widths.iter().map(usize::to_string).collect();
-        (widths.join("-"), rows)
-    });
+    let steps = NETWORKS.map(|(widths, rows)| (name_of(widths), rows));
     let heads = steps
         .each_ref()
         .map(|(name, rows)| format!("{name} ({rows}), ms"));
