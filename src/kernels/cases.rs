@@ -13,6 +13,9 @@ pub(crate) const GUARD: u32 = 0x7fc0_beef;
 /// How many of them: enough for a vec4 overrun of a tile's edge.
 pub(crate) const GUARD_WORDS: usize = 64;
 
+/// Sides of a product beyond this many elements take every form long, on a software adapter.
+pub(crate) const LONG: u32 = 60_000;
+
 /// Contents of an operand.
 #[derive(Debug, Clone)]
 pub(crate) enum Data {
@@ -75,7 +78,7 @@ impl Data {
     /// so long a sum of full terms would hide a missing one. `k_of` gives an element's place in the sum.
     pub fn thin(&mut self, k: u32, k_of: impl Fn(usize) -> usize) {
         let Data::Floats(x) = self else { return };
-        if k <= 60_000 {
+        if k <= LONG {
             return;
         }
         for (i, x) in x.iter_mut().enumerate() {
@@ -335,14 +338,14 @@ impl Generator {
     }
 
     /// (first, stride) of a panel of so many outputs: the whole layer, and one in the middle of it, on whole vec4s where the
-    /// panel is. Sums of so many terms `k` that each form takes long for them are made in the second alone.
-    pub fn panels(&self, outputs: u32, k: u32) -> Vec<(u32, u32)> {
+    /// panel is. Products with so long a side that every form takes long for them are made in the second alone.
+    pub fn panels(&self, outputs: u32, longest: u32) -> Vec<(u32, u32)> {
         let middle = if outputs.is_multiple_of(4) {
             (4, outputs + 8)
         } else {
             (2, outputs + 5)
         };
-        if k > 60_000 {
+        if longest > LONG {
             return vec![middle];
         }
         vec![(0, outputs), middle]

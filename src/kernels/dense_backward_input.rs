@@ -89,7 +89,7 @@ impl Twin for Params {
                        (rows, outputs, inputs): (u32, u32, u32),
                        phi: &Activation,
                        (accumulate, last): (u32, u32)| {
-            for (first, stride) in g.panels(outputs, outputs) {
+            for (first, stride) in g.panels(outputs, rows.max(inputs).max(outputs)) {
                 let p = Params {
                     rows,
                     inputs,

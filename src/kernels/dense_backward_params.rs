@@ -87,7 +87,7 @@ impl Twin for Params {
     fn cases(g: &mut Generator) -> Vec<Case> {
         let mut cases = Vec::new();
         for (outputs, rows, inputs) in g.matmul_shapes() {
-            for (first, stride) in g.panels(outputs, rows) {
+            for (first, stride) in g.panels(outputs, rows.max(inputs).max(outputs)) {
                 let accumulate = u32::from(first > 0);
                 let p = Params {
                     rows,

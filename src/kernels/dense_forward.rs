@@ -102,7 +102,7 @@ impl Twin for Params {
         let mut cases = Vec::new();
         let mut add =
             |g: &mut Generator, (rows, inputs, outputs): (u32, u32, u32), phi: &Activation| {
-                for (first, stride) in g.panels(outputs, inputs) {
+                for (first, stride) in g.panels(outputs, rows.max(inputs).max(outputs)) {
                     let p = Params {
                         rows,
                         inputs,

@@ -6,7 +6,7 @@ use crate::check::{self, Check, Report};
 use crate::config::activation::Activation;
 use crate::error::{Error, Result};
 use crate::exec::device::{Backend, Device};
-use crate::kernels::cases::Case;
+use crate::kernels::cases::{Case, LONG};
 use crate::kernels::{self, ALL, Call, Choice, FORMS, Work};
 
 /// What [`kernels_with`] runs.
@@ -122,7 +122,9 @@ pub fn kernels_with_progress(
 }
 
 /// The ways to compute a case on this device: a product in every form that can run here and covers it, and gradients also in
-/// parts. The activations are one fragment that no form looks into: each is tried in two forms, in turn.
+/// parts. The activations are one fragment that no form looks into: each is tried in two forms, in turn. A form's loop over a
+/// long sum is one text whatever the kernel loads, and a kernel's loads are one text in every form: each form makes a long sum
+/// for one of the three kernels, each kernel in every third form.
 fn choices(device: &Device, case: &Case, index: usize) -> Vec<Option<Choice>> {
     let Backend::Gpu(gpu) = &device.kind else {
         return vec![None];
@@ -141,7 +143,17 @@ fn choices(device: &Device, case: &Case, index: usize) -> Vec<Option<Choice>> {
         let n = choices.len();
         choices = vec![choices[index % n], choices[(index + n / 2) % n]];
     }
-    if matches!(case.call, Call::DenseBackwardParams(_)) {
+    if extents.k > LONG && choices.len() >= 3 {
+        let turn = match case.call {
+            Call::DenseForward(_) => 0,
+            Call::DenseBackwardInput(_) => 1,
+            _ => 2,
+        };
+        choices = choices.into_iter().skip(turn).step_by(3).collect();
+    }
+    // Wide results are about places, not about parts.
+    let wide = extents.m.max(extents.n) > LONG;
+    if matches!(case.call, Call::DenseBackwardParams(_)) && !wide {
         let whole = choices.clone();
         choices.extend(whole.iter().map(|choice| Choice {
             parts: 3,
