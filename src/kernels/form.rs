@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A way to compute C (m, n) = A (m, k) · B (k, n): a fragment of `shaders/form/` and its workgroup.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Form {
     /// What reports, choices and the cache call it.
     pub name: &'static str,
@@ -21,7 +21,13 @@ pub struct Form {
     pub subgroup: Option<u32>,
 }
 
-// By name: the executor looks forms up for every dispatch, and their texts are long.
+// By name: their texts are long, and the executor looks forms up for every dispatch.
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 impl PartialEq for Form {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
